@@ -1,0 +1,366 @@
+"""Declaring connections, actions and triggers: one declaration, everything derived.
+
+A folder of ``connectors/`` holds one `Connector` and its actions and triggers::
+
+    slack = Connector("slack", title="Slack", docs="https://api.slack.com/web")
+
+    @slack.connection
+    def connect(ctx: ConnectionContext, token: Annotated[str, Field("Bot token.", secret=True)]) -> Http:
+        return ctx.http("https://slack.com/api/", headers={"Authorization": f"Bearer {token}"})
+
+    @slack.action("post_message", effect="at_least_once", ...)
+    async def post_message(ctx: Context, channel: Annotated[str, Field("…")]) -> Posted: ...
+
+Components that belong to no vendor use `action` and `trigger` directly. The name in the
+workflow is ``<connector>.<action>``, or just the name without a connector.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .fields import Schema, input_schema, schema_of
+from .files import File, is_file
+
+__all__ = ["Action", "ConnectionType", "Connector", "Example", "Recorded", "Trigger", "action", "trigger"]
+
+Effect = Literal["read", "idempotent", "check", "at_least_once"]
+Function = Callable[..., Any]
+NeedsConnection = Callable[[Mapping[str, Any]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An answer recorded from the service, for an example.
+
+    Attributes:
+        json: The body, or use `text`.
+        expect: ``"POST /api/chat.postMessage"``: the request this answers; any when empty.
+    """
+
+    status: int = 200
+    json: Any = None
+    text: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    expect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One use of an action: shown in the docs and executed by the conformance suite.
+
+    Attributes:
+        input: The ``with`` of a step, without expressions.
+        responses: What the service answers, in order.
+        output: The exact output, or None to check it only against the output schema.
+        title: What the example shows.
+    """
+
+    input: Mapping[str, Any]
+    responses: Sequence[Recorded] = ()
+    output: Any = None
+    title: str = ""
+
+
+@dataclass(slots=True)
+class _Component:
+    name: str
+    title: str
+    description: str
+    docs: str
+    connection: str | None
+    input_schema: Schema
+    output_schema: Schema | None
+    run: Function
+    needs: NeedsConnection | None = None
+
+    def bind(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Keyword arguments for the function: file references read, names made Python's."""
+        parameters = inspect.signature(self.run).parameters
+        properties = self.input_schema["properties"]
+        return {
+            (name if name in parameters or f"{name}_" not in parameters else f"{name}_"): (
+                _read_files(value) if "x-file" in str(properties.get(name)) else value
+            )
+            for name, value in values.items()
+        }
+
+    def needs_connection(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether a step with these parameters needs its connection."""
+        return self.connection is not None and (self.needs is None or self.needs(parameters))
+
+
+@dataclass(slots=True)
+class Action(_Component):
+    """An effect a step can have.
+
+    Attributes:
+        effect: What happens when the process dies between sending and recording:
+            ``read`` nothing to repeat; ``idempotent`` repeated under the same key;
+            ``check`` looked up by `lookup` before anything is repeated; ``at_least_once``
+            repeated, and the service may see it twice.
+        summary: One line about a finished step, a format string over input and output:
+            ``"Posted to {channel}"``.
+        pure: No IO, no waiting: run within the engine's own step, without a worker.
+        blocking: A plain function, run in the bounded pool of threads.
+        retry_on: Error types retried by default; None means the engine's rule for `effect`.
+    """
+
+    effect: Effect = "at_least_once"
+    summary: str = ""
+    examples: Sequence[Example] = ()
+    writes: Sequence[str] = ()
+    pure: bool = False
+    blocking: bool = False
+    resume: Function | None = None
+    lookup: Function | None = None
+    cancel: Function | None = None
+    verify: Function | None = None
+
+    def on_resume(self, function: Function) -> Function:
+        """Declare ``async def resume(ctx, wake: Wake, **input)``: goes on after a `Park`."""
+        self.resume = function
+        return function
+
+    def on_lookup(self, function: Function) -> Function:
+        """Declare ``async def lookup(ctx, **input)``: what became of an attempt that was cut off?
+
+        It returns the output, or a `Park` when the work goes on, or None when it is certain
+        that nothing was done; it raises `OutcomeUnknown` when it still cannot tell.
+        """
+        self.lookup = function
+        return function
+
+    def on_cancel(self, function: Function) -> Function:
+        """Declare ``async def cancel(ctx, data, **input)``: stop parked work; `data` is `Park.data`."""
+        self.cancel = function
+        return function
+
+    def on_verify(self, function: Function) -> Function:
+        """Declare ``async def verify(ctx, headers, body) -> bool``: is this callback genuine?
+
+        Called before the callback is stored; False is answered with 401.
+        """
+        self.verify = function
+        return function
+
+
+@dataclass(slots=True)
+class Trigger(_Component):
+    """A way to start a workflow.
+
+    Attributes:
+        kind: ``poll`` (looked at again and again), ``webhook`` (asked for every request to its
+            path), ``manual`` (only by hand).
+        interval: Seconds between two looks of a ``poll`` trigger.
+        sample: A realistic event.
+        watches: Addresses watched, format strings over ``with``.
+    """
+
+    kind: Literal["poll", "webhook", "manual"] = "poll"
+    interval: float = 60.0
+    sample: Mapping[str, Any] = field(default_factory=dict)
+    watches: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class ConnectionType:
+    """How to reach an outside service.
+
+    Attributes:
+        open: ``open(ctx, **fields) -> client``.
+        test: ``async test(client) -> str``: proves the credential; returns whose it is.
+        schemes: URI schemes of file references this connection reads and writes.
+    """
+
+    name: str
+    title: str
+    docs: str
+    fields: Schema
+    open: Function
+    test: Callable[[Any], Awaitable[str]] | None = None
+    schemes: Sequence[str] = ()
+
+
+def _read_files(value: Any) -> Any:
+    if is_file(value):
+        return File.from_json(value)
+    if isinstance(value, list):
+        return [_read_files(item) for item in value]
+    return value
+
+
+def _described(function: Function) -> tuple[str, str]:
+    """Title and description out of the docstring: its first line, and the rest."""
+    text = inspect.getdoc(function) or ""
+    first, _, rest = text.partition("\n")
+    if not first:
+        raise TypeError(f"{function.__qualname__} needs a docstring: its first line is the title")
+    return first.rstrip("."), rest.strip()
+
+
+def _output(function: Function, given: Schema | None) -> Schema | None:
+    if given is not None:
+        return given
+    returned = typing.get_type_hints(function, include_extras=True).get("return")
+    if returned is None or returned in (Any, type(None)):
+        return None
+    members = [m for m in typing.get_args(returned) if getattr(m, "__name__", "") != "Park"]
+    if members and len(members) < len(typing.get_args(returned)):
+        returned = typing.Union[tuple(members)]  # noqa: UP007 - built from a list
+    schema = schema_of(returned)
+    return schema or None
+
+
+class Connector:
+    """One outside service: its connection, actions and triggers.
+
+    Args:
+        id: Short name, also the folder's: ``slack``.
+        title: The service's name as it writes it.
+        docs: Address of its API documentation.
+    """
+
+    def __init__(self, id: str, *, title: str, docs: str = "") -> None:
+        self.id = id
+        self.title = title
+        self.docs = docs
+        self.connection_type: ConnectionType | None = None
+        self.actions: list[Action] = []
+        self.triggers: list[Trigger] = []
+
+    def connection(self, function: Function | None = None, *, schemes: Sequence[str] = ()) -> Any:
+        """Declare how to open a connection; the parameters after the context are its fields."""
+
+        def declare(function: Function) -> Function:
+            self.connection_type = ConnectionType(
+                self.id, self.title, self.docs, input_schema(function), function, schemes=schemes
+            )
+            return function
+
+        return declare(function) if function else declare
+
+    def on_test(self, function: Callable[[Any], Awaitable[str]]) -> Callable[[Any], Awaitable[str]]:
+        """Declare how to prove that a connection works."""
+        if self.connection_type is None:
+            raise TypeError(f"{self.id}: declare the connection before its test")
+        self.connection_type.test = function
+        return function
+
+    def action(self, name: str, **options: Any) -> Callable[[Function], Action]:
+        """Declare an action of this service; see `action` for the options."""
+        options.setdefault("connection", self.id if self.connection_type else None)
+        options.setdefault("docs", self.docs)
+
+        def declare(function: Function) -> Action:
+            made = action(f"{self.id}.{name}", **options)(function)
+            self.actions.append(made)
+            return made
+
+        return declare
+
+    def trigger(self, name: str, **options: Any) -> Callable[[Function], Trigger]:
+        """Declare a trigger of this service; see `trigger` for the options."""
+        options.setdefault("connection", self.id if self.connection_type else None)
+        options.setdefault("docs", self.docs)
+
+        def declare(function: Function) -> Trigger:
+            made = trigger(f"{self.id}.{name}", **options)(function)
+            self.triggers.append(made)
+            return made
+
+        return declare
+
+
+def action(
+    name: str,
+    *,
+    effect: Effect,
+    summary: str,
+    examples: Sequence[Example] = (),
+    docs: str = "",
+    connection: str | None = None,
+    needs_connection: NeedsConnection | None = None,
+    output: Schema | None = None,
+    writes: Sequence[str] = (),
+    pure: bool = False,
+) -> Callable[[Function], Action]:
+    """Declare an action; the decorated function runs it.
+
+    The function takes a `Context` and the described parameters; its docstring's first line is
+    the title; its return annotation gives the output schema unless `output` does. A function
+    that is not ``async`` and not `pure` runs in the pool for blocking work.
+
+    Raises:
+        TypeError: Something that people need is not declared.
+    """
+
+    def declare(function: Function) -> Action:
+        title, description = _described(function)
+        return Action(
+            name=name,
+            title=title,
+            description=description,
+            docs=docs,
+            connection=connection,
+            input_schema=input_schema(function),
+            output_schema=_output(function, output),
+            run=function,
+            needs=needs_connection,
+            effect=effect,
+            summary=summary,
+            examples=examples,
+            writes=writes,
+            pure=pure,
+            blocking=not pure and not inspect.iscoroutinefunction(function),
+        )
+
+    return declare
+
+
+def trigger(
+    name: str,
+    *,
+    kind: Literal["poll", "webhook", "manual"],
+    sample: Mapping[str, Any],
+    output: Schema | None = None,
+    interval: float = 60.0,
+    docs: str = "",
+    connection: str | None = None,
+    needs_connection: NeedsConnection | None = None,
+    watches: Sequence[str] = (),
+) -> Callable[[Function], Trigger]:
+    """Declare a trigger.
+
+    A ``poll`` trigger is ``async def (ctx: TriggerContext, **fields) -> Poll`` (or a plain
+    function, run in the pool); a ``webhook`` trigger is a plain function
+    ``(ctx: HookContext, request: HookRequest, **fields) -> HookEvent`` that raises
+    `HookRefused`; a ``manual`` trigger is ``(ctx, input, **fields)`` and returns the event's data.
+
+    Raises:
+        TypeError: Something that people need is not declared.
+    """
+
+    def declare(function: Function) -> Trigger:
+        title, description = _described(function)
+        return Trigger(
+            name=name,
+            title=title,
+            description=description,
+            docs=docs,
+            connection=connection,
+            input_schema=input_schema(function, skip=1 if kind == "poll" else 2),
+            output_schema=output,
+            run=function,
+            needs=needs_connection,
+            kind=kind,
+            interval=interval,
+            sample=sample,
+            watches=watches,
+        )
+
+    return declare

@@ -1,0 +1,326 @@
+"""What a component is given: everything that is IO, time or chance comes through here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from .files import File
+
+__all__ = [
+    "ConnectionContext",
+    "Context",
+    "Files",
+    "HookContext",
+    "HookEvent",
+    "HookRefused",
+    "HookRequest",
+    "Http",
+    "Park",
+    "Poll",
+    "Response",
+    "TriggerContext",
+    "TriggerEvent",
+    "Wake",
+]
+
+Json = Any
+
+
+class Response(Protocol):
+    """An answer of the guarded HTTP client, read in full and capped."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def text(self) -> str: ...
+
+    def json(self) -> Json:
+        """The body as strict JSON.
+
+        Raises:
+            MalformedOutput: It is not JSON, too deep, or too large.
+        """
+
+
+class Http(Protocol):
+    """The guarded HTTP client: checked addresses, no redirects, a deadline and a byte cap.
+
+    A credential given when the client was made is attached only to its own origin.
+    """
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        json: Json = ...,
+        content: bytes | None = None,
+        data: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        timeout: float | None = None,
+        max_bytes: int | None = None,
+        follow_redirects: int = 0,
+    ) -> Response:
+        """Send one request; any status is an answer.
+
+        Args:
+            url: Absolute, or a path below the base address the client was made with.
+            timeout: Seconds for everything together.
+            max_bytes: Largest body accepted.
+
+        Raises:
+            RateLimited, Unavailable: Nothing was sent: refused, not resolved, not connected.
+            OutcomeUnknown: Sent, but no readable answer came back.
+            MalformedOutput: The answer broke HTTP or a cap.
+            BadInput: The address is not allowed.
+        """
+
+    async def download(self, url: str, *, name: str = "", max_bytes: int | None = None) -> File:
+        """Copy an address into the artifact store, without any credential for foreign origins."""
+
+
+class Files(Protocol):
+    """The artifact store and everything that connections can read."""
+
+    async def read(self, file: File, *, max_bytes: int | None = None) -> bytes:
+        """All bytes, verified against the digest when it is known.
+
+        Raises:
+            NotFound: The file is gone.
+            BadInput: It is larger than `max_bytes`.
+        """
+
+    def stream(self, file: File) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The bytes in pieces, for what may be large."""
+
+    async def save(self, content: bytes | AsyncIterator[bytes], *, name: str, mime: str = "") -> File:
+        """Keep bytes in the artifact store; the media type is guessed from the name when empty."""
+
+    async def local_path(self, file: File) -> Path:
+        """A readable path of the bytes, for libraries that insist on one. Read-only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Returned by an action that waits: the engine lets go of everything but a row.
+
+    The step is woken by its callback address, or at `until`, whichever comes first, and the
+    action's `resume` function goes on from there.
+
+    Attributes:
+        reason: For people: what it is waiting for.
+        until: When to wake at the latest, if no callback comes.
+        data: What `resume` needs to know; JSON, kept in the run's record.
+    """
+
+    reason: str
+    until: datetime | None = None
+    data: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Why a parked action is woken.
+
+    Attributes:
+        kind: ``callback`` (somebody posted to the callback address), ``timer`` (`Park.until`
+            came), ``recovered`` (the process died while `resume` ran; nothing else is known).
+        data: `Park.data` of the park that ends now.
+        body: Raw body of the callback.
+        headers: Its headers, lower-case names.
+    """
+
+    kind: Literal["callback", "timer", "recovered"]
+    data: Mapping[str, Json]
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Context(Protocol):
+    """What an action is given.
+
+    Attributes:
+        run_id, workflow, step, attempt: Where this call stands; `step` is the step's path.
+        idempotency_key: The same whenever this attempt is repeated after a crash, different
+            for every other attempt. Send it where the service takes one.
+        deadline: When the step's timeout ends it, None without one.
+        callback_url: Address that wakes this attempt once it is parked; unguessable.
+        connection: The opened client of the action's connection, None without one.
+        http: Guarded client without any credential.
+        files: The artifact store.
+        notes: What earlier calls of this attempt noted, newest value of each key.
+    """
+
+    run_id: str
+    workflow: str
+    step: str
+    attempt: int
+    idempotency_key: str
+    deadline: datetime | None
+    callback_url: str
+    connection: Any
+    http: Http
+    files: Files
+    notes: Mapping[str, Json]
+
+    def now(self) -> datetime:
+        """The time, in UTC."""
+
+    async def note(self, **values: Json) -> None:
+        """Keep values with this attempt; they are on disk when this returns."""
+
+    async def open(self, connection: str, *, type: str) -> Any:
+        """The opened client of a connection named by the workflow, checked for its type.
+
+        Raises:
+            BadInput: There is no such connection, or it has another type.
+        """
+
+    def log(self, message: str, **values: Json) -> None:
+        """Add a line to the step's log; secrets are masked."""
+
+    def cost(self, usd: float) -> None:
+        """Add to the step's cost, an estimate in US dollars."""
+
+
+class ConnectionContext(Protocol):
+    """What a connection is given when it is opened."""
+
+    name: str
+
+    def http(self, base_url: str, *, headers: Mapping[str, str] | None = None) -> Http:
+        """A guarded client for the service at `base_url`.
+
+        The headers are a credential: they go to the origin of `base_url` and nowhere else.
+        Only the operator sets `base_url`, so its origin may be private or plain http.
+        """
+
+    def setting(self, name: str, default: str = "") -> str:
+        """A setting of the installation, such as an ``HOOKLINE_*`` variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerEvent:
+    """Something that happened.
+
+    Attributes:
+        key: The event's identity within this trigger: the same key never starts a second run.
+        data: The event as expressions see it (``trigger.*``); valid against the output schema.
+    """
+
+    key: str
+    data: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What one look found. Events and cursor are committed together.
+
+    Attributes:
+        events: New events; those whose key was seen before are dropped by the engine.
+        cursor: Given back at the next look; JSON.
+        baseline: Keys to remember as seen without starting anything.
+        next_at: When to look again; the trigger's own interval when None.
+        skipped: Events that are recorded with a reason and start nothing, as (event, reason).
+    """
+
+    events: Sequence[TriggerEvent] = ()
+    cursor: Json = None
+    baseline: Sequence[str] = ()
+    next_at: datetime | None = None
+    skipped: Sequence[tuple[TriggerEvent, str]] = ()
+
+
+class TriggerContext(Protocol):
+    """What a polling trigger is given.
+
+    Attributes:
+        workflow: The workflow it starts.
+        cursor: What the last committed look returned, None at the first.
+        interval: Seconds between looks, as the workflow or the trigger says.
+    """
+
+    workflow: str
+    cursor: Json
+    interval: float
+    connection: Any
+    http: Http
+    files: Files
+
+    def now(self) -> datetime: ...
+
+    def seen(self, keys: Iterable[str]) -> set[str]:
+        """Which of these keys this trigger has had already."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookRequest:
+    """A request to ``/hooks/<path>``, as it came.
+
+    Attributes:
+        body: Raw bytes, read before anything was parsed.
+        headers: Lower-case names.
+        query: Each name's last value.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+    remote_addr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HookEvent:
+    """An accepted request.
+
+    Attributes:
+        data: The event.
+        key: Its identity; ``""`` when the sender gives none (every request is an event then).
+    """
+
+    data: Mapping[str, Json]
+    key: str = ""
+
+
+class HookRefused(Exception):
+    """The request is refused: recorded with its reason, and nothing runs.
+
+    Args:
+        status: HTTP status of the answer: 400, 401, 413, 415, 422.
+        reason: Kept with the event and shown to the operator, not to the sender.
+        code: A stable code.
+    """
+
+    def __init__(self, status: int, reason: str, *, code: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.code = code
+
+
+class HookContext(Protocol):
+    """What a webhook trigger is given."""
+
+    workflow: str
+    connection: Any
+    files: Files
+
+    def save_file(self, content: bytes, *, name: str, mime: str) -> File:
+        """Keep an uploaded part; its name is made by the server, `name` is only remembered."""
+
+    def now(self) -> datetime: ...
+
+
+Clock = Callable[[], datetime]
