@@ -35,6 +35,7 @@ from .errors import (
 )
 from .fields import Field, input_schema, schema_of
 from .files import File, is_file
+from .http import raise_for_status, retry_after
 
 __all__ = [
     "ERROR_TYPES",
@@ -76,6 +77,8 @@ __all__ = [
     "action",
     "input_schema",
     "is_file",
+    "raise_for_status",
+    "retry_after",
     "schema_of",
     "trigger",
 ]

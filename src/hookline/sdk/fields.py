@@ -90,15 +90,19 @@ class Field:
         return found
 
 
-def schema_of(annotation: Any) -> Schema:
+def schema_of(annotation: Any, *, parameter: bool = False) -> Schema:
     """The JSON Schema of one annotation.
+
+    Args:
+        parameter: The annotation is a parameter's: ``T | None`` then means that it may be left
+            out, and null counts as left out. Anywhere else null is a value.
 
     Raises:
         TypeError: The annotation is outside the supported set, or ``options`` do not match.
     """
     if get_origin(annotation) is Annotated:
         inner, *extras = get_args(annotation)
-        schema = schema_of(inner)
+        schema = schema_of(inner, parameter=parameter)
         for extra in extras:
             if isinstance(extra, Field):
                 schema = _with_options(schema, extra) | extra.keywords(schema)
@@ -125,7 +129,7 @@ def schema_of(annotation: Any) -> Schema:
         values = schema_of(arguments[1]) if arguments else {}
         return {"type": "object", "additionalProperties": values or True}
     if origin in (Union, types.UnionType):
-        return _union([schema_of(argument) for argument in arguments])
+        return _union([schema_of(argument) for argument in arguments], drop_null=parameter)
     raise TypeError(f"no JSON Schema for the annotation {annotation!r}")
 
 
@@ -142,7 +146,7 @@ def input_schema(function: Callable[..., Any], *, skip: int = 1) -> Schema:
     required: list[str] = []
     additional: bool | Schema = False
     for parameter in list(inspect.signature(function).parameters.values())[skip:]:
-        schema = schema_of(hints.get(parameter.name, inspect.Parameter.empty))
+        schema = schema_of(hints.get(parameter.name, inspect.Parameter.empty), parameter=True)
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             additional = schema or True
             continue
@@ -190,10 +194,7 @@ def _typed_dict(annotation: Any) -> Schema:
     }
 
 
-def _union(members: list[Schema]) -> Schema:
-    nullable = {"type": "null"} in members
-    others = [member for member in members if member != {"type": "null"}]
-    if len(others) == 1 and nullable:
-        # An optional parameter is one that may be left out; null counts as left out.
-        return others[0]
-    return {"anyOf": others}
+def _union(members: list[Schema], *, drop_null: bool) -> Schema:
+    if drop_null:
+        members = [member for member in members if member != {"type": "null"}]
+    return members[0] if len(members) == 1 else {"anyOf": members}
