@@ -1,0 +1,234 @@
+"""The guarded client as connectors see it: `hookline.sdk`'s `Http`, with `hookline.sdk`'s errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from hookline.sdk.context import Files
+from hookline.sdk.errors import (
+    ActionError,
+    AuthenticationFailed,
+    BadInput,
+    MalformedOutput,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    Unavailable,
+)
+from hookline.sdk.files import File
+
+from .client import GuardedClient
+from .errors import BadResponse, HttpError
+from .messages import Credential, HttpResponse, media_type
+from .urls import Origin, parse_url
+
+if TYPE_CHECKING:
+    from hookline.sdk.context import Http
+
+__all__ = ["SdkHttp", "SdkResponse", "as_action_error"]
+
+_ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+# RFC 9110, 9.2.1: these ask for nothing to be done, so a lost answer may simply be asked for again.
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_DOWNLOAD_REDIRECTS = 3
+
+
+@dataclass(slots=True)
+class SdkResponse:
+    """An answer for a connector: as `HttpResponse`, with the connectors' errors."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes = field(repr=False)
+    source: HttpResponse = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """The body as text; bytes that do not fit the charset become U+FFFD."""
+        return self.source.text
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds the service asks to wait, 0 to 3600, None when it does not say."""
+        return self.source.retry_after
+
+    def json(self) -> Any:
+        """The body as strict JSON.
+
+        Raises:
+            MalformedOutput: C118.
+        """
+        try:
+            return self.source.json()
+        except BadResponse as error:
+            raise as_action_error(error, "GET") from error
+
+
+class SdkHttp:
+    """The client of one connection, or of none.
+
+    Args:
+        client: The engine's client.
+        files: Keeps downloads; without it `download` cannot be used.
+        base_url: What relative addresses are below. Set by the operator, so that its origin may be
+            private or plain http; empty: only absolute addresses.
+        headers: A credential, sent to the origin of `base_url` and nowhere else.
+
+    Raises:
+        RefusedByPolicy: `base_url` or a header is not usable.
+    """
+
+    def __init__(
+        self,
+        client: GuardedClient,
+        *,
+        files: Files | None = None,
+        base_url: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._client = client
+        self._files = files
+        self._base = base_url.rstrip("/")
+        self._trusted: tuple[Origin, ...] = ()
+        self._credential: Credential | None = None
+        if self._base:
+            origin = parse_url(self._base).origin
+            self._trusted = (origin,)
+            if headers:
+                self._credential = Credential(headers, (str(origin),))
+        elif headers:
+            raise ValueError("credential headers need a base_url to be bound to")
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        json: Any = ...,
+        content: bytes | None = None,
+        data: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        timeout: float | None = None,
+        max_bytes: int | None = None,
+        follow_redirects: int = 0,
+    ) -> SdkResponse:
+        """See `hookline.sdk.context.Http.request`."""
+        try:
+            address = self._absolute(url)
+            answer = await self._client.request(
+                method,
+                address,
+                headers=headers,
+                params=params,
+                json=json,
+                content=content,
+                data=data,
+                files=files,
+                credential=self._credential_for(address),
+                timeout=timeout,
+                max_bytes=max_bytes,
+                follow_redirects=follow_redirects,
+                trusted=self._trusted,
+            )
+        except HttpError as error:
+            raise as_action_error(error, method) from error
+        return SdkResponse(answer.status, answer.headers, answer.content, answer)
+
+    async def download(self, url: str, *, name: str = "", max_bytes: int | None = None) -> File:
+        """See `hookline.sdk.context.Http.download`. Up to three redirects are followed."""
+        if self._files is None:
+            raise RuntimeError("this client was made without a file store")
+        try:
+            address = self._absolute(url)
+            async with self._download(address, max_bytes) as (chunks, mime):
+                return await self._files.save(chunks, name=name or _name_in(address), mime=mime)
+        except HttpError as error:
+            raise as_action_error(error, "GET") from error
+
+    @asynccontextmanager
+    async def _download(
+        self, address: str, max_bytes: int | None
+    ) -> AsyncIterator[tuple[AsyncIterator[bytes], str]]:
+        policy = self._client.policy
+        async with self._client.stream(
+            "GET",
+            address,
+            credential=self._credential_for(address),
+            timeout=policy.download_timeout,
+            max_bytes=policy.max_download_bytes if max_bytes is None else max_bytes,
+            follow_redirects=_DOWNLOAD_REDIRECTS,
+            trusted=self._trusted,
+        ) as response:
+            response.require_success()
+            yield response.iter_bytes(), media_type(response.headers)
+
+    def _absolute(self, url: str) -> str:
+        if _ABSOLUTE.match(url):
+            return url
+        if not self._base:
+            raise BadInput("the address must be absolute", code="C101", hint="start it with https://")
+        path = url.partition("?")[0].partition("#")[0]
+        if any(segment in (".", "..") for segment in unquote(path).replace("\\", "/").split("/")):
+            raise BadInput(
+                "the path leads out of the connection's base address",
+                code="C101",
+                hint="percent-encode what is put into a path",
+            )
+        return f"{self._base}/{url.lstrip('/')}"
+
+    def _credential_for(self, address: str) -> Credential | None:
+        if self._credential is None or parse_url(address).origin not in self._credential.origins:
+            return None
+        return self._credential
+
+
+def as_action_error(error: HttpError, method: str) -> ActionError:
+    """The connectors' error for an error of the guarded client.
+
+    Only what certainly did nothing, or asked for nothing to be done, becomes an error that the
+    engine may retry.
+    """
+    kind: type[ActionError]
+    if error.phase == "refused_by_policy":
+        kind = BadInput
+    elif error.phase == "connect":
+        kind = Unavailable
+    elif error.phase == "sent":
+        kind = Unavailable if method in _SAFE_METHODS else OutcomeUnknown
+    elif error.code == "C119" and error.status is not None:
+        kind = _for_status(error.status)
+    else:
+        kind = MalformedOutput
+    return kind(
+        error.message, code=error.code, hint=error.hint, retry_after=error.retry_after, detail=error.detail
+    )
+
+
+def _for_status(status: int) -> type[ActionError]:
+    if status in (401, 403):
+        return AuthenticationFailed
+    if status in (404, 410):
+        return NotFound
+    if status == 429:
+        return RateLimited
+    if status >= 500:
+        return Unavailable
+    return BadInput
+
+
+def _name_in(address: str) -> str:
+    name = unquote(address.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2])
+    return "".join(char for char in name if char.isprintable() and char not in "/\\")[-255:] or "download"
+
+
+if TYPE_CHECKING:
+
+    def _satisfies(http: SdkHttp) -> Http:
+        return http
