@@ -47,7 +47,7 @@ _SIZE_UNITS: dict[str, int] = {
     "gib": 2**30,
     "tib": 2**40,
 }
-_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,6})?) ?([kmgt]?i?b)", re.ASCII | re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,6})?) ?((?:[kmgt]i?)?b)", re.ASCII | re.IGNORECASE)
 _MAX_SIZE = 2**63 - 1
 
 _MONEY = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?([A-Za-z]{3})", re.ASCII)

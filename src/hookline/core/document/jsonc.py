@@ -130,7 +130,8 @@ class _Reader:
             if level.expects != "comma_or_end":
                 self.unexpected(sign, start)
             level.expects = "key_or_end" if isinstance(level.node.value, dict) else "value_or_end"
-            self.anchor = start + 1
+            if not _has_line_break(self.text, self.anchor, start):
+                self.anchor = start + 1
         elif sign == ":":
             if level.expects != "colon":
                 self.unexpected(sign, start)

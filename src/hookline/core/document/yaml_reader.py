@@ -68,7 +68,7 @@ class _Reader:
         self.comments = _comments(self.text, stream)
         for event in stream:
             start, end = _span(event)
-            self.settle_comments(start)
+            self.settle_comments(self.comments_end(event, start))
             if isinstance(event, events.ScalarEvent):
                 self.take_scalar(event, start)
             elif isinstance(event, events.CollectionStartEvent):
@@ -280,6 +280,15 @@ class _Reader:
                 self.pending.append(comment)
             else:
                 previous.trailing = [*(previous.trailing or []), comment]
+
+    def comments_end(self, event: Any, start: int) -> int:
+        """Up to where comments belong to the value that starts: those above a block's first child are the child's."""
+        level = self.stack[-1] if self.stack else None
+        is_block = isinstance(event, events.CollectionStartEvent) and not event.flow_style
+        if not is_block or level is None or level.key is None:
+            return start
+        line_end = self.text.find("\n", level.key_start)
+        return start if line_end < 0 else min(start, line_end)
 
     def fail(self, code: str, message: str, offset: int, *, hint: str = "") -> NoReturn:
         parts: list[str | int] = []
