@@ -1,0 +1,535 @@
+"""The events of a run's history: everything that may ever be written about it.
+
+A run *is* its history; the state is a fold over it (`hookline.core.state.evolve`). Two kinds of
+event stand in it:
+
+* **facts** come from outside: a run was created, an attempt ended, a timer fired, somebody
+  answered;
+* **commands** are what `hookline.core.decide` says should happen next. A command is recorded
+  as it was given, and performed only after the record is on disk. Recording and ordering are
+  one and the same, so there is no moment in which one exists without the other.
+
+Every event has ``path``, the step it is about (``""`` is the run itself). Commands also have
+``cause``, the path whose examination led to them.
+
+Each class is stored as its `kind`, its path, its cause and its other fields as JSON. New fields
+must have defaults, and a kind is never given another meaning: histories outlive versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, NamedTuple, TypeAlias, get_args
+
+__all__ = [
+    "COMMANDS",
+    "KINDS",
+    "ApprovalDecided",
+    "AttemptFailed",
+    "AttemptInterrupted",
+    "AttemptUnknown",
+    "BlockEntered",
+    "BlockFinished",
+    "CallbackReceived",
+    "CancelOrdered",
+    "CancelRequested",
+    "ChildFinished",
+    "Event",
+    "ItemStarted",
+    "LoopEntered",
+    "ParallelEntered",
+    "Responded",
+    "RunCreated",
+    "RunFinished",
+    "RunResumed",
+    "RunStarted",
+    "StepCanceled",
+    "StepCopied",
+    "StepFailed",
+    "StepLogged",
+    "StepNoted",
+    "StepRetrying",
+    "StepSkipped",
+    "StepStarted",
+    "StepSucceeded",
+    "StepWaiting",
+    "StepWoken",
+    "StopOrdered",
+    "TimerFired",
+    "VarsSet",
+    "from_record",
+    "to_record",
+]
+
+Json: TypeAlias = Any
+Error: TypeAlias = dict[str, Any]
+"""``{"type", "code", "message", "hint", "step"}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunCreated:
+    """Fact, always the first event. `parent` is ``{"run", "path"}`` when a step called it."""
+
+    path: str
+    run: str
+    workflow: str
+    version: str
+    trigger: Json
+    inputs: Json
+    created_at: float
+    event: str | None = None
+    parent: dict[str, str] | None = None
+    replay_of: str | None = None
+    kind: ClassVar[str] = "run.created"
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """Fact: the run was given its place among the workflow's concurrent runs."""
+
+    path: str
+    at: float
+    kind: ClassVar[str] = "run.started"
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Fact: somebody (or the run's own deadline, with `error`) wants the run to stop."""
+
+    path: str
+    reason: str
+    by: str = ""
+    error: Error | None = None
+    kind: ClassVar[str] = "run.cancel_requested"
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed:
+    """Fact: a failed or canceled run goes on from what did not succeed, under `version`."""
+
+    path: str
+    version: str
+    at: float
+    by: str = ""
+    kind: ClassVar[str] = "run.resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """Command: the run ends with `status` succeeded, failed or canceled."""
+
+    path: str
+    cause: str
+    status: str
+    output: Json = None
+    error: Error | None = None
+    reason: str = ""
+    kind: ClassVar[str] = "run.finished"
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """Command: execute this attempt of an action. Counted before it is executed.
+
+    `deadline` is in seconds since the epoch, None without a limit.
+    """
+
+    path: str
+    cause: str
+    attempt: int
+    input: Json
+    deadline: float | None = None
+    kind: ClassVar[str] = "step.started"
+
+
+@dataclass(frozen=True, slots=True)
+class StepNoted:
+    """Fact: the attempt keeps these values, for itself after a crash and for people."""
+
+    path: str
+    attempt: int
+    values: dict[str, Json]
+    kind: ClassVar[str] = "step.noted"
+
+
+@dataclass(frozen=True, slots=True)
+class StepLogged:
+    """Fact: a line for people; it changes nothing."""
+
+    path: str
+    message: str
+    values: dict[str, Json]
+    kind: ClassVar[str] = "step.logged"
+
+
+@dataclass(frozen=True, slots=True)
+class StepWaiting:
+    """The step waits. A fact when an action parked, a command when a control step waits.
+
+    `waits_for` is ``action``, ``timer``, ``callback``, ``approval``, ``run`` or ``lookup``;
+    `until` is when it is woken at the latest.
+    """
+
+    path: str
+    cause: str
+    attempt: int
+    waits_for: str
+    reason: str
+    until: float | None = None
+    data: Json = None
+    deadline: float | None = None
+    cost: float = 0.0
+    kind: ClassVar[str] = "step.waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class StepWoken:
+    """Command: let the parked action go on; `wake` is ``callback``, ``timer`` or ``recovered``."""
+
+    path: str
+    cause: str
+    attempt: int
+    wake: str
+    callback: str = ""
+    kind: ClassVar[str] = "step.woken"
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackReceived:
+    """Fact: somebody posted to the callback address of this attempt; `id` is this delivery's."""
+
+    path: str
+    attempt: int
+    id: str
+    body: str
+    headers: dict[str, str]
+    kind: ClassVar[str] = "callback.received"
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """Fact: the time the step (or the run, path ``""``) waited for has come."""
+
+    path: str
+    at: float
+    kind: ClassVar[str] = "timer.fired"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalDecided:
+    """Fact: a person decided. `decision` is ``approved`` or ``rejected``."""
+
+    path: str
+    decision: str
+    by: str
+    at: float
+    comment: str = ""
+    form: Json = None
+    kind: ClassVar[str] = "approval.decided"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFinished:
+    """Fact: the run that this step called has ended."""
+
+    path: str
+    run: str
+    status: str
+    output: Json = None
+    error: Error | None = None
+    cost: float = 0.0
+    kind: ClassVar[str] = "child.finished"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """The attempt failed; a command for control steps, a fact for actions.
+
+    `retry_after` is in seconds, where the service said so; `retry_on` are the error types
+    retried when the workflow does not say.
+    """
+
+    path: str
+    cause: str
+    attempt: int
+    error: Error
+    retry_after: float | None = None
+    retry_on: Sequence[str] = ()
+    cost: float = 0.0
+    kind: ClassVar[str] = "attempt.failed"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptUnknown:
+    """Fact: sent, and nobody knows what became of it. `until`: when it is looked up next."""
+
+    path: str
+    attempt: int
+    error: Error
+    until: float | None = None
+    kind: ClassVar[str] = "attempt.unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptInterrupted:
+    """Fact: the process died while the attempt was executed; counted against the run."""
+
+    path: str
+    attempt: int
+    kind: ClassVar[str] = "attempt.interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRetrying:
+    """Command: start attempt `attempt` at `at`."""
+
+    path: str
+    cause: str
+    attempt: int
+    at: float
+    kind: ClassVar[str] = "step.retrying"
+
+
+@dataclass(frozen=True, slots=True)
+class StepSucceeded:
+    """The step is done; a fact for actions, a command for control steps.
+
+    `caught` is the error that the step's ``catch`` dealt with.
+    """
+
+    path: str
+    cause: str
+    output: Json = None
+    caught: Error | None = None
+    cost: float = 0.0
+    kind: ClassVar[str] = "step.succeeded"
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """Command: the step has failed for good."""
+
+    path: str
+    cause: str
+    error: Error
+    kind: ClassVar[str] = "step.failed"
+
+
+@dataclass(frozen=True, slots=True)
+class StepSkipped:
+    """Command: the step's ``when`` is false."""
+
+    path: str
+    cause: str
+    kind: ClassVar[str] = "step.skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class StepCanceled:
+    """Command: stop this step."""
+
+    path: str
+    cause: str
+    reason: str
+    kind: ClassVar[str] = "step.canceled"
+
+
+@dataclass(frozen=True, slots=True)
+class StepCopied:
+    """Fact: a replay takes this step's output over from the run it repeats."""
+
+    path: str
+    output: Json
+    kind: ClassVar[str] = "step.copied"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEntered:
+    """Command: run a list of steps that belongs to this step, such as ``then`` or ``catch``."""
+
+    path: str
+    cause: str
+    block: str
+    attempt: int = 1
+    deadline: float | None = None
+    kind: ClassVar[str] = "block.entered"
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelEntered:
+    """Command: run these branches side by side."""
+
+    path: str
+    cause: str
+    branches: Sequence[str]
+    attempt: int = 1
+    deadline: float | None = None
+    kind: ClassVar[str] = "parallel.entered"
+
+
+@dataclass(frozen=True, slots=True)
+class LoopEntered:
+    """Command: begin a ``for_each`` over `items`, or a ``while`` (`items` is None)."""
+
+    path: str
+    cause: str
+    items: list[Json] | None
+    max_parallel: int = 1
+    attempt: int = 1
+    deadline: float | None = None
+    kind: ClassVar[str] = "loop.entered"
+
+
+@dataclass(frozen=True, slots=True)
+class ItemStarted:
+    """Command: run the loop's ``do`` for this item or iteration."""
+
+    path: str
+    cause: str
+    index: int
+    kind: ClassVar[str] = "item.started"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFinished:
+    """Command: a list of steps has ended.
+
+    `block` is ``do``, with `index`, ``parallel.<branch>``, ``finally``, or of the run
+    ``steps``, ``on_error``, ``finally``. `outcome` is succeeded, failed, canceled or stopped.
+    """
+
+    path: str
+    cause: str
+    block: str
+    outcome: str
+    output: Json = None
+    error: Error | None = None
+    index: int = -1
+    kind: ClassVar[str] = "block.finished"
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrdered:
+    """Command: everything open below this step is to stop; then the step ends with `error`."""
+
+    path: str
+    cause: str
+    outcome: str
+    error: Error
+    kind: ClassVar[str] = "cancel.ordered"
+
+
+@dataclass(frozen=True, slots=True)
+class StopOrdered:
+    """Command: a ``stop`` step ends the run with this status."""
+
+    path: str
+    cause: str
+    status: str
+    reason: str
+    kind: ClassVar[str] = "stop.ordered"
+
+
+@dataclass(frozen=True, slots=True)
+class VarsSet:
+    """Command: a ``set`` step gives these variables new values."""
+
+    path: str
+    cause: str
+    values: dict[str, Json]
+    kind: ClassVar[str] = "vars.set"
+
+
+@dataclass(frozen=True, slots=True)
+class Responded:
+    """Command: a ``respond`` step answers the caller who waits."""
+
+    path: str
+    cause: str
+    status: int
+    headers: dict[str, str]
+    body: Json
+    kind: ClassVar[str] = "responded"
+
+
+Event: TypeAlias = (
+    RunCreated
+    | RunStarted
+    | CancelRequested
+    | RunResumed
+    | RunFinished
+    | StepStarted
+    | StepNoted
+    | StepLogged
+    | StepWaiting
+    | StepWoken
+    | CallbackReceived
+    | TimerFired
+    | ApprovalDecided
+    | ChildFinished
+    | AttemptFailed
+    | AttemptUnknown
+    | AttemptInterrupted
+    | StepRetrying
+    | StepSucceeded
+    | StepFailed
+    | StepSkipped
+    | StepCanceled
+    | StepCopied
+    | BlockEntered
+    | ParallelEntered
+    | LoopEntered
+    | ItemStarted
+    | BlockFinished
+    | CancelOrdered
+    | StopOrdered
+    | VarsSet
+    | Responded
+)
+
+_CLASSES: tuple[type[Event], ...] = get_args(Event)
+KINDS: dict[str, type[Event]] = {cls.kind: cls for cls in _CLASSES}
+
+_FIELDS: dict[str, tuple[tuple[str, Json], ...]] = {
+    cls.kind: tuple((f.name, f.default) for f in fields(cls) if f.name != "path") for cls in _CLASSES
+}
+COMMANDS: frozenset[str] = frozenset(
+    kind for kind, named in _FIELDS.items() if any(name == "cause" for name, _ in named)
+)
+"""Kinds that `decide` gives."""
+
+
+class Record(NamedTuple):
+    """An event as it is stored: `data` holds every field but the path that is not its default."""
+
+    kind: str
+    path: str
+    data: dict[str, Json]
+
+
+def to_record(event: Event) -> Record:
+    """The stored form; `from_record` gives the event back."""
+    path = event.path
+    data = {}
+    for name, default in _FIELDS[event.kind]:
+        value = getattr(event, name)
+        if value is not default and not (name == "cause" and value == path):
+            data[name] = value
+    return Record(event.kind, path, data)
+
+
+def from_record(kind: str, path: str, data: dict[str, Json]) -> Event:
+    """Read a stored event.
+
+    Raises:
+        ValueError: The kind is unknown: it was written by a newer version.
+    """
+    cls = KINDS.get(kind)
+    if cls is None:
+        raise ValueError(f"unknown kind of event {kind!r}; was it written by a newer version?")
+    make: Any = cls
+    if kind in COMMANDS and "cause" not in data:
+        data = {"cause": path, **data}
+    event: Event = make(path=path, **data)
+    return event
