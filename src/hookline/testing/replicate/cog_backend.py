@@ -274,7 +274,7 @@ class CogBackend:
         return {name: self._file_input(declared.get(name, {}), value) for name, value in values.items()}
 
     def _file_input(self, prop: Mapping[str, Any], value: Any) -> Any:
-        """A file argument as Cog can fetch it: loopback and data: URLs as they are, our files as data: URLs."""
+        """A file argument as Cog can fetch it: our files become data: URLs, loopback and data: URLs stay."""
         if isinstance(value, list):
             return [self._file_input(prop.get("items", {}), item) for item in value]
         if prop.get("format") != "uri" or not isinstance(value, str) or value.startswith("data:"):

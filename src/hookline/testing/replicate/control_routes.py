@@ -79,7 +79,7 @@ class ControlRoutes:
         return Response.of(200, {"now": self._parts.clock.now()})
 
     def _steer(self, request: Request, names: Mapping[str, str]) -> Response:
-        """End a prediction (``{"status": "succeeded", "output": …}``) or start a held one (``"release": true``).
+        """End a prediction (``{"status": "succeeded", "output": …}``) or start a held one (``release``).
 
         ``{"status": "succeeded", "files": 2}`` gives it that many PNG pictures as its output.
         """

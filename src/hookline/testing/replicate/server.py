@@ -282,7 +282,7 @@ class ReplicateStandIn:
         return self._executor.release(prediction_id)
 
     def complete(self, prediction_id: str, output: Any = None, logs: str | None = None) -> None:
-        """End a prediction of ``hookline/manual`` well. A `FileValue` in `output` becomes a URL of the CDN."""
+        """End a prediction of ``hookline/manual`` well. Each `FileValue` becomes a URL of the CDN."""
         self._predictions.start(prediction_id)
         published = publish_files(self._cdn, prediction_id, output)
         self._predictions.finish(prediction_id, "succeeded", output=published, logs=logs)
