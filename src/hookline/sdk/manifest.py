@@ -25,8 +25,8 @@ Rules:
 - ``{{ … }}`` sees ``connection`` in the connection's request, ``input`` and ``idempotency_key`` in
   an action's request, and ``response`` (``status``, ``headers`` with lower-case names, ``body``)
   and ``input`` in an output.
-- An entry of ``query``, ``headers`` or ``json`` that names an optional field which was not given
-  is left out.
+- An entry of ``query``, ``headers`` or ``json`` that reads an optional field which was not given
+  is left out, unless the expression provides for that with ``.?`` or ``has()``.
 - What is put into ``path`` is percent-encoded, so it cannot become another path.
 - Each key of ``output`` is taken from the same key of the answer, or from its ``value``; without
   ``output`` the answer itself is the output.
@@ -34,24 +34,28 @@ Rules:
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 from urllib.parse import quote
 
-from hookline.core.expressions import ExpressionError, compile_value
+from hookline.core.expressions import ExpressionError, Reference, compile_value
 
 from .components import Action, ConnectionType, Connector, Example, Recorded
 from .context import ConnectionContext, Context, Http, Response
 from .errors import BadInput, MalformedOutput
 from .http import raise_for_status
-from .manifest_schema import ManifestError, check_manifest
+from .manifest_schema import ManifestError, check_manifest, pointer
 
 __all__ = ["ManifestError", "connector_from_manifest"]
 
 Json = Any
+Roots = Mapping[str, Set[str] | None]
+"""Names an expression may start with, and what may follow each; None when nothing does."""
+
+_RESPONSE = frozenset({"status", "headers", "body"})
 _PLACEHOLDER = re.compile(r"""\{\{((?:[^{}"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\{(?!\{)|\}(?!\}))*)\}\}""")
-_SIMPLE_NAME = re.compile(r"\s*(?:input|connection)\.([A-Za-z_]\w*)\s*")
 
 
 def connector_from_manifest(document: Mapping[str, Json], folder: str) -> Connector:
@@ -79,8 +83,9 @@ def connector_from_manifest(document: Mapping[str, Json], folder: str) -> Connec
 def _declare_connection(connector: Connector, described: Mapping[str, Json]) -> None:
     at = "/connection"
     fields = _Fields(described["fields"])
-    base_url = _Template(described["request"]["base_url"], f"{at}/request/base_url")
-    headers = _Template(described["request"].get("headers", {}), f"{at}/request/headers")
+    roots: Roots = {"connection": fields.names}
+    base_url = _Template(described["request"]["base_url"], f"{at}/request/base_url", roots)
+    headers = _Template(described["request"].get("headers", {}), f"{at}/request/headers", roots)
 
     def open_connection(ctx: ConnectionContext, /, **values: Json) -> Http:
         given = fields.given(values)
@@ -98,8 +103,8 @@ def _declare_connection(connector: Connector, described: Mapping[str, Json]) -> 
     test = described.get("test")
     if test is None:
         return
-    path = _Path(test["path"], f"{at}/test/path")
-    account = _Template(test.get("account", ""), f"{at}/test/account")
+    path = _Path(test["path"], f"{at}/test/path", {}, frozenset())
+    account = _Template(test.get("account", ""), f"{at}/test/account", {"response": _RESPONSE})
 
     async def test_connection(client: Http) -> str:
         response = await client.request(test.get("method", "GET"), path.render({}))
@@ -118,13 +123,14 @@ def _action(connector: Connector, name: str, described: Mapping[str, Json]) -> A
     at = f"/actions/{name}"
     title, effect, asked = connector.title, described["effect"], described["request"]
     fields = _Fields(described["input"])
-    path = _Path(asked["path"], f"{at}/request/path")
+    roots: Roots = {"input": fields.names, "idempotency_key": None}
+    path = _Path(asked["path"], f"{at}/request/path", roots, fields.optional)
     parts = {
-        part: _Template(asked[part], f"{at}/request/{part}")
+        part: _Template(asked[part], f"{at}/request/{part}", roots)
         for part in ("query", "headers", "json")
         if part in asked
     }
-    output = _Output(described["output"], f"{at}/output") if "output" in described else None
+    output = _Output(described["output"], f"{at}/output", fields.names) if "output" in described else None
 
     async def run(ctx: Context, /, **values: Json) -> Json:
         given = fields.given(values)
@@ -177,15 +183,20 @@ class _Fields:
     """Declared fields: their schema, and which of them a call leaves out."""
 
     def __init__(self, described: Mapping[str, Mapping[str, Json]]) -> None:
-        self._optional = frozenset(name for name, field in described.items() if field.get("x-optional"))
         self._defaults = {name: field["default"] for name, field in described.items() if "default" in field}
+        self.names = frozenset(described)
+        self.optional = frozenset(
+            name
+            for name, field in described.items()
+            if field.get("x-optional") and name not in self._defaults
+        )
         self.schema: dict[str, Json] = {
             "type": "object",
             "properties": {
                 name: {key: value for key, value in field.items() if key != "x-optional"}
                 for name, field in described.items()
             },
-            "required": [name for name in described if name not in self._optional | self._defaults.keys()],
+            "required": [name for name in described if name not in self.optional | self._defaults.keys()],
             "additionalProperties": False,
         }
 
@@ -194,15 +205,18 @@ class _Fields:
         return self._defaults | {name: value for name, value in values.items() if value is not None}
 
     def absent(self, given: Mapping[str, Json]) -> frozenset[str]:
-        return self._optional - given.keys()
+        return self.optional - given.keys()
 
 
 class _Output:
     """The declared output: each key out of the answer."""
 
-    def __init__(self, described: Mapping[str, Mapping[str, Json]], at: str) -> None:
+    def __init__(self, described: Mapping[str, Mapping[str, Json]], at: str, inputs: Set[str]) -> None:
+        roots: Roots = {"response": _RESPONSE, "input": inputs}
         self._keys = {
-            key: _Template(field.get("value", f'{{{{ response.body["{key}"] }}}}'), f"{at}/{key}/value")
+            key: _Template(
+                field.get("value", f"{{{{ response.body[{json.dumps(key)}] }}}}"), f"{at}/{key}/value", roots
+            )
             for key, field in described.items()
         }
         self._optional = frozenset(key for key, field in described.items() if field.get("x-optional"))
@@ -233,24 +247,22 @@ class _Output:
 class _Template:
     """A JSON value with expressions in its texts, compiled once."""
 
-    def __init__(self, value: Json, at: str) -> None:
+    def __init__(self, value: Json, at: str, roots: Roots) -> None:
         self._members: dict[str, _Template] | None = None
         self._items: list[_Template] | None = None
         self.names: frozenset[str] = frozenset()
         if isinstance(value, Mapping):
-            self._members = {key: _Template(member, f"{at}/{key}") for key, member in value.items()}
+            self._members = {
+                key: _Template(member, at + pointer([key]), roots) for key, member in value.items()
+            }
         elif isinstance(value, list):
-            self._items = [_Template(item, f"{at}/{index}") for index, item in enumerate(value)]
+            self._items = [_Template(item, f"{at}/{index}", roots) for index, item in enumerate(value)]
         else:
             try:
                 self._compiled = compile_value(value)
             except ExpressionError as error:
-                raise ManifestError(
-                    f"{error.code}: {error.message}", pointer=f"{at}{error.pointer}", hint=error.hint
-                ) from error
-            if isinstance(value, str):
-                inside = (_SIMPLE_NAME.fullmatch(text) for text in _PLACEHOLDER.findall(value))
-                self.names = frozenset(match[1] for match in inside if match)
+                raise ManifestError(f"{error.code}: {error.message}", pointer=at, hint=error.hint) from error
+            self.names = _names(self._compiled.references, at, roots)
 
     def render(self, scope: Mapping[str, Json], absent: frozenset[str]) -> Json:
         """The value; members and items that name something absent are left out."""
@@ -265,14 +277,40 @@ class _Template:
         return self._compiled.render(scope)
 
 
+def _names(references: Iterable[Reference], at: str, roots: Roots) -> frozenset[str]:
+    """The fields that must be there for an expression to have a value."""
+    needed: set[str] = set()
+    provided: set[str] = set()
+    for reference in references:
+        if reference.root not in roots:
+            known = ", ".join(sorted(roots)) or "nothing"
+            raise ManifestError(
+                f"{reference.root!r} is not in scope here", pointer=at, hint=f"known: {known}"
+            )
+        names = roots[reference.root]
+        if names is None or not reference.path:
+            continue
+        name = str(reference.path[0])
+        if name not in names:
+            known = ", ".join(sorted(names)) or "nothing"
+            raise ManifestError(f"there is no {reference.root}.{name}", pointer=at, hint=f"declared: {known}")
+        (provided if reference.optional_at == 0 else needed).add(name)
+    return frozenset(needed - provided)
+
+
 class _Path:
     """A path with expressions; every value put in is percent-encoded and stays one segment."""
 
-    def __init__(self, text: str, at: str) -> None:
+    def __init__(self, text: str, at: str, roots: Roots, optional: Set[str]) -> None:
         self._parts: list[str | _Template] = []
         end = 0
         for match in _PLACEHOLDER.finditer(text):
-            self._parts += [text[end : match.start()], _Template(match[0], at)]
+            template = _Template(match[0], at, roots)
+            if template.names & optional:
+                raise ManifestError(
+                    "the path needs a field that may be left out", pointer=at, hint="make the field required"
+                )
+            self._parts += [text[end : match.start()], template]
             end = match.end()
         self._parts.append(text[end:])
 
