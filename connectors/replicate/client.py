@@ -1,0 +1,253 @@
+"""A thin client of the Replicate API: one call, one request, nothing repeated.
+
+Why it is our own is in ``docs/adr/0004-thin-replicate-client.md``. Facts are from the published
+OpenAPI document (https://api.replicate.com/openapi.json, version 1.0.0-a1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from hookline.sdk import (
+    ActionError,
+    File,
+    Http,
+    MalformedOutput,
+    NotFound,
+    OutcomeUnknown,
+    Response,
+    Unavailable,
+)
+from hookline.sdk.model_files import OutputSchema
+from hookline.sdk.predictions import iso
+
+from .problems import raise_problem
+from .records import Remote, Target
+from .signature import is_signed
+
+__all__ = ["MAX_UPLOAD", "Listing", "ReplicateClient"]
+
+Json = Any
+
+CREATE_TIMEOUT = 30.0
+"""Seconds for the answer of a create request. Without ``Prefer: wait`` it comes at once."""
+
+READ_TIMEOUT = 30.0
+UPLOAD_TIMEOUT = 300.0
+MAX_UPLOAD = 100_000_000
+"""Bytes the Files API takes."""
+
+MAX_PAGES = 20
+"""Pages of 100 predictions looked through for a lost one."""
+
+SECRET_AGE = 300.0
+"""Seconds between two fetches of the webhook secret."""
+
+_KEPT_SCHEMAS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Predictions since a moment, newest first.
+
+    Attributes:
+        complete: Whether the list was followed to its end.
+    """
+
+    predictions: tuple[Remote, ...]
+    complete: bool
+
+
+class ReplicateClient:
+    """The API under one token.
+
+    Args:
+        http: Client for `base_url`, which carries the token to that origin only.
+        base_url: ``https://api.replicate.com/v1/``, ending in a slash.
+        webhook_secret: ``whsec_…``; fetched when first needed if empty.
+    """
+
+    def __init__(self, http: Http, base_url: str, webhook_secret: str = "") -> None:
+        self.http = http
+        self.base_url = base_url
+        self._secret = webhook_secret
+        self._secret_is_given = bool(webhook_secret)
+        self._secret_at: datetime | None = None
+        self._schemas: dict[str, OutputSchema | None] = {}
+
+    async def create(self, target: Target, body: Mapping[str, Json], *, cancel_after: int | None) -> Remote:
+        """Create a prediction: exactly one POST.
+
+        Raises:
+            RateLimited, Unavailable: Nothing was created.
+            OutcomeUnknown: It may have been created: a 5xx, a lost or an unreadable answer.
+            ActionError: Refused; nothing was created.
+        """
+        headers = {} if cancel_after is None else {"Cancel-After": f"{cancel_after}s"}
+        try:
+            response = await self.http.request(
+                "POST", target.path, json=body, headers=headers, timeout=CREATE_TIMEOUT
+            )
+        except MalformedOutput as error:
+            raise _lost(error.message) from error
+        raise_problem(response, effect="check")
+        try:
+            return Remote.read(response.json())
+        except MalformedOutput as error:
+            raise _lost(error.message) from error
+
+    async def prediction(self, job: str) -> Remote:
+        """The prediction as it is now."""
+        return Remote.read(await self._get(f"predictions/{quote(job, safe='')}"))
+
+    async def cancel(self, job: str) -> None:
+        """Stop a prediction; one that is over already is left as it is."""
+        response = await self.http.request(
+            "POST", f"predictions/{quote(job, safe='')}/cancel", timeout=READ_TIMEOUT
+        )
+        if response.status not in (404, 409, 422):
+            raise_problem(response, effect="read")
+
+    async def predictions_since(self, moment: datetime) -> Listing:
+        """The account's predictions created at `moment` or later.
+
+        Raises:
+            MalformedOutput: A page points to another origin: the token is not sent there.
+        """
+        found: list[Remote] = []
+        page = await self._get("predictions", params={"created_after": iso(moment)})
+        for _ in range(MAX_PAGES):
+            results = page.get("results") if isinstance(page, Mapping) else None
+            if not isinstance(results, list):
+                raise MalformedOutput("Replicate answered a list of predictions that is none")
+            found += [Remote.read(item) for item in results]
+            following = self._same_origin(page.get("next"))
+            if following is None:
+                return Listing(tuple(found), complete=True)
+            page = await self._get(following)
+        return Listing(tuple(found), complete=False)
+
+    async def upload(self, content: bytes, file: File) -> str:
+        """Keep a file for use as an input, for about a day; returns its address.
+
+        Raises:
+            Unavailable: Not uploaded, or not known to be; a forgotten upload harms nobody.
+        """
+        try:
+            response = await self.http.request(
+                "POST", "files", files={"content": (file.name, content, file.mime)}, timeout=UPLOAD_TIMEOUT
+            )
+            raise_problem(response, effect="read")
+            answer = response.json()
+        except (OutcomeUnknown, MalformedOutput) as error:
+            raise Unavailable(f"the file {file.name!r} could not be uploaded: {error.message}") from error
+        urls = answer.get("urls") if isinstance(answer, Mapping) else None
+        address = urls.get("get") if isinstance(urls, Mapping) else None
+        if not isinstance(address, str):
+            raise Unavailable(f"the file {file.name!r} could not be uploaded: Replicate gave no address")
+        return address
+
+    async def output_schema(self, remote: Remote) -> OutputSchema | None:
+        """What the model says of its output; None when it does not say, or cannot be asked."""
+        owner, _, name = remote.model.partition("/")
+        if not owner or not name:
+            return None
+        model = f"models/{quote(owner, safe='')}/{quote(name, safe='')}"
+        pinned = len(remote.version) == 64
+        path = f"{model}/versions/{quote(remote.version, safe='')}" if pinned else model
+        if path not in self._schemas:
+            try:
+                document = await self._get(path)
+            except NotFound:
+                document = {}
+            except ActionError:
+                return None  # Not remembered: it may be answered the next time.
+            if not pinned:
+                document = document.get("latest_version") if isinstance(document, Mapping) else None
+            schema = document.get("openapi_schema") if isinstance(document, Mapping) else None
+            if len(self._schemas) >= _KEPT_SCHEMAS:
+                self._schemas.clear()
+            self._schemas[path] = OutputSchema(schema) if isinstance(schema, Mapping) else None
+        return self._schemas[path]
+
+    async def account(self) -> str:
+        """Whose token it is."""
+        answer = await self._get("account")
+        name = answer.get("username") if isinstance(answer, Mapping) else None
+        if not isinstance(name, str):
+            raise MalformedOutput("Replicate's answer names no account")
+        return name
+
+    async def is_genuine(
+        self, headers: Mapping[str, str], body: bytes, *, now: datetime, fresh: bool = True
+    ) -> bool:
+        """Whether a webhook is signed with the account's secret.
+
+        A secret that was fetched is fetched again when a signature is wrong, at most once in
+        `SECRET_AGE` seconds: it may have been changed.
+
+        Args:
+            fresh: Refuse old messages. False for a message that was checked when it arrived.
+        """
+        checked_at = now if fresh else None
+        if self._secret and is_signed(self._secret, headers, body, now=checked_at):
+            return True
+        if self._secret_is_given or "webhook-signature" not in headers:
+            return False
+        if self._secret_at is not None and (now - self._secret_at).total_seconds() < SECRET_AGE:
+            return False
+        try:
+            answer = await self._get("webhooks/default/secret")
+        except ActionError:
+            return False
+        self._secret_at = now
+        key = answer.get("key") if isinstance(answer, Mapping) else None
+        self._secret = key if isinstance(key, str) else ""
+        return bool(self._secret) and is_signed(self._secret, headers, body, now=checked_at)
+
+    def owns(self, url: str) -> bool:
+        """Whether an address is on the API's own origin, where the token may go."""
+        try:
+            ours, theirs = urlsplit(self.base_url), urlsplit(url)
+            return (ours.scheme, ours.hostname, ours.port) == (theirs.scheme, theirs.hostname, theirs.port)
+        except ValueError:
+            return False
+
+    async def _get(self, url: str, *, params: Mapping[str, str] | None = None) -> Json:
+        try:
+            response: Response = await self.http.request("GET", url, params=params, timeout=READ_TIMEOUT)
+        except OutcomeUnknown as error:
+            raise Unavailable(error.message, hint=error.hint, retry_after=error.retry_after) from error
+        raise_problem(response, effect="read")
+        return response.json()
+
+    def _same_origin(self, following: Json) -> str | None:
+        """The next page's address on our own origin, None when there is none.
+
+        Replicate documents addresses whose scheme is not that of the API, so only the host counts;
+        the API answers ``"null"`` as a text in places.
+        """
+        if following is None or following in ("", "null"):
+            return None
+        try:
+            ours, theirs = urlsplit(self.base_url), urlsplit(str(following))
+            same = theirs.hostname == ours.hostname and theirs.port in (None, ours.port)
+        except ValueError:
+            same = False
+        if not same or theirs.username is not None or not theirs.path.startswith(ours.path):
+            raise MalformedOutput(
+                "a list of predictions continues on another host; it was not followed",
+                hint="check the address of the Replicate connection",
+            )
+        return f"{ours.scheme}://{ours.netloc}{theirs.path}?{theirs.query}"
+
+
+def _lost(reason: str) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"Replicate took the request, and its answer cannot be read: {reason}",
+        hint="the prediction is looked for in the account's list; nothing is sent again",
+    )

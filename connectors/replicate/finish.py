@@ -1,0 +1,120 @@
+"""From a prediction that is over to the step's result: its files kept, its failure typed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from hookline.sdk import (
+    AuthenticationFailed,
+    Canceled,
+    Context,
+    File,
+    NotFound,
+    TimedOut,
+)
+from hookline.sdk.model_files import archive, web_urls
+from hookline.sdk.predictions import Prediction, failure, succeeded
+
+from .client import ReplicateClient
+from .prices import estimate
+from .records import Remote, Wanted
+
+__all__ = ["finish"]
+
+_DELIVERY = "replicate.delivery"
+"""Replicate's own host of output files; addresses elsewhere may be a model's text."""
+
+_EXPIRED = (
+    "Replicate deletes the outputs of API predictions one hour after they end; let the step run, or "
+    "be woken, within that hour"
+)
+
+
+async def finish(ctx: Context, client: ReplicateClient, wanted: Wanted, remote: Remote) -> Prediction:
+    """The normalised result of a prediction whose status is final.
+
+    Raises:
+        ActionError: It did not succeed.
+        NotFound: Its output is gone already.
+        RateLimited, Unavailable, OutcomeUnknown: A file cannot be fetched just now.
+    """
+    cost = estimate(remote, wanted.hardware)
+    if remote.status != "succeeded":
+        if cost:
+            ctx.cost(cost)
+        raise _failed(ctx, remote)
+    if remote.data_removed:
+        raise NotFound(f"the output of Replicate prediction {remote.id} is gone", hint=_EXPIRED)
+    schema = await client.output_schema(remote) if _needs_schema(remote) else None
+
+    async def download(url: str, name: str) -> File:
+        return await _download(ctx, client, remote, url, name)
+
+    output = await archive(
+        remote.output, files=ctx.files, download=download, schema=schema, addresses="unless_text"
+    )
+    if cost is not None:
+        ctx.cost(cost)
+    completed_at = remote.completed_at or ctx.now()
+    return succeeded(
+        provider="replicate",
+        job_id=remote.id,
+        model=remote.reference,
+        output=output,
+        created_at=remote.created_at or _began(remote, completed_at),
+        completed_at=completed_at,
+        attempts=ctx.attempt,
+        cost_usd=cost,
+    )
+
+
+async def _download(ctx: Context, client: ReplicateClient, remote: Remote, url: str, name: str) -> File:
+    """Copy one output. The token goes to the API's own origin only, and only when it is asked for."""
+    try:
+        return await ctx.http.download(url, name=name)
+    except AuthenticationFailed as error:
+        if client.owns(url):
+            return await client.http.download(url, name=name)
+        raise NotFound(
+            f"an output file of Replicate prediction {remote.id} cannot be had: {error.message}",
+            hint=_EXPIRED,
+        ) from error
+    except NotFound as error:
+        raise NotFound(
+            f"an output file of Replicate prediction {remote.id} is gone: {error.message}", hint=_EXPIRED
+        ) from error
+
+
+def _needs_schema(remote: Remote) -> bool:
+    """Whether the output alone does not tell texts from files, or pieces of a text from a list."""
+    output = remote.output
+    urls = web_urls(output)
+    if any(not _is_delivery(url) for url in urls):
+        return True
+    return (
+        isinstance(output, list) and any(isinstance(item, str) for item in output) and len(urls) < len(output)
+    )
+
+
+def _is_delivery(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host == _DELIVERY or host.endswith(f".{_DELIVERY}")
+
+
+def _failed(ctx: Context, remote: Remote) -> Exception:
+    job = f"Replicate prediction {remote.id}"
+    if remote.status == "failed":
+        return failure(remote.error, job=job, details=f"its logs are at {remote.page}" if remote.page else "")
+    over = remote.completed_at or ctx.now()
+    if remote.deadline is not None and over >= remote.deadline - timedelta(seconds=1):
+        return TimedOut(
+            f"{job} was stopped at its deadline ({remote.status})",
+            hint="a model that was not used lately first has to start, which can take minutes: give the "
+            "step a longer timeout",
+        )
+    return Canceled(f"{job} was {remote.status}")
+
+
+def _began(remote: Remote, completed_at: datetime) -> datetime:
+    return completed_at - timedelta(seconds=remote.total_seconds or remote.predict_seconds or 0.0)

@@ -1,0 +1,103 @@
+"""When to look at a prediction again, and whether a webhook can reach us."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from hookline.sdk import Park
+
+__all__ = ["Waiting", "callback_for"]
+
+Json = Any
+
+_ALONE = (0.5, 0.5, 0.5, 0.5, 1.0, 2.0, 2.0, 5.0, 5.0, 10.0)
+"""Seconds before each look when nobody will tell us; reads are cheap (3,000 a minute)."""
+
+_BACKUP = (30.0, 30.0, 60.0, 60.0, 120.0)
+"""Seconds before each look while a webhook is expected. Replicate gives up delivering it a minute
+after the end, so a lost one is never delivered again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """`Park.data` of a step that waits for a prediction.
+
+    Attributes:
+        prediction: Its id.
+        webhook: Whether one was asked for.
+        polls: Looks so far, the answer to the creation included.
+        misses: Failed looks and downloads in a row.
+    """
+
+    prediction: str
+    webhook: bool
+    polls: int = 0
+    misses: int = 0
+
+    def park(self, now: datetime, *, every: float | None, at_least: float = 0.0) -> Park:
+        """Wait for the webhook or the next look."""
+        schedule = _BACKUP if self.webhook else _ALONE
+        delay = every if every is not None else schedule[min(max(self.polls, 1), len(schedule)) - 1]
+        if self.misses:
+            delay = max(delay, min(60.0, 2.0**self.misses), at_least)
+        return Park(
+            reason=f"Replicate prediction {self.prediction}",
+            until=now + timedelta(seconds=delay),
+            data=self.to_json(),
+        )
+
+    def looked(self) -> Waiting:
+        """After a look that found the prediction unfinished."""
+        return replace(self, polls=self.polls + 1, misses=0)
+
+    def missed(self) -> Waiting:
+        """After a look or a download that failed."""
+        return replace(self, misses=self.misses + 1)
+
+    def to_json(self) -> dict[str, Json]:
+        """As kept in the run's record."""
+        return {
+            "prediction": self.prediction,
+            "webhook": self.webhook,
+            "polls": self.polls,
+            "misses": self.misses,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> Waiting:
+        """As read from the run's record."""
+        return cls(data["prediction"], data["webhook"], data["polls"], data["misses"])
+
+
+def callback_for(mode: Literal["auto", "always", "never"], callback_url: str, base_url: str) -> str | None:
+    """The callback address to give to Replicate, None when it could not use it.
+
+    Replicate takes public https addresses only. A stand-in on this machine can reach this machine.
+    """
+    if mode == "never" or not callback_url:
+        return None
+    if mode == "always":
+        return callback_url
+    url = urlsplit(callback_url)
+    public = url.scheme == "https" and not _is_local(url.hostname or "")
+    both_here = _is_loopback(url.hostname or "") and _is_loopback(urlsplit(base_url).hostname or "")
+    return callback_url if public or both_here else None
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.lower().endswith((".localhost", ".local", ".internal"))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
