@@ -1,0 +1,75 @@
+"""Which event is this? So that a second delivery starts nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .refusals import no_key, unusable
+
+__all__ = ["event_key"]
+
+_MAX_KEY = 200
+_STEP = re.compile(r"\.([^.\[\]]+)|\[([0-9]{1,6})\]", re.ASCII)
+
+
+def event_key(dedupe: str, kind: str, headers: Mapping[str, str], body: Any, signed: bytes | None) -> str:
+    """The event's identity, or ``""`` when the sender gives none.
+
+    Args:
+        dedupe: ``header:X-Request-Id``, ``body.data.id``, or ``""`` for what the scheme offers: its
+            own identity, else the digest of what was signed together with a time.
+        kind: ``auth.type``.
+        signed: The signed bytes, when they hold a timestamp.
+
+    Raises:
+        HookRefused: `dedupe` names something that the request does not have.
+    """
+    if dedupe:
+        return _short(_named(dedupe, headers, body))
+    known = {
+        "standard_webhooks": headers.get("webhook-id"),
+        "github": headers.get("x-github-delivery"),
+        "stripe": _at(body, ".id"),
+        "slack": _at(body, ".event_id"),
+    }.get(kind)
+    if isinstance(known, str) and known:
+        return _short(known)
+    return f"signed:{hashlib.sha256(signed).hexdigest()}" if signed is not None else ""
+
+
+def _named(dedupe: str, headers: Mapping[str, str], body: Any) -> str:
+    if dedupe.startswith("header:"):
+        found: Any = headers.get(dedupe.removeprefix("header:").strip().lower(), "")
+    elif dedupe.startswith("body"):
+        found = _at(body, dedupe.removeprefix("body"))
+    else:
+        raise unusable(f"dedupe: {dedupe[:80]!r} is neither header:<name> nor body.<path>")
+    if isinstance(found, bool) or not isinstance(found, str | int | float) or found == "":
+        raise no_key(f"dedupe: the request has no text or number at {dedupe[:80]}")
+    return str(found)
+
+
+def _at(body: Any, path: str) -> Any:
+    """The value at ``.data.items[0].id``, None where there is none."""
+    position = 0
+    for step in _STEP.finditer(path):
+        if step.start() != position:
+            break
+        position = step.end()
+        if step[1] is not None and isinstance(body, dict) and step[1] in body:
+            body = body[step[1]]
+        elif step[2] is not None and isinstance(body, list) and int(step[2]) < len(body):
+            body = body[int(step[2])]
+        else:
+            return None
+    if position != len(path) or not path:
+        raise unusable(f"dedupe: body{path[:80]} is not a path like body.data.id")
+    return body
+
+
+def _short(key: str) -> str:
+    # Index entries have a size limit in every database.
+    return key if len(key) <= _MAX_KEY else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
