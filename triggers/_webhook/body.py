@@ -69,6 +69,8 @@ def parse(content_type: str, data: bytes) -> Body:
     """
     if not data:
         return Body(None)
+    if not content_type.isascii():
+        raise unsupported("the content type is not ASCII")
     header = Message()
     header["content-type"] = _CONTROL.sub(" ", content_type)
     mime = header.get_content_type() if "/" in content_type else ""

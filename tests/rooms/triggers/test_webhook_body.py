@@ -163,7 +163,7 @@ def test_uploads_are_kept_and_named_by_the_server() -> None:
     body, headers = multipart(
         ("title", None, "", "Grüße".encode()),
         ("photo", "../../etc/cat.png", "image/png", b"\x89PNG\r\n--BOUN\r\nD"),
-        ("photo", "C:\\temp\\dog.png", "", b"dog"),
+        ("photo", "C:\\\\temp\\\\dog.png", "", b"dog"),
         ("note", "", "text/html", b"<script>"),
     )
     event = receive(request(body, headers), ctx=ctx)
@@ -350,8 +350,10 @@ def test_any_body_is_an_event_that_can_be_kept_or_refused(
     try:
         event = receive(request(body, {"content-type": content_type}), dedupe=dedupe)
     except HookRefused as error:
-        assert error.status in (400, 413, 415, 422)
+        refused = error.status
     else:
+        refused = 0
         assert json.loads(json.dumps(event.data, allow_nan=False)) == event.data
         json.dumps(event.data, ensure_ascii=False).encode("utf-8")
         assert "\0" not in str(event.data["body"])
+    assert refused in (0, 400, 413, 415, 422)
