@@ -36,6 +36,7 @@ from .errors import (
 from .fields import Field, input_schema, schema_of
 from .files import File, is_file
 from .http import raise_for_status, retry_after
+from .summary import render_summary
 
 __all__ = [
     "ERROR_TYPES",
@@ -78,6 +79,7 @@ __all__ = [
     "input_schema",
     "is_file",
     "raise_for_status",
+    "render_summary",
     "retry_after",
     "schema_of",
     "trigger",
