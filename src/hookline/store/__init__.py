@@ -1,0 +1,1 @@
+"""Where runs are kept: one port, with SQLite and memory behind it, and the artifact store."""

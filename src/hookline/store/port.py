@@ -1,0 +1,507 @@
+"""The store's port: what the engine asks of a database, and no SQL.
+
+Everything that is written goes through `Store.submit` as a **unit**: a plain record of what
+shall become true, all of it or nothing. Units of many runs are committed together (group
+commit), in the order in which they were submitted; the answer comes when they are on disk.
+
+Invariants every store keeps (its contract tests are `hookline.testing.store_contract`):
+
+* A unit is applied whole or not at all, and its answer is given after it is durable.
+* An event's dedupe key is looked up and taken within the unit that stores the event.
+* A run's history grows by one chunk per unit, without gaps, and only under the run's current
+  epoch: a worker that lost the run cannot write (it gets `Fenced`).
+* When the disk is full or the database locked, units that took in something new fail with
+  `StoreUnavailable` at once (the caller answers 503); units that advance accepted runs are kept
+  and tried again until they succeed. Nothing that was accepted is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+__all__ = [
+    "Accept",
+    "Accepted",
+    "Admission",
+    "Admit",
+    "Advance",
+    "Approval",
+    "ApprovalChange",
+    "Chunk",
+    "CorruptStore",
+    "Dedupe",
+    "Definition",
+    "Done",
+    "EventRow",
+    "Fenced",
+    "Health",
+    "Incoming",
+    "NewRun",
+    "Outcome",
+    "Page",
+    "Prune",
+    "Pruned",
+    "PutDefinition",
+    "PutSignal",
+    "RunFilter",
+    "RunRow",
+    "RunSummary",
+    "Signal",
+    "Store",
+    "StoreError",
+    "StoreUnavailable",
+    "Timer",
+    "Unit",
+]
+
+Json = Any
+EventState = Literal["received", "duplicate", "filtered", "rejected"]
+
+
+class StoreError(Exception):
+    """Base of what a store reports. `code` is a stable code."""
+
+    code = "S100"
+
+
+class StoreUnavailable(StoreError):
+    """Nothing can be written just now (disk full, locked, read-only); nothing was lost."""
+
+    code = "S101"
+
+
+class CorruptStore(StoreError):
+    """The database cannot be used; it is not touched any further."""
+
+    code = "S102"
+
+
+class Fenced(StoreError):
+    """Another worker has the run, or it went on without us; what we know of it is out of date."""
+
+    code = "S103"
+
+
+# What is written --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive events of one run, recorded at one moment.
+
+    Attributes:
+        seq: Number of the first event in the run's history, from 0.
+        at: When it was recorded, seconds since the epoch.
+        body: JSON list of ``[kind, path, data]``.
+        count: How many events it holds.
+    """
+
+    seq: int
+    at: float
+    body: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be created. `chunk` holds its first event.
+
+    Attributes:
+        status: ``queued`` when it has to be admitted first, else ``running``.
+        concurrency_key: Runs with the same key count together against their limit.
+        owner: Worker that will advance it, None for whoever comes first.
+        epoch: 1 when `owner` is set, else 0.
+    """
+
+    id: str
+    workflow: str
+    version: str
+    created_at: float
+    chunk: Chunk
+    status: Literal["queued", "running"] = "running"
+    event_id: str | None = None
+    parent_run: str | None = None
+    parent_path: str | None = None
+    replay_of: str | None = None
+    concurrency_key: str | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dedupe:
+    """An identity: within `scope`, `key` starts one run until `expires_at`."""
+
+    scope: str
+    key: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One event for the inbox, and the run it starts if it starts one.
+
+    Attributes:
+        reason: Why it was filtered or rejected.
+        skip_if_open: Start nothing (state ``filtered``) while another run of the same workflow
+            is not finished: ``overlap: skip`` of schedules.
+    """
+
+    id: str
+    trigger: str
+    workflow: str
+    received_at: float
+    state: EventState = "received"
+    reason: str = ""
+    dedupe: Dedupe | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    data: Json = None
+    run: NewRun | None = None
+    skip_if_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Take events in; a polling trigger's cursor is stored together with what it found.
+
+    Answer: one `Accepted` for each event.
+    """
+
+    incoming: Sequence[Incoming]
+    cursor_of: str | None = None
+    cursor: Json = None
+    baseline: Sequence[Dedupe] = ()
+    is_intake = True
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of an event: its ids, or those of the event it repeats."""
+
+    event_id: str
+    run_id: str | None
+    state: EventState
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What lists show of a run; written with every `Advance`."""
+
+    status: str
+    started_at: float | None
+    finished_at: float | None
+    cost_usd: float
+    waiting_for: str = ""
+    output: Json = None
+    error: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalChange:
+    """An approval that was opened (`status` pending) or is closed."""
+
+    id: str
+    path: str
+    status: Literal["pending", "approved", "rejected", "expired", "canceled"]
+    data: Json = None
+    due_at: float | None = None
+    decided_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutSignal:
+    """Something for a run from outside its worker: a callback, a decision, a cancel request.
+
+    `key` makes it unique within the run: a second one with the same key is dropped.
+    Answer: True when it was stored, False when it was there already.
+    """
+
+    run_id: str
+    kind: str
+    path: str
+    key: str
+    body: Json
+    at: float
+    is_intake = True
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """A run goes on: its next chunk, and everything that follows from it.
+
+    Attributes:
+        expected_epoch, epoch: Written only while the run still has `expected_epoch`; then it
+            has `epoch`.
+        owner: Worker that goes on with the run, None when it is parked or done.
+        chunk: May be None when only ownership changes.
+        timers: Due time of each path that waits, or None to remove that path's timer.
+        clear_timers: Remove all of the run's timers first.
+        signals: Ids of the signals taken in by this chunk.
+        children: Runs that a step calls.
+        outbox: Signals to other runs, such as a finished child's to its parent.
+
+    Answer: True. It fails with `Fenced`.
+    """
+
+    run_id: str
+    expected_epoch: int
+    epoch: int
+    owner: str | None
+    summary: RunSummary
+    chunk: Chunk | None = None
+    version: str | None = None
+    timers: Mapping[str, float | None] = field(default_factory=dict)
+    clear_timers: bool = False
+    approvals: Sequence[ApprovalChange] = ()
+    signals: Sequence[int] = ()
+    children: Sequence[NewRun] = ()
+    outbox: Sequence[PutSignal] = ()
+    is_intake = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Let a queued run start if the limits of its workflow allow it now.
+
+    Attributes:
+        max_running: Most runs with its concurrency key that may be open, None for no limit.
+        rate_key: Name of the rate limiter, None for no limit.
+        rate: Starts per `rate_per` seconds.
+
+    Answer: an `Admission`.
+    """
+
+    run_id: str
+    owner: str
+    now: float
+    max_running: int | None = None
+    rate_key: str | None = None
+    rate: int = 0
+    rate_per: float = 60.0
+    is_intake = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether the run may start (then under `epoch`), and if not, when to ask again.
+
+    `retry_at` is None when a place has to become free first.
+    """
+
+    admitted: bool
+    epoch: int = 0
+    retry_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutDefinition:
+    """Keep a version of a workflow for the runs that are pinned to it. Answer: True."""
+
+    version: str
+    workflow: str
+    value: Json
+    at: float
+    is_intake = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Forget finished runs and settled events. Answer: `Pruned`.
+
+    Attributes:
+        finished_before: Runs that ended earlier (seconds since the epoch), None for any age.
+        keep: Keep at least this many of the newest finished runs.
+        limit: Most runs removed by one unit, so that others are not held up.
+    """
+
+    workflow: str
+    finished_before: float | None
+    keep: int | None
+    now: float
+    limit: int = 500
+    is_intake = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many runs and events were removed."""
+
+    runs: int
+    events: int
+
+
+Unit: TypeAlias = Accept | PutSignal | Advance | Admit | PutDefinition | Prune
+Outcome: TypeAlias = Any
+"""The unit's answer, or a `StoreError` when it failed."""
+Done: TypeAlias = Callable[[Outcome], None]
+
+
+# What is read ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as lists show it."""
+
+    id: str
+    workflow: str
+    version: str
+    status: str
+    event_id: str | None
+    parent_run: str | None
+    parent_path: str | None
+    replay_of: str | None
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    cost_usd: float
+    waiting_for: str
+    output: Json
+    error: Json
+    epoch: int
+    owner: str | None
+    concurrency_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event of the inbox. `run_status` is its run's, for the states running and done."""
+
+    id: str
+    trigger: str
+    workflow: str
+    received_at: float
+    state: str
+    reason: str
+    dedupe_key: str | None
+    headers: Mapping[str, str]
+    body: bytes | None
+    data: Json
+    run_id: str | None
+    run_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A path of a run that is to be woken at `due_at`."""
+
+    run_id: str
+    path: str
+    due_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A stored `PutSignal`."""
+
+    id: int
+    run_id: str
+    kind: str
+    path: str
+    body: Json
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """An approval as lists show it."""
+
+    id: str
+    run_id: str
+    path: str
+    workflow: str
+    status: str
+    data: Json
+    requested_at: float
+    due_at: float | None
+    decided_by: str | None
+    decided_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A stored version of a workflow."""
+
+    version: str
+    workflow: str
+    value: Json
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs a list shows. Times in seconds since the epoch; `since` is inclusive."""
+
+    workflow: str | None = None
+    status: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, newest first; `next` is the cursor of the following one."""
+
+    rows: Sequence[Any]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the store can be written; `reason` is for the operator."""
+
+    ok: bool
+    reason: str = ""
+
+
+class Store(Protocol):
+    """A database. Every method may be called from any thread.
+
+    `worker` names this process among those that share the database.
+    """
+
+    worker: str
+
+    def submit(self, unit: Unit, done: Done) -> None:
+        """Queue a unit; `done` gets its answer or a `StoreError`, on a thread of the store."""
+
+    def health(self) -> Health: ...
+
+    def flush(self) -> None:
+        """Wait until everything submitted so far has its answer."""
+
+    def close(self) -> None:
+        """Write what is queued, give up this worker's claims, and let go of the database."""
+
+    # Reading: what is committed, without waiting for what is queued.
+    def run(self, run_id: str) -> RunRow | None: ...
+    def runs(self, where: RunFilter, limit: int, cursor: str | None) -> Page: ...
+    def history(self, run_id: str) -> list[Chunk]: ...
+    def definition(self, version: str) -> Definition | None: ...
+    def event(self, event_id: str) -> EventRow | None: ...
+    def events(self, state: str | None, workflow: str | None, limit: int, cursor: str | None) -> Page: ...
+    def approval(self, approval_id: str) -> Approval | None: ...
+    def approvals(self, status: str | None, limit: int, cursor: str | None) -> Page: ...
+    def due_timers(self, now: float, limit: int) -> list[Timer]: ...
+    def next_timer(self) -> float | None:
+        """When the earliest timer is due."""
+
+    def signals(self, run_id: str) -> list[Signal]: ...
+    def signalled_runs(self, limit: int) -> list[str]:
+        """Runs that have signals and no living owner, or this worker as their owner."""
+
+    def abandoned_runs(self, limit: int) -> list[str]:
+        """Runs that are queued or running and whose owner is gone (or never was), oldest first."""
+
+    def queued_runs(self, limit: int, concurrency_key: str | None = None) -> list[RunRow]:
+        """Runs waiting to be admitted, oldest first; of one key when it is given."""
+
+    def open_runs(self) -> int:
+        """How many runs are queued or running (not waiting): the backlog."""
+
+    def seen(self, scope: str, keys: Iterable[str]) -> set[str]: ...
+    def cursor(self, of: str) -> Json: ...
+    def setting(self, name: str, make: Callable[[], str]) -> str:
+        """A value kept with the database, made at the first use: the instance's own secret."""

@@ -1,0 +1,429 @@
+"""The units of one SQLite transaction, gathered into few statements over many rows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .liveness import WorkerLocks
+from .port import (
+    Accept,
+    Accepted,
+    Admission,
+    Admit,
+    Advance,
+    ApprovalChange,
+    Chunk,
+    Fenced,
+    Incoming,
+    NewRun,
+    Prune,
+    Pruned,
+    PutDefinition,
+    PutSignal,
+    Unit,
+)
+
+__all__ = ["MAX_ROWS", "Group", "dump", "parts"]
+
+Json = Any
+Row = tuple[Any, ...]
+
+MAX_ROWS = 256
+"""Most rows in one statement; SQLite allows 32,766 parameters, the widest table has 19 columns."""
+
+
+def dump(value: Json) -> str | None:
+    """JSON text for a column; null is no text."""
+    return None if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+class Group:
+    """The units of one transaction, gathered into few statements over many rows."""
+
+    def __init__(self, db: sqlite3.Connection, locks: WorkerLocks, now: float) -> None:
+        self._db = db
+        self._locks = locks
+        self._now = now
+        # What is known of the runs and keys that this group touches, kept up to date by it.
+        self._runs: dict[str, tuple[int, str | None]] = {}
+        self._keys: dict[tuple[str, str], tuple[str | None, str | None]] = {}
+        self._events: list[Row] = []
+        self._new_runs: list[Row] = []
+        self._history: list[Row] = []
+        self._updates: dict[str, Row] = {}
+        self._versions: dict[str, str] = {}
+        self._timers: dict[tuple[str, str], float | None] = {}
+        self._untimed: set[str] = set()
+        self._signals_done: list[Row] = []
+        self._approvals: list[Row] = []
+        self._closed_approvals: list[Row] = []
+        self._dedupe: list[Row] = []
+
+    def apply(self, units: Sequence[Unit]) -> list[Any]:
+        self._look_up(units)
+        answers = [self._unit(unit) for unit in units]
+        self._write()
+        return answers
+
+    def _look_up(self, units: Sequence[Unit]) -> None:
+        wanted_runs = {unit.run_id for unit in units if isinstance(unit, Advance | Admit)}
+        for run_id, epoch, owner in self._select(
+            "SELECT id, epoch, owner FROM runs WHERE id IN", [(run_id,) for run_id in wanted_runs]
+        ):
+            self._runs[run_id] = (epoch, owner)
+        wanted_keys = {
+            (incoming.dedupe.scope, incoming.dedupe.key)
+            for unit in units
+            if isinstance(unit, Accept)
+            for incoming in unit.incoming
+            if incoming.dedupe is not None
+        }
+        for scope, key, event_id, run_id, expires_at in self._select(
+            "SELECT scope, key, event_id, run_id, expires_at FROM dedupe WHERE (scope, key) IN",
+            list(wanted_keys),
+        ):
+            if expires_at > self._now:
+                self._keys[(scope, key)] = (event_id, run_id)
+
+    def _unit(self, unit: Unit) -> Any:
+        match unit:
+            case Advance():
+                return self._advance(unit)
+            case Accept():
+                return self._accept(unit)
+            case PutSignal():
+                return self._put_signal(unit)
+            case Admit():
+                self._write()
+                return self._admit(unit)
+            case PutDefinition():
+                self._db.execute(
+                    "INSERT OR IGNORE INTO definitions VALUES (?, ?, ?, ?)",
+                    [unit.version, unit.workflow, dump(unit.value), unit.at],
+                )
+                return True
+            case Prune():
+                self._write()
+                return self._prune(unit)
+
+    # Taking in ------------------------------------------------------------------------------------
+
+    def _accept(self, unit: Accept) -> list[Accepted]:
+        answers = [self._incoming(incoming) for incoming in unit.incoming]
+        for baseline in unit.baseline:
+            self._dedupe.append((baseline.scope, baseline.key, None, None, baseline.expires_at))
+        if unit.cursor_of is not None:
+            sql = "INSERT INTO cursors VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+            self._db.execute(sql, [unit.cursor_of, json.dumps(unit.cursor)])
+        return answers
+
+    def _incoming(self, incoming: Incoming) -> Accepted:
+        run, state, reason = incoming.run, incoming.state, incoming.reason
+        first = None
+        if incoming.dedupe is not None:
+            key = (incoming.dedupe.scope, incoming.dedupe.key)
+            first = self._keys.get(key)
+            if first is None:
+                run_id = run.id if run else None
+                self._keys[key] = (incoming.id, run_id)
+                self._dedupe.append((*key, incoming.id, run_id, incoming.dedupe.expires_at))
+            else:
+                run, state, reason = None, "duplicate", f"the same as {first[0] or 'one seen before'}"
+        if run is not None and incoming.skip_if_open and self._has_open_run(incoming.workflow):
+            run, state, reason = None, "filtered", "an earlier run is not finished (overlap: skip)"
+        if run is not None:
+            self._create(run)
+        self._events.append(
+            (
+                incoming.id,
+                incoming.trigger,
+                incoming.workflow,
+                incoming.received_at,
+                state,
+                reason,
+                incoming.dedupe.key if incoming.dedupe else None,
+                json.dumps(dict(incoming.headers)),
+                incoming.body if first is None else None,
+                dump(incoming.data) if first is None else None,
+                run.id if run else None,
+            )
+        )
+        if first is not None:
+            return Accepted(first[0] or incoming.id, first[1], "duplicate")
+        return Accepted(incoming.id, run.id if run else None, state)
+
+    def _has_open_run(self, workflow: str) -> bool:
+        self._write()
+        sql = "SELECT 1 FROM runs WHERE status IN ('queued', 'running', 'waiting') AND workflow = ? LIMIT 1"
+        return self._db.execute(sql, [workflow]).fetchone() is not None
+
+    def _create(self, run: NewRun) -> None:
+        epoch = 1 if run.owner else 0
+        self._runs[run.id] = (epoch, run.owner)
+        self._new_runs.append(
+            (
+                run.id,
+                run.workflow,
+                run.version,
+                run.status,
+                run.event_id,
+                run.parent_run,
+                run.parent_path,
+                run.replay_of,
+                run.created_at,
+                0.0,
+                "",
+                epoch,
+                run.owner,
+                run.concurrency_key,
+            )
+        )
+        self._add_chunk(run.id, run.chunk)
+
+    def _add_chunk(self, run_id: str, chunk: Chunk) -> None:
+        self._history.append((run_id, chunk.seq, chunk.at, chunk.count, chunk.body))
+
+    def _put_signal(self, unit: PutSignal) -> bool:
+        if not unit.run_id:
+            return False
+        sql = (
+            "INSERT OR IGNORE INTO signals (run_id, kind, path, key, body, at) SELECT ?, ?, ?, ?, ?, ?"
+            " WHERE EXISTS (SELECT 1 FROM runs WHERE id = ?)"
+        )
+        if unit.run_id in {row[0] for row in self._new_runs}:
+            self._write()
+        body = json.dumps(unit.body)
+        values = [unit.run_id, unit.kind, unit.path, unit.key, body, unit.at, unit.run_id]
+        return self._db.execute(sql, values).rowcount == 1
+
+    # Going on ------------------------------------------------------------------------------------------
+
+    def _advance(self, unit: Advance) -> bool | Fenced:
+        run_id = unit.run_id
+        epoch, owner = self._runs.get(run_id, (None, None))
+        taken = owner is not None and owner != self._locks.name and self._locks.is_alive(owner)
+        if epoch != unit.expected_epoch or taken:
+            return Fenced(f"run {run_id} has epoch {epoch} and owner {owner}")
+        self._runs[run_id] = (unit.epoch, unit.owner)
+        if unit.chunk is not None:
+            self._add_chunk(run_id, unit.chunk)
+        summary = unit.summary
+        self._updates[run_id] = (
+            run_id,
+            summary.status,
+            summary.started_at,
+            summary.finished_at,
+            summary.cost_usd,
+            summary.waiting_for,
+            dump(summary.output),
+            dump(summary.error),
+            unit.epoch,
+            unit.owner,
+        )
+        if unit.version is not None:
+            self._versions[run_id] = unit.version
+        if unit.clear_timers:
+            self._untimed.add(run_id)
+            for key in [key for key in self._timers if key[0] == run_id]:
+                del self._timers[key]
+        for path, due_at in unit.timers.items():
+            self._timers[(run_id, path)] = due_at
+        self._signals_done.extend((signal,) for signal in unit.signals)
+        for change in unit.approvals:
+            self._approval(run_id, change)
+        for child in unit.children:
+            self._create(child)
+        for signal in unit.outbox:
+            self._put_signal(signal)
+        return True
+
+    def _approval(self, run_id: str, change: ApprovalChange) -> None:
+        if change.status == "pending":
+            data = json.dumps(change.data)
+            row = (change.id, run_id, change.path, run_id, "pending", data, self._now, change.due_at)
+            self._approvals.append(row)
+        else:
+            self._closed_approvals.append((change.status, change.decided_by, self._now, change.id))
+
+    def _admit(self, unit: Admit) -> Admission:
+        db = self._db
+        row = db.execute(
+            "SELECT status, epoch, owner, concurrency_key FROM runs WHERE id = ?", [unit.run_id]
+        ).fetchone()
+        if row is None or row[0] != "queued":
+            return Admission(False)
+        _, epoch, owner, key = row
+        if owner is not None and owner != unit.owner and self._locks.is_alive(owner):
+            return Admission(False)
+        if unit.max_running is not None and key is not None:
+            sql = "SELECT count(*) FROM runs WHERE concurrency_key = ? AND status IN ('running', 'waiting')"
+            if db.execute(sql, [key]).fetchone()[0] >= unit.max_running:
+                return Admission(False)
+        if unit.rate_key is not None:
+            retry_at = self._take_rate(unit, unit.rate_key)
+            if retry_at is not None:
+                return Admission(False, retry_at=retry_at)
+        sql = "UPDATE runs SET status = 'running', owner = ?, epoch = ? WHERE id = ?"
+        db.execute(sql, [unit.owner, epoch + 1, unit.run_id])
+        self._runs[unit.run_id] = (epoch + 1, unit.owner)
+        return Admission(True, epoch + 1)
+
+    def _take_rate(self, unit: Admit, name: str) -> float | None:
+        """Generic cell rate algorithm: one row holds when the next start would come evenly spaced.
+
+        A burst of up to `rate` starts may come at once; None when this one may start now.
+        """
+        row = self._db.execute("SELECT arrival FROM rates WHERE name = ?", [name]).fetchone()
+        spacing = unit.rate_per / unit.rate
+        arrival = max(row[0] if row else unit.now, unit.now)
+        earliest = arrival - (unit.rate_per - spacing)
+        if earliest > unit.now + 1e-6:
+            return float(earliest)
+        sql = "INSERT INTO rates VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET arrival = excluded.arrival"
+        self._db.execute(sql, [name, arrival + spacing])
+        return None
+
+    # Forgetting ------------------------------------------------------------------------------------------
+
+    def _prune(self, unit: Prune) -> Pruned:
+        db = self._db
+        finished = "SELECT n FROM runs WHERE workflow = ? AND finished_at IS NOT NULL"
+        tests: list[str] = []
+        values: list[Any] = [unit.workflow]
+        if unit.finished_before is not None:
+            tests.append("finished_at < ?")
+            values.append(unit.finished_before)
+        if unit.keep is not None:
+            # The newest that goes: the first one behind the `keep` newest.
+            tests.append(f"n <= ({finished} ORDER BY n DESC LIMIT 1 OFFSET ?)")
+            values.extend([unit.workflow, unit.keep])
+        sql = (
+            "SELECT id FROM runs WHERE workflow = ? AND finished_at IS NOT NULL"
+            f" AND ({' OR '.join(tests) or '0'}) ORDER BY n LIMIT ?"
+        )
+        doomed = [(row[0],) for row in db.execute(sql, [*values, unit.limit])]
+        for table, column in (
+            ("history", "run_id"),
+            ("timers", "run_id"),
+            ("signals", "run_id"),
+            ("approvals", "run_id"),
+            ("runs", "id"),
+        ):
+            db.executemany(f"DELETE FROM {table} WHERE {column} = ?", doomed)
+        events = 0
+        for run_id in doomed:
+            events += db.execute("DELETE FROM events WHERE run_id = ?", run_id).rowcount
+        if unit.finished_before is not None:
+            events += db.execute(
+                "DELETE FROM events WHERE workflow = ? AND run_id IS NULL AND received_at < ?",
+                [unit.workflow, unit.finished_before],
+            ).rowcount
+        db.execute("DELETE FROM dedupe WHERE expires_at < ?", [unit.now])
+        db.execute("PRAGMA incremental_vacuum(1000)").fetchall()
+        return Pruned(len(doomed), events)
+
+    # Statements over many rows -----------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        self._insert("INSERT OR REPLACE INTO dedupe (scope, key, event_id, run_id, expires_at)", self._dedupe)
+        self._insert(
+            "INSERT INTO events (id, trigger, workflow, received_at, state, reason, dedupe_key, headers,"
+            " body, data, run_id)",
+            self._events,
+        )
+        self._insert(
+            "INSERT INTO runs (id, workflow, version, status, event_id, parent_run, parent_path, replay_of,"
+            " created_at, cost_usd, waiting_for, epoch, owner, concurrency_key)",
+            self._new_runs,
+        )
+        self._insert("INSERT INTO history (run_id, seq, at, count, body)", self._history)
+        self._update_runs()
+        for run_id, version in self._versions.items():
+            self._db.execute("UPDATE runs SET version = ? WHERE id = ?", [version, run_id])
+        self._versions.clear()
+        self._write_timers()
+        self._select("DELETE FROM signals WHERE id IN", self._signals_done)
+        self._signals_done.clear()
+        if self._approvals or self._closed_approvals:
+            self._db.executemany(
+                "INSERT OR IGNORE INTO approvals"
+                " (id, run_id, path, workflow, status, data, requested_at, due_at)"
+                " SELECT ?, ?, ?, (SELECT workflow FROM runs WHERE id = ?), ?, ?, ?, ?",
+                self._approvals,
+            )
+            self._db.executemany(
+                "UPDATE approvals SET status = ?, decided_by = ?, decided_at = ?"
+                " WHERE id = ? AND status = 'pending'",
+                self._closed_approvals,
+            )
+            self._approvals.clear()
+            self._closed_approvals.clear()
+
+    def _update_runs(self) -> None:
+        for part, values in _padded(list(self._updates.values())):
+            sql = _STATEMENTS.get(("update", part))
+            if sql is None:
+                row = "(?,?,?,?,?,?,?,?,?,?)"
+                sql = _STATEMENTS[("update", part)] = (
+                    "UPDATE runs SET status = v.column2, started_at = v.column3, finished_at = v.column4,"
+                    " cost_usd = v.column5, waiting_for = v.column6, output = v.column7, error = v.column8,"
+                    f" epoch = v.column9, owner = v.column10 FROM (VALUES {','.join([row] * part)}) v"
+                    " WHERE runs.id = v.column1"
+                )
+            self._db.execute(sql, values)
+        self._updates.clear()
+
+    def _write_timers(self) -> None:
+        self._select("DELETE FROM timers WHERE run_id IN", [(run_id,) for run_id in self._untimed])
+        removed = [key for key, due_at in self._timers.items() if due_at is None]
+        self._select("DELETE FROM timers WHERE (run_id, path) IN", removed)
+        kept = [(*key, due_at) for key, due_at in self._timers.items() if due_at is not None]
+        self._insert("INSERT OR REPLACE INTO timers (run_id, path, due_at)", kept)
+        self._untimed.clear()
+        self._timers.clear()
+
+    def _insert(self, into: str, rows: list[Row]) -> None:
+        for part, values in _padded(rows):
+            sql = _STATEMENTS.get((into, part))
+            if sql is None:
+                marks = ",".join(["(" + ",".join("?" * len(rows[0])) + ")"] * part)
+                sql = _STATEMENTS[(into, part)] = (
+                    f"{into} SELECT * FROM (VALUES {marks}) WHERE column1 IS NOT NULL"
+                )
+            self._db.execute(sql, values)
+        rows.clear()
+
+    def _select(self, start: str, rows: Sequence[Row]) -> list[Row]:
+        """Run ``<start> (VALUES …)`` over the rows; what it returns, if it returns anything."""
+        found: list[Row] = []
+        for part, values in _padded(rows):
+            sql = _STATEMENTS.get((start, part))
+            if sql is None:
+                marks = ",".join(["(" + ",".join("?" * len(rows[0])) + ")"] * part)
+                sql = _STATEMENTS[(start, part)] = f"{start} (VALUES {marks})"
+            found.extend(self._db.execute(sql, values).fetchall())
+        return found
+
+
+_STATEMENTS: dict[tuple[str, int], str] = {}
+
+
+def _padded(rows: Sequence[Row]) -> Iterator[tuple[int, list[Any]]]:
+    """Rows in parts of up to `MAX_ROWS`, filled with nulls up to a power of two.
+
+    So there are only nine texts of each statement, and SQLite finds them prepared. A row of nulls
+    inserts nothing and matches nothing.
+    """
+    for part in parts(rows, MAX_ROWS):
+        size = 1 << (len(part) - 1).bit_length()
+        values = [value for row in part for value in row]
+        values.extend([None] * ((size - len(part)) * len(part[0])))
+        yield size, values
+
+
+def parts(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
