@@ -23,7 +23,7 @@ from .policy import MAX_REDIRECTS, Guard, Policy, check_host_patterns
 from .pool import PoolTransport, Resolver
 from .redirects import REDIRECTS, after_redirect, follow
 from .stream import StreamResponse
-from .transport import Progress, Transport, WireRequest, WireResponse
+from .transport import ExactBody, Progress, Transport, WireRequest, WireResponse
 from .urls import Origin, parse_url
 from .wire import BadBody, FilePart, ParamValue, encode_body
 
@@ -353,10 +353,14 @@ def _prepare(
     own = check_headers(headers or {}, streamed=not isinstance(body, bytes))
     if idempotency_key is not None:
         own += check_headers({"Idempotency-Key": idempotency_key})
-    given = {name.lower() for name, _ in own}
+    given = {name.lower(): value for name, value in own}
     if len(given) != len(own):
         raise RefusedByPolicy("C108", "the header Idempotency-Key is given twice")
-    if "content-length" in given:
+    if "content-length" in given and not isinstance(body, bytes):
+        length = given["content-length"]
+        if not (length.isascii() and length.isdigit() and len(length) < 19):
+            raise RefusedByPolicy("C108", "the header Content-Length is not a number of bytes")
+        body = ExactBody(body, int(length))
         described = [pair for pair in described if pair[0].lower() != "transfer-encoding"]
     if method in ("GET", "HEAD") and body == b"":
         described = []

@@ -6,13 +6,13 @@ client (addresses, credentials, redirects, caps, deadlines) still applies on top
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from .urls import Url
 
-__all__ = ["Body", "Progress", "Transport", "WireFailure", "WireRequest", "WireResponse"]
+__all__ = ["Body", "ExactBody", "Progress", "Transport", "WireFailure", "WireRequest", "WireResponse"]
 
 Body = bytes | AsyncIterable[bytes]
 FailureKind = Literal["dns", "connect", "timeout", "lost", "protocol", "request"]
@@ -76,6 +76,27 @@ class WireFailure(Exception):
         super().__init__(f"{kind}: {detail}")
         self.kind = kind
         self.detail = detail
+
+
+class ExactBody:
+    """A streamed body that must be as long as was announced.
+
+    Iterating raises `WireFailure` when there is more or less: what was sent is then not a whole request.
+    """
+
+    def __init__(self, pieces: AsyncIterable[bytes], length: int) -> None:
+        self._pieces = pieces
+        self._length = length
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = self._length
+        async for piece in self._pieces:
+            left -= len(piece)
+            if left < 0:
+                break
+            yield piece
+        if left:
+            raise WireFailure("request", f"the body is not the {self._length} bytes that were announced")
 
 
 class Transport(Protocol):
