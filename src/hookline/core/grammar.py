@@ -226,7 +226,7 @@ DEDUPE = _shape(
     "dedupe",
     "Start only one run for events with the same key.",
     Key("key", "template", "Events with the same rendered key are the same event.", required=True),
-    Key("window", "duration", "How long a key is remembered.", default="7d", minimum=0.001),
+    Key("window", "duration", "How long a key is remembered.", default="1d", minimum=0.001),
 )
 BUDGET = _shape(
     "budget",

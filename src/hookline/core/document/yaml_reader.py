@@ -282,7 +282,7 @@ class _Reader:
                 previous.trailing = [*(previous.trailing or []), comment]
 
     def comments_end(self, event: Any, start: int) -> int:
-        """Up to where comments belong to the value that starts: those above a block's first child are the child's."""
+        """Up to where comments belong to the value that starts; above a block's first child they are its."""
         level = self.stack[-1] if self.stack else None
         is_block = isinstance(event, events.CollectionStartEvent) and not event.flow_style
         if not is_block or level is None or level.key is None:

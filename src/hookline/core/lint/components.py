@@ -1,0 +1,193 @@
+"""Do the components, connections and workflows named exist, and do their parameters fit?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hookline.core.catalogue import Catalogue, ComponentInfo
+from hookline.core.lint.author_schemas import schema_problems
+from hookline.core.lint.parameters import ParameterChecker
+from hookline.core.lint.report import Path, Report, show
+from hookline.core.lint.tree import Tree, build_tree
+
+__all__ = ["check_calls", "check_components", "check_webhooks"]
+
+_WEBHOOK = "webhook"
+
+
+def check_components(tree: Tree, catalogue: Catalogue, report: Report) -> None:
+    """Check triggers and actions."""
+    parameters = ParameterChecker(report)
+    for path, trigger in tree.triggers:
+        name = trigger.get("uses")
+        if isinstance(name, str):
+            found = catalogue.triggers.get(name)
+            if found is None:
+                hint = report.suggest(name, catalogue.triggers, "see `hookline connectors list`")
+                if name in catalogue.actions:
+                    hint = "it is an action: put it into `steps`"
+                report.add("D402", f"there is no trigger {show(name)}", (*path, "uses"), hint=hint)
+            else:
+                _component(found, trigger, path, catalogue, parameters, report)
+    for step in tree.of_kind("uses"):
+        if report.is_full:
+            return
+        name = step.value["uses"]
+        if isinstance(name, str) and name:
+            action = catalogue.actions.get(name)
+            if action is None:
+                hint = report.suggest(name, catalogue.actions, "see `hookline connectors list`")
+                if name in catalogue.triggers:
+                    hint = "it is a trigger: name it in `trigger`"
+                report.add("D401", f"there is no action {show(name)}", (*step.path, "uses"), hint=hint)
+            else:
+                _component(action, step.value, step.path, catalogue, parameters, report)
+
+
+def _component(
+    info: ComponentInfo,
+    value: Mapping[str, Any],
+    path: Path,
+    catalogue: Catalogue,
+    parameters: ParameterChecker,
+    report: Report,
+) -> None:
+    given = value.get("with", {})
+    if isinstance(given, dict):
+        place = (*path, "with") if "with" in value else path
+        parameters.check(given, info.input_schema, place, f"`{info.name}`")
+        _connection(info, value, given, path, catalogue, report)
+
+
+def _connection(
+    info: ComponentInfo,
+    value: Mapping[str, Any],
+    given: Mapping[str, Any],
+    path: Path,
+    catalogue: Catalogue,
+    report: Report,
+) -> None:
+    kind, name = info.connection, value.get("connection")
+    usable = sorted(other for other, type_ in catalogue.connections.items() if type_ == kind)
+    configure = f"configure one: hookline connections add {kind}" if kind else ""
+    if name is None:
+        if kind is None or catalogue.connections.get(kind) == kind or not _is_needed(info, given):
+            return
+        hint = f'write "connection": "{usable[0]}"' if usable else configure
+        report.add("D404", f"`{info.name}` needs a connection to {kind}", path, hint=hint)
+    elif isinstance(name, str):
+        place = (*path, "connection")
+        if kind is None:
+            report.add("D405", f"`{info.name}` takes no connection", place, hint="remove the key")
+        elif name not in catalogue.connections:
+            hint = report.suggest(name, usable, f"usable: {', '.join(usable)}" if usable else configure)
+            report.add("D403", f"there is no connection {show(name)}", place, hint=hint)
+        elif catalogue.connections[name] != kind:
+            other = catalogue.connections[name]
+            hint = f"usable: {', '.join(usable)}" if usable else configure
+            message = f"{show(name)} is a connection to {other}, `{info.name}` needs {kind}"
+            report.add("D405", message, place, hint=hint)
+
+
+def _is_needed(info: ComponentInfo, given: Mapping[str, Any]) -> bool:
+    """Whether the component needs its connection for these parameters; most always do."""
+    ask = getattr(info, "needs_connection", None)
+    if not callable(ask):
+        return True
+    try:
+        return bool(ask(given))
+    except Exception:
+        # The parameters may be faulty or still be expressions; then the connection is asked for.
+        return True
+
+
+def check_calls(tree: Tree, others: Mapping[str, object], report: Report) -> None:
+    """Check the workflows called: that they exist, take the input, and do not call back in a circle."""
+    name = tree.value.get("name")
+    known = {**others, name: tree.value} if isinstance(name, str) else dict(others)
+    parameters = ParameterChecker(report)
+    targets: dict[str, frozenset[str]] = {}
+    for step in tree.of_kind("call"):
+        target = step.value["call"]
+        if not isinstance(target, str) or not target:
+            continue
+        place = (*step.path, "call")
+        if target not in known:
+            hint = "the name must be written out" if "{{" in target else "call a workflow of this project"
+            hint = report.suggest(target, known, hint)
+            report.add("D412", f"there is no workflow {show(target)}", place, hint=hint)
+            continue
+        called = known[target]
+        given = step.value.get("with", {})
+        inputs = called.get("inputs") if isinstance(called, dict) else None
+        if isinstance(inputs, dict) and isinstance(given, dict) and not schema_problems(inputs):
+            where = (*step.path, "with") if "with" in step.value else step.path
+            parameters.check(given, inputs, where, f"the workflow {show(target)}")
+        if isinstance(name, str) and (circle := _circle(target, name, known, targets)):
+            shown = " → ".join([name, *circle])
+            report.add(
+                "D413",
+                f"the workflows call each other in a circle: {shown}",
+                place,
+                hint="use `while` to repeat",
+            )
+
+
+def _circle(
+    start: str, goal: str, known: Mapping[str, object], targets: dict[str, frozenset[str]]
+) -> list[str] | None:
+    """A way along calls from one workflow to another."""
+    came_from: dict[str, str] = {start: ""}
+    waiting = [start]
+    while waiting:
+        current = waiting.pop()
+        if current == goal:
+            way = [current]
+            while came_from[way[-1]]:
+                way.append(came_from[way[-1]])
+            return way[::-1]
+        if current not in targets:
+            targets[current] = _called_by(known.get(current))
+        for following in sorted(targets[current]):
+            if following not in came_from:
+                came_from[following] = current
+                waiting.append(following)
+    return None
+
+
+def _called_by(value: object) -> frozenset[str]:
+    if not isinstance(value, dict):
+        return frozenset()
+    called = (step.value["call"] for step in build_tree(value).of_kind("call"))
+    return frozenset(name for name in called if isinstance(name, str))
+
+
+def check_webhooks(tree: Tree, others: Mapping[str, object], report: Report) -> None:
+    """Check that webhook paths are unique, and that an answer has someone to go to."""
+    taken: dict[str, str] = {}
+    own = tree.value.get("name")
+    for name, value in others.items():
+        if name != own and isinstance(value, dict):
+            for _, path in _webhook_paths(build_tree(value)):
+                taken.setdefault(path, f"the workflow {show(name)}")
+    for place, path in _webhook_paths(tree):
+        if path in taken:
+            message = f"the webhook path {show(path)} is already used by {taken[path]}"
+            report.add("D414", message, (*place, "with", "path"), hint="choose another path")
+        taken.setdefault(path, "another trigger")
+    has_webhook = any(trigger.get("uses") == _WEBHOOK for _, trigger in tree.triggers)
+    if not has_webhook:
+        for step in tree.of_kind("respond"):
+            hint = "add a `webhook` trigger, or use `output` for the result of a call"
+            report.add("D415", "no webhook is waiting for an answer", (*step.path, "respond"), hint=hint)
+
+
+def _webhook_paths(tree: Tree) -> list[tuple[Path, str]]:
+    found: list[tuple[Path, str]] = []
+    for place, trigger in tree.triggers:
+        given = trigger.get("with")
+        path = given.get("path") if isinstance(given, dict) else None
+        if trigger.get("uses") == _WEBHOOK and isinstance(path, str):
+            found.append((place, path.strip("/")))
+    return found
