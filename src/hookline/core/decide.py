@@ -298,13 +298,15 @@ class _Decision:
         assert waiting is not None
         timed_out = record.due and record.deadline is not None and self.now >= record.deadline
         match waiting.waits_for:
-            case "action" | "lookup":
+            case "lookup":
+                # However late it is, one look-up is owed to whoever may have paid for the attempt.
+                if timed_out and record.wake == "lookup":
+                    return [self._timed_out(node, record)]
+                callback = record.wakes[0] if record.wakes else ""
+                return [ev.StepWoken(path, path, attempt, "lookup", callback)]
+            case "action":
                 if timed_out:
                     return [self._timed_out(node, record)]
-                if waiting.waits_for == "lookup":
-                    return [
-                        ev.StepWoken(path, path, attempt, "lookup", record.wakes[0] if record.wakes else "")
-                    ]
                 if record.wakes:
                     return [ev.StepWoken(path, path, attempt, "callback", record.wakes[0])]
                 return [ev.StepWoken(path, path, attempt, "timer")]
@@ -362,9 +364,10 @@ class _Decision:
         assert error is not None
         if node.on_unknown == "retry":
             return [ev.StepRetrying(path, path, record.attempt + 1, self.now)]
-        if node.on_unknown == "fail" or (record.deadline is not None and self.now >= record.deadline):
+        until = record.retry_after
+        late = record.deadline is not None and self.now >= record.deadline and record.wake == "lookup"
+        if node.on_unknown == "fail" or until is None or late:
             return [ev.StepFailed(path, path, error)]
-        until = record.retry_after if record.retry_after is not None else self.now + 60.0
         reason = f"a look-up of what became of it: {error['message']}"
         return [ev.StepWaiting(path, path, record.attempt, "lookup", reason, until)]
 

@@ -262,7 +262,10 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class AttemptUnknown:
-    """Fact: sent, and nobody knows what became of it. `until`: when it is looked up next."""
+    """Fact: sent, and nobody knows what became of it.
+
+    `until` is when it is looked up, None when the action has no look-up.
+    """
 
     path: str
     attempt: int
