@@ -112,8 +112,8 @@ def absent(value: object, key: object, place: Place) -> Fault:
     hint = ""
     if type(value) is dict and type(key) is not str:
         hint = "the keys of JSON objects are strings"
-    elif type(key) is str:
-        hint = f"write {text}.?{key}.orValue(…) if it may be absent" if key.isidentifier() else ""
+    elif type(key) is str and len(key) <= 60 and key.isidentifier():
+        hint = f"write {text}.?{key}.orValue(…) if it may be absent"
     return Fault(
         "X201",
         f"{text} has no key {_key_text(key)}",

@@ -94,7 +94,8 @@ EXPRESSION_CODES: Final[tuple[Code, ...]] = (
     Code(
         "X114",
         "The value is not JSON",
-        "A value to compile holds something that JSON does not have, or is nested beyond the limit.",
+        "A value to compile holds something that JSON does not have, is nested beyond the limit, or holds a "
+        "text with a NUL character or half of a surrogate pair.",
         "Use objects with text keys, arrays, text, finite numbers, true, false and null.",
     ),
     Code(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from hookline.core.expressions.errors import Fault
@@ -214,10 +214,13 @@ def equal(frame: Frame, left: object, right: object, depth: int = 0) -> bool:
     """``left == right``. Never a fault for types that differ: those are unequal."""
     kind = type(left)
     other = type(right)
-    if kind is str and other is str:
-        if len(cast(str, left)) > _SCAN:
-            frame.charge(len(cast(str, left)) // _SCAN)
-        return left == right
+    if kind is other:
+        if kind is str:
+            if len(cast(str, left)) > _SCAN:
+                frame.charge(len(cast(str, left)) // _SCAN)
+            return left == right
+        if kind is int or kind is float:
+            return left == right
     if kind in _NUMBERS:
         return other in _NUMBERS and _numbers(left, right, operator.eq)
     if kind is bool or left is None or kind is bytes or isinstance(left, (Timestamp, Duration, TypeValue)):
@@ -261,18 +264,21 @@ def _equal_lists(frame: Frame, left: list[object], right: list[object], depth: i
 
 def _equal_maps(frame: Frame, left: object, right: object, depth: int) -> bool:
     mine, yours = mapping_items(left), mapping_items(right)
-    if mine is None or yours is None:
+    if mine is None or yours is None or len(mine) != len(yours):
         return False
-    table = {map_key(key): value for key, value in yours}
-    frame.charge(len(table))
-    count = 0
+    table: Mapping[object, object]
+    if type(left) is dict and type(right) is dict:
+        table = right
+    else:
+        frame.charge(len(yours))
+        table = {map_key(key): value for key, value in yours}
+    plain_keys = table is right
     for key, value in mine:
         frame.charge(1)
-        count += 1
-        other = table.get(map_key(key), MISSING)
+        other = table.get(key if plain_keys else map_key(key), MISSING)
         if other is MISSING or not equal(frame, value, other, depth + 1):
             return False
-    return count == len(table)
+    return True
 
 
 def _numbers(left: object, right: object, test: Test) -> bool:

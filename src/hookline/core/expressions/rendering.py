@@ -77,11 +77,21 @@ def plain(value: object, room: Room, depth: int = 0) -> JsonValue:
     """``to_json`` that raises faults and counts into ``room``."""
     kind = type(value)
     if kind is str:
-        room.take(_text_size(cast(str, value)))
-        return value
-    if value is None or kind is bool:
-        room.take(_SCALAR_BYTES // 2)
-        return value
+        room.left -= _text_size(cast(str, value))
+    elif value is None or kind is bool:
+        room.left -= _SCALAR_BYTES // 2
+    elif kind is int:
+        room.left -= _SCALAR_BYTES
+        _whole(cast(int, value))
+    else:
+        return _plain_other(value, room, depth)
+    if room.left < 0:
+        room.take(0)
+    return value
+
+
+def _plain_other(value: object, room: Room, depth: int) -> JsonValue:
+    kind = type(value)
     if kind is dict:
         return _plain_map(cast("dict[object, object]", value), room, depth)
     if kind is list:
@@ -89,8 +99,6 @@ def plain(value: object, room: Room, depth: int = 0) -> JsonValue:
         room.take(2)
         return [plain(item, room, depth + 1) for item in cast("list[object]", value)]
     room.take(_SCALAR_BYTES)
-    if kind is int:
-        return _whole(cast(int, value))
     if kind is float:
         return _finite(cast(float, value))
     return _plain_rest(value, room, depth)
@@ -158,10 +166,9 @@ def _text_size(text: str) -> int:
         raise Fault("X210", "a text holds half of a surrogate pair") from None
 
 
-def _whole(value: int) -> int:
+def _whole(value: int) -> None:
     if value.bit_length() > MAX_INT_BITS:
         raise Fault("X216", f"a number has more than {MAX_INT_BITS} bits")
-    return value
 
 
 def _finite(value: float) -> float:

@@ -22,6 +22,7 @@ Scope = Mapping[str, object]
 
 _OPEN: Final = "{{"
 _CLOSE: Final = "}}"
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _INSIDE: Final = re.compile("[{}'\"`]")
 
 
@@ -208,6 +209,10 @@ def compile_template(text: str, *, limits: Limits = DEFAULT_LIMITS) -> Template:
     Raises:
         ExpressionError: X1xx, with offsets in ``text``.
     """
+    if "\0" in text or not (text.isascii() or _SURROGATE.search(text) is None):
+        raise ExpressionError(
+            "X114", "the text holds a NUL character or half of a surrogate pair", end=len(text)
+        )
     position = text.find(_OPEN)
     if position < 0:
         return Template(text, (text,), limits)

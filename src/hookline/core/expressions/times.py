@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,8 @@ __all__ = ["ACCESSORS", "duration_text", "parse_duration", "parse_timestamp", "t
 _SECOND: Final = 10**9
 _MAX_TEXT: Final = 64
 _ZONE_STEPS: Final = 50
+# A name that is not known is looked for in several places.
+_UNKNOWN_ZONE_STEPS: Final = 1000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339: Final = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
@@ -112,15 +115,22 @@ def _zone(frame: Frame, name: str) -> tzinfo:
     if match is not None and int(match[2]) <= 23 and int(match[3]) <= 59:
         offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
         return timezone(-offset if match[1] == "-" else offset)
-    if len(name) <= _MAX_TEXT and _ZONE_NAME.fullmatch(name):
-        try:
-            return ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            # KeyError: unknown; ValueError and OSError: a folder or another file of the database.
-            pass
-    raise Fault(
-        "X217", f'there is no time zone "{shorten(name)}"', "use Europe/Berlin or +02:00, for example"
-    )
+    zone = _named_zone(name) if len(name) <= _MAX_TEXT and _ZONE_NAME.fullmatch(name) else None
+    if zone is None:
+        frame.charge(_UNKNOWN_ZONE_STEPS)
+        raise Fault(
+            "X217", f'there is no time zone "{shorten(name)}"', "use Europe/Berlin or +02:00, for example"
+        )
+    return zone
+
+
+@lru_cache(maxsize=1024)
+def _named_zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        # KeyError: unknown; ValueError and OSError: a folder or another file of the database.
+        return None
 
 
 def _local(frame: Frame, value: Timestamp, zone: str | None) -> datetime:

@@ -7,7 +7,7 @@ The rest of CEL's types (https://github.com/google/cel-spec/blob/master/doc/lang
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -197,7 +197,7 @@ def mapping_keys(value: object) -> Iterable[object] | None:
     return None
 
 
-def mapping_items(value: object) -> Iterable[tuple[object, object]] | None:
+def mapping_items(value: object) -> Collection[tuple[object, object]] | None:
     """The entries of a map, or None when the value is no map."""
     if type(value) is dict:
         return value.items()
