@@ -41,12 +41,6 @@ def check_structure(value: Any, report: Report) -> None:
     """Check a definition against the grammar."""
     checker = _Structure(report)
     checker.shape(value, WORKFLOW, ())
-    if isinstance(value, dict) and isinstance(value.get("inputs"), dict):
-        inputs = value["inputs"]
-        if inputs.get("type", "object") != "object":
-            report.add(
-                "D214", "inputs must describe an object", ("inputs", "type"), hint='write "type": "object"'
-            )
 
 
 class _Structure:
@@ -130,8 +124,8 @@ class _Structure:
                     for index, item in enumerate(value):
                         self._choice(item, key, (*path, index))
             case "schema":
-                for problem in schema_problems(value):
-                    self._report.add("D214", problem.message, (*path, *problem.path), hint=problem.hint)
+                if self._is(value, dict, "a JSON Schema (an object)", path):
+                    self._schema(value, path)
             case "steps":
                 self._steps(value, key, path)
             case "object":
@@ -145,6 +139,13 @@ class _Structure:
                         self.shape(item, key.shape, (*path, index))
             case "value" | "any":
                 pass
+
+    def _schema(self, value: dict[str, Any], path: Path) -> None:
+        for problem in schema_problems(value):
+            self._report.add("D214", problem.message, (*path, *problem.path), hint=problem.hint)
+        if path == ("inputs",) and value.get("type", "object") != "object":
+            message = "the inputs must be described as an object"
+            self._report.add("D214", message, (*path, "type"), hint='write "type": "object"')
 
     def _steps(self, value: Any, key: Key, path: Path) -> None:
         if not self._is(value, list, "a list of steps", path):
