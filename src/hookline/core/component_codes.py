@@ -43,4 +43,73 @@ COMPONENT_CODES: Final = (
         "unavailable; all others are loaded.",
         "Correct the place that the message names.",
     ),
+    Code(
+        "C020",
+        "The folder for local files cannot be used",
+        "HOOKLINE_FILES_DIR, or the directory of a local_files connection, is not the absolute path of a folder "
+        "that exists.",
+        "Create the folder and set its absolute path.",
+    ),
+    Code(
+        "C021",
+        "A local address leads outside the allowed folder",
+        "Addresses such as file:reports/may.pdf are relative to one folder the operator allows. This one is "
+        "absolute, climbs out of it, passes through a link, or names something that is no ordinary file.",
+        "Write an address relative to the folder, without links.",
+    ),
+    Code(
+        "C022",
+        "A request has more than one body",
+        "http.request was given more than one of json, body, form and file.",
+        "Keep one of them.",
+    ),
+    Code(
+        "C023",
+        "A header cannot be sent",
+        "The name or the value of a header holds a line break or another character that no header can have.",
+        "Remove it; encode the value if it must be kept.",
+    ),
+    Code(
+        "C024",
+        "A status is not expected",
+        "http.request got a 2xx status that expect does not list.",
+        "Add the status to expect, or leave expect out to accept any 2xx.",
+    ),
+    Code(
+        "C025",
+        "An address cannot be used for files",
+        "files.upload and files.download read and write addresses of connections, such as s3://bucket/key, and "
+        "file: addresses below the allowed folder; downloads also come from https addresses.",
+        "Write such an address.",
+    ),
+    Code(
+        "C026",
+        "A file is too large",
+        "The file is larger than max_bytes of the step allows.",
+        "Raise max_bytes, or send a smaller file.",
+    ),
+    Code(
+        "C030",
+        "A moderation policy contradicts itself",
+        "A review threshold lies above the block threshold, or a category is unknown.",
+        "Put the review threshold at or below the block threshold, and use the names in the documentation.",
+    ),
+    Code(
+        "C031",
+        "Pictures cannot be examined here",
+        "The hashlist provider needs Pillow, which is not installed.",
+        "pip install hookline[images]",
+    ),
+    Code(
+        "C032",
+        "A moderation check has nothing to check, or too much",
+        "moderation.check examines either a text or an image, with a provider that can examine it.",
+        "Give exactly one of text and image, and the list the provider needs.",
+    ),
+    Code(
+        "C033",
+        "A moderation list cannot be read",
+        "A line of a word list or hash list is not of the expected form. Nothing is checked against half a list.",
+        "Correct the line that the message names.",
+    ),
 )

@@ -39,7 +39,9 @@ ENTRY_POINTS = "hookline.components"
 PROJECT = "hookline.project"
 """Parent of the modules of the project that is loaded."""
 
-EXTRAS = MappingProxyType({"boto3": "s3", "botocore": "s3", "PIL": "images"})
+EXTRAS = MappingProxyType(
+    {"boto3": "s3", "botocore": "s3", "s3transfer": "s3", "urllib3": "s3", "PIL": "images"}
+)
 """Modules that come with an extra of Hookline: ``pip install hookline[s3]``."""
 
 

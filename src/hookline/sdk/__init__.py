@@ -37,6 +37,7 @@ from .fields import Field, input_schema, schema_of
 from .files import File, is_file
 from .http import raise_for_status, retry_after
 from .summary import render_summary
+from .units import parse_duration, parse_size
 
 __all__ = [
     "ERROR_TYPES",
@@ -78,6 +79,8 @@ __all__ = [
     "action",
     "input_schema",
     "is_file",
+    "parse_duration",
+    "parse_size",
     "raise_for_status",
     "render_summary",
     "retry_after",

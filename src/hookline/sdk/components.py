@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 from .fields import Schema, input_schema, schema_of
 from .files import File, is_file
+from .summary import render_summary
 
 __all__ = ["Action", "ConnectionType", "Connector", "Example", "Recorded", "Trigger", "action", "trigger"]
 
@@ -103,8 +104,8 @@ class Action(_Component):
             ``read`` nothing to repeat; ``idempotent`` repeated under the same key;
             ``check`` looked up by `lookup` before anything is repeated; ``at_least_once``
             repeated, and the service may see it twice.
-        summary: One line about a finished step, a format string over input and output:
-            ``"Posted to {channel}"``.
+        summary: One line about a finished step, over input and output: ``"Posted to {channel}"``,
+            ``"Kept {file[name]}"``; see `summarize`.
         pure: No IO, no waiting: run within the engine's own step, without a worker.
         blocking: A plain function, run in the bounded pool of threads.
         retry_on: Error types retried by default; None means the engine's rule for `effect`.
@@ -120,6 +121,12 @@ class Action(_Component):
     lookup: Function | None = None
     cancel: Function | None = None
     verify: Function | None = None
+
+    def summarize(self, input: Mapping[str, Any], output: Any) -> str:
+        """The summary of a finished step, with the defaults of what was left out."""
+        properties = self.input_schema["properties"]
+        defaults = {name: part["default"] for name, part in properties.items() if "default" in part}
+        return render_summary(self.summary, defaults | dict(input), output)
 
     def on_resume(self, function: Function) -> Function:
         """Declare ``async def resume(ctx, wake: Wake, **input)``: goes on after a `Park`."""

@@ -6,11 +6,10 @@ import json as jsonlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from hookline.sdk import BadInput, File, MalformedOutput, Recorded
+from hookline.sdk import File, MalformedOutput, Recorded, raise_for_status
 
 if TYPE_CHECKING:
     from .fakes import FakeFiles
@@ -201,8 +200,7 @@ class FakeHttp:
         from .fakes import FakeFiles
 
         response = await self.request("GET", url, max_bytes=max_bytes)
-        if response.status != HTTPStatus.OK:
-            raise BadInput(f"the address answered {response.status}")
+        raise_for_status(response, effect="read", service="The address")
         if self._files is None:
             self._files = FakeFiles()
         mime = response.headers.get("content-type", "").partition(";")[0]

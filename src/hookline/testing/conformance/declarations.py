@@ -28,7 +28,7 @@ _MAX_DEPTH = 16
 _MAX_NODES = 2000
 
 _KEYWORDS: Final = frozenset(
-    [
+    {
         "type",
         "description",
         "title",
@@ -55,7 +55,7 @@ _KEYWORDS: Final = frozenset(
         "x-advanced",
         "x-multiline",
         "x-env",
-    ]
+    }
 )
 """Keywords that editors honour and that mean the same in draft-07 and 2020-12, and our own."""
 
@@ -85,8 +85,8 @@ def _name(registry: Registry, component: Component | ConnectionType) -> Iterator
 
 def _title(registry: Registry, component: Component | ConnectionType) -> Iterator[str]:
     title = component.title
-    if not 3 <= len(title) <= 60:
-        yield f"the title {title!r} is not 3 to 60 characters long"
+    if not 2 <= len(title) <= 60:
+        yield f"the title {title!r} is not 2 to 60 characters long"
     if title != title.strip() or title.endswith((".", ":")) or "\n" in title:
         yield f"the title {title!r} has space around it or ends with a mark"
     if not isinstance(component, ConnectionType) and not title[:1].isupper():

@@ -23,7 +23,6 @@ from hookline.sdk import (
     Recorded,
     Wake,
     is_file,
-    render_summary,
 )
 from hookline.testing.fakes import FakeContext, FakeObjectStore, open_connection, run_action
 
@@ -98,9 +97,13 @@ class _Context(FakeContext):
         self._input = input
 
     async def open(self, connection: str, *, type: str) -> Any:
-        if type not in self._registry.connection_types:
+        if type in self._registry.connection_types:
+            return self.opened(self._registry.connection_types[type])
+        # A project may hold an action without the connector of the store that its example names.
+        addresses = [text for text in _texts(self._input) if text.startswith(f"{type}:")]
+        if not addresses:
             raise BadInput(f"there is no connection type {type!r}")
-        return self.opened(self._registry.connection_types[type])
+        return FakeObjectStore(dict.fromkeys(addresses, _PNG))
 
     def opened(self, connection_type: ConnectionType) -> Any:
         """The client; a store in memory for a type that reads and writes addresses."""
@@ -134,9 +137,11 @@ def secrets_of(connection_type: ConnectionType | None) -> list[str]:
     properties = connection_type.fields["properties"]
     sample = sample_fields(connection_type)
     return [
-        value
+        text
         for name, value in sample.items()
-        if properties[name].get("x-secret") and isinstance(value, str) and len(value) > 5
+        if properties[name].get("x-secret")
+        for text in _texts(value)
+        if len(text) > 5
     ] or [CANARY]
 
 
@@ -180,7 +185,7 @@ def run_example(
         if action.needs_connection(example.input) and action.connection is not None:
             ctx.connection = ctx.opened(registry.connection_types[action.connection])
         ran.output = _jsonable(asyncio.run(_run(action, example.input, ctx)))
-        ran.summary = render_summary(action.summary, example.input, ran.output)
+        ran.summary = action.summarize(example.input, ran.output)
     except Exception as error:
         ran.error = error
     finally:

@@ -17,7 +17,7 @@ _LIBRARIES: Final = frozenset({"apscheduler", "jsonschema", "referencing", "werk
 """Distributions that Hookline itself depends on and that do no IO of their own."""
 
 _NO_IO: Final = frozenset(
-    [
+    {
         "socket",
         "ssl",
         "http.client",
@@ -32,7 +32,7 @@ _NO_IO: Final = frozenset(
         "ctypes",
         "sqlite3",
         "random",
-    ]
+    }
 )
 """IO and chance come through the context, where they are guarded, recorded and replaced in tests."""
 
