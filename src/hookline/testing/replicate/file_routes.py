@@ -10,6 +10,7 @@ import json
 import secrets
 import threading
 from collections.abc import Mapping
+from typing import IO
 from urllib.parse import urlencode
 
 from werkzeug.formparser import MultiPartParser
@@ -79,7 +80,7 @@ class FileRoutes:
         kind, options = parse_options_header(request.header("Content-Type"))
         if kind != "multipart/form-data" or "boundary" not in options:
             return problem(400, "The request must be multipart/form-data", "Bad request")
-        parser = MultiPartParser(max_form_memory_size=None)
+        parser = MultiPartParser(stream_factory=_in_memory, max_form_memory_size=None)
         try:
             form, files = parser.parse(
                 io.BytesIO(request.body), options["boundary"].encode(), len(request.body)
@@ -93,7 +94,6 @@ class FileRoutes:
         if not isinstance(metadata, dict):
             return problem(400, "metadata must be a JSON object", "Bad request")
         data = part.stream.read()
-        part.close()
         if len(data) > self._max_bytes:
             return problem(413, "Files must be less than 100MB in size")
         now = self._parts.clock.now()
@@ -142,6 +142,16 @@ class FileRoutes:
     def _signature(self, file_id: str, expiry: int) -> str:
         content = f"{self._parts.username} {file_id} {expiry}".encode()
         return base64.b64encode(hmac.new(self._download_secret, content, hashlib.sha256).digest()).decode()
+
+
+def _in_memory(
+    total_content_length: int | None,
+    content_type: str | None,
+    filename: str | None,
+    content_length: int | None = None,
+) -> IO[bytes]:
+    """The whole request is in memory already; a temporary file would only have to be closed."""
+    return io.BytesIO()
 
 
 def _not_found() -> Response:

@@ -89,7 +89,9 @@ class ModelRoutes:
         return self._page([self._parts.wire.model(model) for model in self._parts.catalog.models.values()])
 
     def _query(self, request: Request, names: Mapping[str, str]) -> Response:
-        return self._page([self._parts.wire.model(model) for model in self._matching(request.body.decode())])
+        # Documented as text/plain; the official client 2.0.0b4 sends the text as a JSON string.
+        query = request.body.decode().strip().strip('"')
+        return self._page([self._parts.wire.model(model) for model in self._matching(query)])
 
     def _search(self, request: Request, names: Mapping[str, str]) -> Response:
         query = request.query.get("query")

@@ -91,7 +91,9 @@ def sleepy(values: Mapping[str, Any]) -> Generator[Step, None, Any]:
     steps = int(values["steps"])
     for step in range(steps):
         yield Wait(float(values["seconds"]) / steps)
-        yield Log(f"{(step + 1) * 100 // steps:3d}%|{step + 1}/{steps}\n")
+        done = (step + 1) * 10 // steps
+        # The form of tqdm's progress bars, which clients read.
+        yield Log(f"{(step + 1) * 100 // steps:3d}%|{'#' * done:<10}| {step + 1}/{steps}\n")
     if values["error"]:
         raise PlanFailed(values["error"])
     return values["text"]

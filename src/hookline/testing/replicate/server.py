@@ -55,6 +55,7 @@ class ReplicateStandIn:
         allow_http_webhooks: Take ``http`` webhook addresses on loopback; Replicate takes ``https`` only.
         enforce_limits: Answer 429 past Replicate's documented request limits.
         webhook_retry_delays: Seconds before each further attempt at a terminal webhook.
+        webhook_timeout: Seconds a receiver may take to answer.
         fail_on_token_leak: Leaving the context raises `TokenLeakError` when the CDN was sent a token.
         models: Further models.
         max_file_bytes: Limit of the Files API.
@@ -81,6 +82,7 @@ class ReplicateStandIn:
         allow_http_webhooks: bool = True,
         enforce_limits: bool = False,
         webhook_retry_delays: Sequence[float] = RETRY_DELAYS,
+        webhook_timeout: float = 5.0,
         fail_on_token_leak: bool = True,
         models: Iterable[Model] = (),
         max_file_bytes: int = MAX_FILE_BYTES,
@@ -127,6 +129,7 @@ class ReplicateStandIn:
             current=self._predictions.get,
             secret=self.webhook_secret,
             retry_delays=webhook_retry_delays,
+            timeout=webhook_timeout,
         )
         self._predictions.on_event = self._webhooks.notice
         self._predictions.on_purge = self._cdn.remove
