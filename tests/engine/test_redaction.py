@@ -334,6 +334,21 @@ class TestLogging:
         assert TOKEN not in stream.getvalue()
         assert "ValueError: bad [redacted:it]" in stream.getvalue()
 
+    def test_a_formatter_that_reads_the_exception_itself(
+        self, logger: logging.Logger, stream: io.StringIO
+    ) -> None:
+        class Own(logging.Formatter):
+            def format(self, record: logging.LogRecord) -> str:
+                return f"{record.getMessage()} {record.exc_info} {record.exc_text}"
+
+        logger.handlers[0].setFormatter(Own())
+        try:
+            raise ValueError(TOKEN)
+        except ValueError:
+            logger.exception("failed")
+        assert TOKEN not in stream.getvalue()
+        assert "ValueError: [redacted:it]" in stream.getvalue()
+
     def test_extra_fields(self, logger: logging.Logger, stream: io.StringIO) -> None:
         logger.warning("x", extra={"extra": {"note": TOKEN, "password": "never-shown"}})
         assert TOKEN not in stream.getvalue()

@@ -23,6 +23,7 @@ from hookline.engine.http import (
     PoolTransport,
     SentUnknown,
 )
+from hookline.engine.http.deadline import Deadline, DeadlinePassed
 from hookline.engine.redaction import Redactor, Secret
 
 
@@ -215,6 +216,34 @@ def test_a_drip_gains_no_time() -> None:
     error, _ = run(failure(drip, timeout=10.0, now=lambda: next(ticks)))
     assert isinstance(error, SentUnknown)
     assert (error.code, error.status) == ("C112", 200)
+
+
+def test_nothing_is_begun_when_the_time_is_over() -> None:
+    begun: list[int] = []
+
+    async def step() -> None:
+        begun.append(1)
+
+    async def check() -> None:
+        ticks = iter([0.0, 9.0, 10.0])
+        deadline = Deadline(lambda: next(ticks), 10.0)
+        await deadline.run(step)
+        with pytest.raises(DeadlinePassed):
+            await deadline.run(step)
+
+    run(check())
+    assert begun == [1]
+
+
+def test_a_timeout_of_the_step_itself_is_not_taken_for_the_deadline() -> None:
+    async def step() -> None:
+        raise TimeoutError("its own")
+
+    async def check() -> None:
+        with pytest.raises(TimeoutError, match="its own"):
+            await Deadline(lambda: 0.0, 10.0).run(step)
+
+    run(check())
 
 
 def test_a_drip_of_headers_gains_no_time_either() -> None:
