@@ -4,10 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from hookline.sdk import BadInput, Field, File, HookContext, HookEvent, HookRequest, trigger
+from hookline.sdk import BadInput, Field, File, HookContext, HookEvent, HookRequest, parse_size, trigger
 
 from ._safe_schema import UnsafeSchema, first_error
-from ._units import size
 from ._webhook.body import Body, checked_texts, parse
 from ._webhook.identity import event_key
 from ._webhook.refusals import too_large, unreadable, unusable, wrong_body
@@ -181,7 +180,7 @@ def webhook(
 
 def _limit(max_bytes: int | str) -> int:
     try:
-        return size(max_bytes, name="max_bytes")
+        return parse_size(max_bytes, name="max_bytes")
     except BadInput as error:
         raise unusable(error.message) from error
 

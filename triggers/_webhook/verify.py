@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from hookline.sdk import BadInput, HookRequest
+from hookline.sdk import BadInput, HookRequest, parse_duration
 
-from .._units import duration
 from .refusals import expired, no_secret, unauthenticated, unusable
 
 __all__ = ["TOLERANCE", "verify"]
@@ -184,7 +183,7 @@ def _hmac(auth: Mapping[str, Any], request: HookRequest) -> _Claim:
     values = {"{timestamp}": _bytes(timestamp), "{body}": request.body}
     signed = b"".join(values.get(piece, _bytes(piece)) for piece in pieces)
     try:
-        tolerance = duration(auth.get("tolerance", TOLERANCE), name="auth.tolerance").total_seconds()
+        tolerance = parse_duration(auth.get("tolerance", TOLERANCE), name="auth.tolerance")
     except BadInput as error:
         raise unusable(error.message) from error
     return _Claim(signed, signatures, timestamp, tolerance)
