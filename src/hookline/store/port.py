@@ -110,7 +110,8 @@ class NewRun:
 
     Attributes:
         status: ``queued`` when it has to be admitted first, else ``running``.
-        concurrency_key: Runs with the same key count together against their limit.
+        concurrency_key: Runs with the same key count together against their limits, and wait
+            for each other in order. Set on every run that is queued.
         owner: Worker that will advance it, None for whoever comes first.
         epoch: 1 when `owner` is set, else 0.
     """
@@ -493,10 +494,13 @@ class Store(Protocol):
         """Runs that have signals and no living owner, or this worker as their owner."""
 
     def abandoned_runs(self, limit: int) -> list[str]:
-        """Runs that are queued or running and whose owner is gone (or never was), oldest first."""
+        """Runs that are running and whose owner is gone (or never was), oldest first."""
 
-    def queued_runs(self, limit: int, concurrency_key: str | None = None) -> list[RunRow]:
-        """Runs waiting to be admitted, oldest first; of one key when it is given."""
+    def queued_keys(self, limit: int) -> list[str]:
+        """Concurrency keys under which runs wait to be admitted."""
+
+    def queued_run(self, concurrency_key: str) -> str | None:
+        """The run that has waited longest to be admitted under this key."""
 
     def open_runs(self) -> int:
         """How many runs are queued or running (not waiting): the backlog."""

@@ -12,6 +12,7 @@ Why it is built this way (measured, `docs/adr/0003-journal-and-group-commit.md`)
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import queue
@@ -342,19 +343,21 @@ class SQLiteStore:
         return owner is None or owner == self.worker or not self._locks.is_alive(owner)
 
     def abandoned_runs(self, limit: int) -> list[str]:
-        sql = "SELECT id, owner FROM runs WHERE status = ? AND (owner IS NULL OR owner <> ?) ORDER BY n"
-        found: list[str] = []
-        for status in ("running", "queued"):
-            for run_id, owner in self._query(sql, [status, self.worker]):
-                if len(found) < limit and (owner is None or not self._locks.is_alive(owner)):
-                    found.append(run_id)
-        return found
+        sql = (
+            "SELECT id, owner FROM runs WHERE status = 'running' AND (owner IS NULL OR owner <> ?) ORDER BY n"
+        )
+        rows = self._query(sql, [self.worker])
+        free = (run_id for run_id, owner in rows if owner is None or not self._locks.is_alive(owner))
+        return list(itertools.islice(free, limit))
 
-    def queued_runs(self, limit: int, concurrency_key: str | None = None) -> list[RunRow]:
-        tests = "status = 'queued'" + ("" if concurrency_key is None else " AND concurrency_key = ?")
-        sql = f"SELECT {_RUN_COLUMNS} FROM runs WHERE {tests} ORDER BY n LIMIT ?"
-        given = [] if concurrency_key is None else [concurrency_key]
-        return [_run_row(row) for row in self._query(sql, [*given, limit])]
+    def queued_keys(self, limit: int) -> list[str]:
+        sql = "SELECT DISTINCT concurrency_key FROM runs WHERE status = 'queued' LIMIT ?"
+        return [row[0] for row in self._query(sql, [limit])]
+
+    def queued_run(self, concurrency_key: str) -> str | None:
+        sql = "SELECT id FROM runs WHERE status = 'queued' AND concurrency_key = ? ORDER BY n LIMIT 1"
+        rows = self._query(sql, [concurrency_key])
+        return rows[0][0] if rows else None
 
     def open_runs(self) -> int:
         sql = "SELECT count(*) FROM runs WHERE status IN ('queued', 'running')"
