@@ -93,6 +93,17 @@ class S3Server:
         return f"http://{LOOPBACK}:{self._port}"
 
     @property
+    def process(self) -> ServerProcess:
+        """The running server.
+
+        Raises:
+            RuntimeError: It is not started.
+        """
+        if self._process is None:
+            raise RuntimeError("the S3 server is not started")
+        return self._process
+
+    @property
     def environment(self) -> dict[str, str]:
         """The variables with which any S3 client finds this server."""
         return {
@@ -142,8 +153,10 @@ class S3Server:
             "s3",
             "--addr",
             f"{LOOPBACK}:{port}",
+            # With any cache an object reaches the root seconds after its PUT was answered, and a server that ends
+            # before that loses it. Without one the answer comes after the rename to the final name.
             "--vfs-cache-mode",
-            "full",
+            "off",
             "--cache-dir",
             self._cache.name,
             # A bucket made as a directory must be seen at once, not after the directory cache's five minutes.

@@ -147,35 +147,37 @@ class CogBackend:
                     return
                 prediction_id = self._queue.popleft()
                 job = self._jobs[prediction_id] = _Job(prediction_id, secrets.token_urlsafe(16))
-            self._submit(job)
+            if not self._submit(job):
+                return
 
-    def _submit(self, job: _Job) -> None:
+    def _submit(self, job: _Job) -> bool:
+        """Hand over one prediction; false when the server had no room and it went back into the queue."""
         record = self._predictions.get(job.prediction_id)
         if record is None or record.done:
             self._release(job.prediction_id)
-            return
+            return True
         try:
             values = self._inputs(record.input)
         except ValueError as error:
             self._end(job.prediction_id, "failed", error=str(error))
-            return
+            return True
         try:
             answer = self._put(job, values)
         except httpx.HTTPError:
             self._end(job.prediction_id, "failed", error=_INTERRUPTED)
-            return
+            return True
         if answer.status_code == 409 and self._healthy():
             self._requeue(job.prediction_id)
-        elif answer.status_code not in (200, 202):
+            return False
+        if answer.status_code not in (200, 202):
             self._end(job.prediction_id, "failed", error=_refusal(answer))
+            return True
+        self._predictions.start(job.prediction_id)
+        if answer.status_code == 200:
+            self._absorb(job.prediction_id, answer.json())
         else:
-            self._predictions.start(job.prediction_id)
-            if answer.status_code == 200:
-                self._absorb(job.prediction_id, answer.json())
-            else:
-                self._clock.call_later(
-                    self._check_seconds, lambda: self._tasks.submit(lambda: self._check(job))
-                )
+            self._clock.call_later(self._check_seconds, lambda: self._tasks.submit(lambda: self._check(job)))
+        return True
 
     def _put(self, job: _Job, values: Mapping[str, Any]) -> httpx.Response:
         return self._client.put(
@@ -237,7 +239,8 @@ class CogBackend:
         self._release(prediction_id)
         self._predictions.start(prediction_id)
         self._predictions.finish(prediction_id, status, **result)
-        self._feed()
+        # Not called at once: a long queue before a dead server would end in one deep recursion.
+        self._tasks.submit(self._feed)
 
     def _release(self, prediction_id: str) -> None:
         with self._guard:

@@ -44,6 +44,7 @@ class ReplicateStandIn:
     Args:
         cog_url: A running Cog server; the models in `cog_models` run on it.
         cog_models: Names (``owner/name``) of the models the Cog server runs.
+        cog_check_seconds: How often to look after predictions whose completion has not come from Cog.
         token: The one valid API token.
         webhook_secret: ``whsec_…``; a fresh one when ``None``.
         host: A loopback address.
@@ -71,6 +72,7 @@ class ReplicateStandIn:
         cog_url: str | None = None,
         *,
         cog_models: Sequence[str] = ("hookline/restyle",),
+        cog_check_seconds: float = 2.0,
         token: str = DEFAULT_TOKEN,
         webhook_secret: str | None = None,
         host: str = LOOPBACK,
@@ -118,6 +120,7 @@ class ReplicateStandIn:
                 clock=self.clock,
                 tasks=self._tasks,
                 read_own_file=lambda url: self._files.read_own(url),
+                check_seconds=cog_check_seconds,
             )
             self._predictions.on_done = self._cog.forget
         self.catalog = Catalog.of(offered)
