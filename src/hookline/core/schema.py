@@ -245,7 +245,7 @@ class _Definitions:
         if shape.at_most_one:
             made["not"] = {"required": list(shape.at_most_one)}
         if shape is TRIGGER:
-            made["allOf"] = self._parameters(self._catalogue.triggers.values(), "trigger")
+            made.update(self._parameters(self._catalogue.triggers.values(), "trigger"))
         return made
 
     def _named(self, shape: Shape) -> Schema:
@@ -275,7 +275,7 @@ class _Definitions:
     def _kind(self, shape: Shape) -> Schema:
         made = self.shape(shape)
         if shape.name == "uses":
-            made["allOf"] = self._parameters(self._catalogue.actions.values(), "action")
+            made.update(self._parameters(self._catalogue.actions.values(), "action"))
         if shape.name == "wait":
             is_callback = {"properties": {"wait": {"required": ["callback"]}}}
             made["allOf"] = [
@@ -287,7 +287,7 @@ class _Definitions:
             ]
         return made
 
-    def _parameters(self, components: Iterable[ComponentInfo], room: str) -> list[Schema]:
+    def _parameters(self, components: Iterable[ComponentInfo], room: str) -> Schema:
         """For each component: when `uses` names it, these are the parameters."""
         made: list[Schema] = []
         for component in components:
@@ -314,7 +314,7 @@ class _Definitions:
                     "then": then,
                 }
             )
-        return made
+        return {"allOf": made} if made else {}
 
     def key(self, key: Key) -> Schema:
         """The schema of a key's value."""

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - one case per line reads better than one per screen
 """A small catalogue, and a workflow that uses every part of the format."""
 
 from __future__ import annotations
@@ -114,7 +115,12 @@ ACTIONS = (
     ),
     Component(
         "http.request",
-        parameters(["url"], url="string", method={"enum": ["GET", "POST"]}, token={"type": "string", "x-secret": True}),
+        parameters(
+            ["url"],
+            url="string",
+            method={"enum": ["GET", "POST"]},
+            token={"type": "string", "x-secret": True},
+        ),
         None,
     ),
     Component("transform", {"type": "object", "additionalProperties": True}, None),
@@ -134,7 +140,9 @@ TRIGGERS = (
     ),
     Component(
         "webhook",
-        parameters(["path", "auth"], path="string", auth={"type": "object"}, respond="string", dedupe="string"),
+        parameters(
+            ["path", "auth"], path="string", auth={"type": "object"}, respond="string", dedupe="string"
+        ),
         {
             "type": "object",
             "properties": {"body": {}, "headers": {"type": "object"}, "query": {"type": "object"}},

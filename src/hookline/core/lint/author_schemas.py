@@ -152,6 +152,11 @@ class _Walk:
         for key, value in schema.items():
             if key == "$ref":
                 self.visit_reference(path, value)
+            elif (key in _NAMED and not isinstance(value, dict)) or (
+                key in _LIST and not isinstance(value, list)
+            ):
+                wanted = "an object" if key in _NAMED else "a list"
+                self.problems.append(SchemaProblem((*path, key), f"`{key}` is {wanted} of JSON Schemas"))
             elif key == "$defs" and path:
                 self.problems.append(SchemaProblem((*path, key), "$defs belongs to the top of the schema"))
             elif not (key in _ONE or key in _LIST or key in _NAMED or key in _PLAIN or key.startswith("x-")):

@@ -58,7 +58,7 @@ class _References:
         self._set_anywhere = {
             name: None for step in tree.of_kind("set") for name in _names(step.value["set"])
         }
-        self._items = {step.value.get("as", "item") for step in tree.of_kind("for_each")}
+        self._items = {_item_name(step) for step in tree.of_kind("for_each")}
 
     def check(self) -> None:
         value = self._tree.value
@@ -97,8 +97,7 @@ class _References:
         for block in bodies:
             begin = visibility.mark()
             if step.kind in ("for_each", "while"):
-                name = step.value.get("as", "item") if step.kind == "for_each" else None
-                self._loop_names.append(name if isinstance(name, str) or name is None else "item")
+                self._loop_names.append(_item_name(step) if step.kind == "for_each" else None)
                 self._block(block.steps)
                 self._loop_names.pop()
                 visibility.hide_loop(begin, step)
@@ -323,6 +322,11 @@ class _References:
             hint = self._report.suggest(str(name), fields, hint)
             self._add("D312", f"`{reference.root}` has no {show(name)}", reference, path, hint)
         return False
+
+
+def _item_name(loop: StepNode) -> str:
+    name = loop.value.get("as", "item")
+    return name if isinstance(name, str) else "item"
 
 
 def _names(values: Any) -> list[str]:

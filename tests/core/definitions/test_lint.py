@@ -1,0 +1,346 @@
+# ruff: noqa: E501 - one case per line reads better than one per screen
+"""Every finding: one case per code, where it points, and what is not found fault with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from definition_fixtures import CATALOGUE, DESIGN_EXAMPLE, EVERYTHING, OTHERS, act, findings, workflow
+
+from hookline.core.definition_codes import DEFINITION_CODES
+from hookline.core.diagnostics import DefinitionError, Diagnostic
+from hookline.core.document import read
+from hookline.core.lint import MAX_DIAGNOSTICS, check, check_value
+
+S3 = {"uses": "s3_upload", "with": {"bucket": "uploads", "prefix": "raw/"}}
+HOOK = {"uses": "webhook", "with": {"path": "p", "auth": {"type": "none"}}}
+SAY = {"uses": "slack.post_message", "with": {"channel": "#a", "text": "b"}}
+LONG = "{{ run.id }}"
+
+
+def upload(to: str) -> dict[str, Any]:
+    return {"uses": "files.upload", "with": {"file": "{{ trigger.file }}", "to": to}}
+
+
+# Code, text, pointer of the finding, and a piece of its hint.
+CASES: list[tuple[str, str, str, str]] = [
+    ("D201", workflow(act(), descripton="x"), "/descripton", '"description"'),
+    ("D201", workflow({**act(), "then": []}), "/steps/0/then", "`if`"),
+    ("D201", workflow(act(), limits={"concurrency": {"maximum": 1, "max": 1}}), "/limits/concurrency/maximum", "max"),
+    ("D202", '{"steps": [{"uses": "transform"}]}', "", "name"),
+    ("D202", workflow({"if": True}), "/steps/0", "true"),
+    ("D202", workflow({"wait": {}}), "/steps/0/wait", ""),
+    ("D203", "[]", "", ""),
+    ("D203", workflow(act(), description=5), "/description", ""),
+    ("D203", workflow({"uses": 5}), "/steps/0/uses", ""),
+    ("D203", workflow("step"), "/steps/0", ""),
+    ("D203", workflow(act(), vars=None), "/vars", "remove"),
+    ("D203", workflow(act(), inputs=True), "/inputs", ""),
+    ("D204", workflow({**act(), "timeout": "0s"}), "/steps/0/timeout", "at least"),
+    ("D204", workflow({**act(), "retry": {"max_attempts": 0}}), "/steps/0/retry/max_attempts", "100"),
+    ("D204", workflow({"while": True, "do": [act()], "max_iterations": 100001}), "/steps/0/max_iterations", "100000"),
+    ("D205", workflow({**act(), "on_unknown": "retries"}), "/steps/0/on_unknown", '"retry"'),
+    ("D205", workflow({"approve": {"who": ["a"]}, "timeout": "1d", "on_timeout": "approve"}), "/steps/0/on_timeout", "reject"),
+    ("D206", workflow({"use": "transform"}), "/steps/0", '"uses"'),
+    ("D206", workflow({"id": "a"}), "/steps/0", "`uses`"),
+    ("D207", workflow({"uses": "transform", "if": True}), "/steps/0", "two steps"),
+    ("D207", workflow(act(), trigger=HOOK, triggers=[{"uses": "manual"}]), "", "keep one"),
+    ("D207", workflow({"wait": {"for": "1s", "until": "x"}}), "/steps/0/wait", "keep one"),
+    ("D208", json.dumps({"name": "My Flow", "steps": [act()]}), "/name", '"my-flow"'),
+    ("D208", workflow(act("my-step")), "/steps/0/id", '"my_step"'),
+    ("D208", workflow(act(), vars={"a b": 1}), "/vars/a b", '"a_b"'),
+    ("D208", workflow({"for_each": [], "as": "trigger", "do": [act()]}), "/steps/0/as", "another"),
+    ("D208", workflow({"for_each": [], "as": "in", "do": [act()]}), "/steps/0/as", "another"),
+    ("D208", workflow({"parallel": {"1": [act()]}}), "/steps/0/parallel/1", '"_1"'),
+    ("D209", workflow(act("a"), {"if": True, "then": [act("a")]}), "/steps/1/then/0/id", "/steps/0"),
+    ("D209", workflow(act(), triggers=[{**HOOK, "id": "t"}, {"uses": "manual", "id": "t"}]), "/triggers/1/id", ""),
+    ("D210", workflow(act("item1"), act("iteml")), "/steps/1/id", "tell apart"),
+    ("D210", workflow(act("ｃheck")), "/steps/0/id", "a-z"),
+    ("D210", workflow(act("chеck")), "/steps/0/id", "a-z"),
+    ("D211", workflow({"wait": {"for": "ten minutes"}}), "/steps/0/wait/for", '"10m"'),
+    ("D211", workflow({"wait": {"for": 10}}), "/steps/0/wait/for", '"10s"'),
+    ("D211", workflow({**act(), "timeout": "{{ inputs.t }}"}), "/steps/0/timeout", "expression"),
+    ("D212", workflow(act(), limits={"budget": {"run": "a lot"}}), "/limits/budget/run", "usd"),
+    ("D212", workflow(act(), limits={"budget": {"day": "5 eur"}}), "/limits/budget/day", "usd"),
+    ("D213", workflow(), "/steps", "add"),
+    ("D213", workflow({"parallel": {}}), "/steps/0/parallel", "add"),
+    ("D213", workflow({"approve": {"who": []}, "timeout": "1d", "on_timeout": "fail"}), "/steps/0/approve/who", ""),
+    ("D214", workflow(act(), inputs={"type": "string"}), "/inputs/type", "object"),
+    ("D214", workflow(act(), inputs={"properties": {"a": {"pattern": "x"}}}), "/inputs/properties/a/pattern", "enum"),
+    ("D215", workflow({"if": "steps.a.x == 1", "then": []}), "/steps/0/if", "{{ steps.a.x == 1 }}"),
+    ("D215", workflow(act("a"), {**act(), "when": "{{ steps.a.x }} && {{ steps.a.y }}"}), "/steps/1/when", "one pair"),
+    ("D215", workflow({"for_each": "a, b", "do": [act()]}), "/steps/0/for_each", "{{ a, b }}"),
+    ("D301", workflow(act(x="{{ step.a }}")), "/steps/0/with/x", '"steps"'),
+    ("D301", workflow(act("a"), act(x="{{ a.x }}")), "/steps/1/with/x", "steps.a"),
+    ("D301", workflow(act(x="{{ count }}"), vars={"count": 1}), "/steps/0/with/x", "vars.count"),
+    ("D302", workflow(act("check"), act(x="{{ steps.chek.y }}")), "/steps/1/with/x", '"check"'),
+    ("D302", workflow(act("a"), act(x="{{ steps[vars.x].y }}"), vars={"x": 1}), "/steps/1/with/x", "written out"),
+    ("D303", workflow({"if": True, "then": [act("a")]}, act(x="{{ steps.a.y }}")), "/steps/1/with/x", "steps.?a"),
+    ("D303", workflow({**act("a"), "when": True}, act(x="{{ steps.a }}")), "/steps/1/with/x", "steps.?a"),
+    ("D303", workflow({**act(), "catch": [act("a")]}, act(x="{{ steps.a }}")), "/steps/1/with/x", "steps.?a"),
+    ("D303", workflow(act("a"), on_error=[act(x="{{ steps.a }}")]), "/on_error/0/with/x", "steps.?a"),
+    ("D303", workflow(act("a"), **{"finally": [act(x="{{ steps.a }}")]}), "/finally/0/with/x", "steps.?a"),
+    ("D303", workflow({"if": True, "then": [act("a")], "catch": [act(x="{{ steps.a }}")]}), "/steps/0/catch/0/with/x", ""),
+    ("D304", workflow(act(x="{{ steps.b.y }}"), act("b")), "/steps/0/with/x", "move it up"),
+    ("D304", workflow(act("a", x="{{ steps.a.y }}")), "/steps/0/with/x", "own output"),
+    ("D304", workflow({"id": "a", "if": True, "then": [act(x="{{ steps.?a }}")]}), "/steps/0/then/0/with/x", "own"),
+    ("D305", workflow({"id": "l", "for_each": [1], "do": [act("a")]}, act(x="{{ steps.a }}")), "/steps/1/with/x", "steps.l"),
+    ("D305", workflow({"while": True, "max_iterations": 2, "do": [act("a")]}, act(x="{{ steps.?a }}")),
+     "/steps/1/with/x", "give it one"),
+    ("D306", workflow({"if": True, "then": [act("a")], "else": [act(x="{{ steps.?a }}")]}), "/steps/0/else/0/with/x", "one"),
+    ("D306", workflow({"parallel": {"l": [act("a")], "r": [act(x="{{ steps.a }}")]}}), "/steps/0/parallel/r/0/with/x", "behind"),
+    ("D307", workflow(act(x="{{ item }}")), "/steps/0/with/x", "loop"),
+    ("D307", workflow({"for_each": [1], "as": "e", "do": [act(x="{{ item }}")]}), "/steps/0/do/0/with/x", "`e`"),
+    ("D307", workflow({"for_each": "{{ [index] }}", "do": [act()]}), "/steps/0/for_each", "loop"),
+    ("D308", workflow(act(x="{{ error.message }}")), "/steps/0/with/x", "catch"),
+    ("D308", workflow(act(), trigger={**HOOK, "when": "{{ vars.x }}"}), "/trigger/when", "`trigger`"),
+    ("D308", workflow(act("a"), limits={"concurrency": {"max": 1, "key": "{{ steps.a }}"}}), "/limits/concurrency/key", "nothing"),
+    ("D309", workflow({"id": "art", "uses": "replicate.run", "with": {"model": "m"}}, act(x="{{ steps.art.fiels[0] }}")),
+     "/steps/1/with/x", '"files"'),
+    ("D309", workflow({"id": "art", "uses": "replicate.run", "with": {"model": "m"}}, act(x="{{ steps.art.files.url }}")),
+     "/steps/1/with/x", "[0]"),
+    ("D309", workflow({"id": "w", "wait": {"for": "1s"}}, act(x="{{ steps.w.x }}")), "/steps/1/with/x", "null"),
+    ("D309", workflow({"id": "p", "parallel": {"l": [act()]}}, act(x="{{ steps.p.r }}")), "/steps/1/with/x", "l"),
+    ("D310", workflow(act(x="{{ vars.cuont }}"), vars={"count": 1}), "/steps/0/with/x", '"count"'),
+    ("D310", workflow({"if": True, "then": [{"set": {"n": 1}}]}, act(x="{{ vars.n }}")), "/steps/1/with/x", "`vars`"),
+    ("D311", workflow(act(x="{{ inputs.a }}")), "/steps/0/with/x", "declare"),
+    ("D311", workflow(act(x="{{ inputs.b }}"), inputs={"properties": {"a": {}}}), "/steps/0/with/x", "a"),
+    ("D312", workflow(act(x="{{ run.cost }}")), "/steps/0/with/x", '"cost_usd"'),
+    ("D312", workflow(act("a"), act(x="{{ run.callbacks.a.url }}")), "/steps/1/with/x", "wait"),
+    ("D312", workflow(act(), on_error=[act(x="{{ error.messag }}")]), "/on_error/0/with/x", '"message"'),
+    ("D313", workflow(act(x="{{ trigger.kee }}"), trigger=S3), "/steps/0/with/x", '"key"'),
+    ("D313", workflow(act(x="{{ trigger.nothing }}"), triggers=[S3, HOOK]), "/steps/0/with/x", ""),
+    ("D314", workflow(act(x="{{ trigger.key }}")), "/steps/0/with/x", "inputs"),
+    ("D401", workflow({"uses": "slack.post_mesage"}), "/steps/0/uses", '"slack.post_message"'),
+    ("D401", workflow({"uses": "webhook"}), "/steps/0/uses", "trigger"),
+    ("D402", workflow(act(), trigger={"uses": "s3_uplod"}), "/trigger/uses", '"s3_upload"'),
+    ("D402", workflow(act(), trigger={"uses": "transform"}), "/trigger/uses", "action"),
+    ("D403", workflow({**SAY, "connection": "slak"}), "/steps/0/connection", '"slack"'),
+    ("D404", workflow({"uses": "drive.copy"}), "/steps/0", "hookline connections add drive"),
+    ("D405", workflow({**SAY, "connection": "archive"}), "/steps/0/connection", "slack"),
+    ("D405", workflow({**act(), "connection": "slack"}), "/steps/0/connection", "remove"),
+    ("D406", workflow({"uses": "slack.post_message", "with": {"channel": "#a"}}), "/steps/0/with", "The text."),
+    ("D406", workflow({"uses": "http.request"}), "/steps/0", "The url."),
+    ("D406", workflow({"call": "other"}), "/steps/0", ""),
+    ("D407", workflow({**SAY, "with": {"chanel": "#a", "channel": "#a", "text": "x"}}), "/steps/0/with/chanel", '"channel"'),
+    ("D408", workflow({**SAY, "with": {"channel": 5, "text": "x"}}), "/steps/0/with/channel", "The channel."),
+    ("D408", workflow({"uses": "replicate.run", "with": {"model": "m", "tags": ["a", 5]}}), "/steps/0/with/tags/1", ""),
+    ("D408", workflow({"uses": "replicate.run", "with": {"model": "m", "tags": f"x {LONG}"}}), "/steps/0/with/tags", ""),
+    ("D408", workflow({"uses": "replicate.run", "with": {"model": "m", "size": True}}), "/steps/0/with/size", ""),
+    ("D408", workflow({"call": "other", "with": {"n": "three"}}), "/steps/0/with/n", ""),
+    ("D409", workflow({"uses": "moderation.check", "with": {"image": 1, "provider": "opena"}}), "/steps/0/with/provider", '"openai"'),
+    ("D409", workflow({"uses": "moderation.check", "with": {"image": 1, "threshold": 2}}), "/steps/0/with/threshold", "threshold"),
+    ("D409", workflow({"uses": "http.request", "with": {"url": "u", "method": "get"}}), "/steps/0/with/method", "GET"),
+    ("D409", workflow({"uses": "replicate.run", "with": {"model": "m", "size": 0}}), "/steps/0/with/size", ""),
+    ("D409", workflow({"uses": "replicate.run", "with": {"model": "m", "size": "huge"}}), "/steps/0/with/size", "small"),
+    ("D409", workflow({"uses": "replicate.run", "with": {"model": "m", "wait": "soon"}}), "/steps/0/with/wait", ""),
+    ("D409", workflow({"uses": "replicate.run", "with": {"model": "m", "limit": "25"}}), "/steps/0/with/limit", ""),
+    ("D410", workflow({"uses": "http.request", "with": {"url": "u", "token": "abc"}}), "/steps/0/with/token", "connection"),
+    ("D410", workflow({"uses": "replicate.run", "with": {"model": "m", "options": {"token": "t"}}}),
+     "/steps/0/with/options/token", "connection"),
+    ("D411", workflow(act(x="Bearer xoxb-1234567890-abcdefghij")), "/steps/0/with/x", "connection"),
+    ("D411", workflow(act(x="AKIAIOSFODNN7EXAMPLE")), "/steps/0/with/x", "connection"),
+    ("D412", workflow({"call": "othr"}), "/steps/0/call", '"other"'),
+    ("D412", workflow({"call": "{{ vars.x }}"}, vars={"x": 1}), "/steps/0/call", "written out"),
+    ("D413", workflow({"call": "w"}), "/steps/0/call", "while"),
+    ("D414", workflow(act(), trigger={"uses": "webhook", "with": {"path": "taken", "auth": {}}}), "/trigger/with/path", "another"),
+    ("D414", workflow(act(), triggers=[HOOK, HOOK]), "/triggers/1/with/path", "another"),
+    ("D415", workflow({"respond": {"body": 1}}), "/steps/0/respond", "webhook"),
+    ("D501", workflow({"wait": {"callback": {}}, "on_timeout": "fail"}), "/steps/0", '"timeout"'),
+    ("D501", workflow({"wait": {"callback": {}}, "timeout": "1d"}), "/steps/0", "on_timeout"),
+    ("D501", workflow({"approve": {"who": ["a"]}, "timeout": "1d"}), "/steps/0", "never a yes"),
+    ("D501", workflow({"approve": {"who": ["a"]}, "on_timeout": "fail"}), "/steps/0", "timeout"),
+    ("D502", workflow({"wait": {"for": "1s"}, "on_timeout": "fail"}), "/steps/0/on_timeout", "remove"),
+    ("D503", workflow({"while": True, "do": [act()]}), "/steps/0", "max_iterations"),
+    ("D504", workflow({**act(), "retry": {"max_attempts": 2, "on": ["ratelimited"]}}), "/steps/0/retry/on/0", '"rate_limited"'),
+    ("D505", workflow(upload("s3://uploads/raw/{{ trigger.name }}"), trigger=S3), "/steps/0/with", "another"),
+    ("D505", workflow(act(), trigger=S3, on_error=[upload("s3://uploads/raw/x")]), "/on_error/0/with", "another"),
+    ("D506", workflow(upload("s3://{{ trigger.bucket }}/x"), trigger=S3), "/steps/0/with", "another"),
+    ("D508", workflow({"stop": "done"}, act()), "/steps/1", "when"),
+]  # fmt: skip
+
+# Codes of reading have their cases in test_document; these two do not come from one small mistake.
+ELSEWHERE = {"D200", "D299"}
+
+
+class WithDrive:
+    """The catalogue and one action whose connection nobody has configured."""
+
+    def __init__(self) -> None:
+        drive = next(iter(CATALOGUE.actions.values()))
+        self.actions = {
+            **CATALOGUE.actions,
+            "drive.copy": type(drive)("drive.copy", {"type": "object"}, connection="drive"),
+        }
+        self.triggers = CATALOGUE.triggers
+        self.connections = CATALOGUE.connections
+
+
+def lint(text: str, others: Mapping[str, object] = OTHERS) -> list[Diagnostic]:
+    return check(read(text), WithDrive(), others=others)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "pointer", "hint"), CASES, ids=[f"{c[0]}-{n}" for n, c in enumerate(CASES)]
+)
+def test_each_mistake_gives_one_finding(code: str, text: str, pointer: str, hint: str) -> None:
+    found = lint(text)
+    assert [(finding.code, finding.pointer) for finding in found] == [(code, pointer)], found
+    (finding,) = found
+    assert hint in finding.hint
+    assert finding.line >= 1
+    assert finding.column >= 1
+    assert finding.severity == ("warning" if code in ("D411", "D506", "D508") else "error")
+
+
+def test_every_code_has_a_case() -> None:
+    tried = {case[0] for case in CASES} | ELSEWHERE
+    declared = {code.code for code in DEFINITION_CODES if not code.code.startswith("D1")}
+    assert declared == tried
+
+
+@pytest.mark.parametrize("text", [DESIGN_EXAMPLE, EVERYTHING], ids=["design", "everything"])
+def test_correct_workflows_have_no_findings(text: str) -> None:
+    assert findings(text) == []
+    assert check_value(read(text).value, CATALOGUE, others=OTHERS) == []
+
+
+FINE = [
+    # What is inside the same branch, or behind a join, has certainly run.
+    workflow({"if": True, "then": [act("a"), act(x="{{ steps.a.y }}")]}),
+    workflow({"parallel": {"l": [act("a")], "r": [act("b")]}}, act(x="{{ steps.a.y + steps.b.y }}")),
+    workflow({**act("a"), "when": True}, act(x="{{ steps.?a.y.orValue(1) }}")),
+    workflow({**act("a"), "when": True}, act(x="{{ has(steps.a) ? 1 : 2 }}")),
+    workflow({"for_each": [1], "do": [act("a"), act(x="{{ steps.a.y }}")]}),
+    workflow({**act("a"), "catch": [act()]}, act(x="{{ steps.a.y }}")),
+    workflow({**act("a"), "finally": [act("f")]}, act(x="{{ steps.f.y }}")),
+    workflow({"id": "i", "if": True, "then": [act()]}, act(x="{{ steps.i }}")),
+    workflow(act("a"), {"if": True, "then": [act(x="{{ steps.a.y }}")]}),
+    workflow({"parallel": {"l": [{"if": True, "then": [act("a")]}], "r": []}}, act(x="{{ steps.?a }}")),
+    workflow({"if": True, "then": [act("a")], "finally": [act(x="{{ steps.?a }}")]}),
+    # Nested loops keep the outer names.
+    workflow({"for_each": [1], "as": "x", "do": [{"for_each": [2], "as": "y", "do": [act(a="{{ x + y + index }}")]}]}),
+    workflow({"while": "{{ vars.n < 3 }}", "max_iterations": 3, "do": [{"set": {"n": "{{ vars.n + index }}"}}]}, vars={"n": 0}),
+    workflow({"set": {"n": 1}}, act(x="{{ vars.n }}")),
+    # Macro variables are no roots, and braces can be literal.
+    workflow(act("a"), act(x="{{ steps.a.list.map(step, step.x) }}", y="{{{{ nothing }}")),
+    # Expressions stand for any type; their surroundings are still checked.
+    workflow({"uses": "replicate.run", "with": {"model": "m", "size": "{{ vars.s }}", "tags": ["{{ vars.s }}"],
+                                               "options": {"fast": "{{ vars.s }}"}, "wait": "{{ vars.s }}"}}, vars={"s": 1}),
+    workflow({"uses": "moderation.check", "with": {"image": 1, "provider": "{{ vars.s }}", "threshold": None}}, vars={"s": 1}),
+    workflow({"uses": "http.request", "with": {"url": "{{ vars.s }}/x", "token": "{{ vars.s }}"}}, vars={"s": 1}),
+    # Outputs without a schema, and forms of a union.
+    workflow({"id": "h", "uses": "http.request", "with": {"url": "u"}}, act(x="{{ steps.h.anything[0].at_all }}")),
+    workflow({"id": "art", "uses": "replicate.run", "with": {"model": "m"}},
+             act(x="{{ steps.art.files[0]['$file'] }}", y="{{ steps.art.cost_usd }}")),
+    # One of several triggers is enough.
+    workflow(act(x="{{ trigger.?body.orValue(trigger.?key) }}"), triggers=[S3, HOOK]),
+    # Another prefix, another ending, another connection of the same type.
+    workflow(upload("s3://uploads/done/{{ trigger.name }}"), trigger=S3),
+    workflow(upload("s3://uploads/raw/{{ trigger.name }}.webp"),
+             trigger={"uses": "s3_upload", "with": {"bucket": "uploads", "prefix": "raw/", "suffix": [".png"]}}),
+    workflow({**upload("s3://b/c"), "connection": "archive"}, trigger=S3),
+    workflow({"respond": {"status": "{{ trigger.body.code }}"}}, trigger=HOOK),
+    workflow({**SAY, "catch": [act(x="{{ error.type }}")]}),
+    workflow({"stop": "{{ run.id }}", "when": True}, act()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FINE, ids=range(len(FINE)))
+def test_what_is_right_is_not_found_fault_with(text: str) -> None:
+    assert lint(text) == []
+
+
+def test_expression_mistakes_point_into_the_string() -> None:
+    text = '{"name": "w",\n "steps": [{"uses": "transform",\n   "with": {"x": "a \\"b\\" {{ nothing }}"}}]}'
+    (finding,) = lint(text)
+    line = text.splitlines()[finding.line - 1]
+    assert line[finding.column - 1 :].startswith("nothing")
+
+
+def test_syntax_errors_in_expressions_are_findings() -> None:
+    (finding,) = lint(workflow(act(x="{{ 1 + }}")))
+    assert finding.code.startswith("X1")
+    assert finding.pointer == "/steps/0/with/x"
+
+
+def test_findings_come_in_document_order() -> None:
+    text = workflow(act(x="{{ nothing }}"), {"uses": "nope"}, {"bad": 1}, act(x="{{ steps.z }}"), oops=1)
+    found = lint(text)
+    assert len(found) == 5
+    assert [(f.line, f.column) for f in found] == sorted((f.line, f.column) for f in found)
+    without_text = check_value(json.loads(text), CATALOGUE)
+    assert [(f.code, f.pointer, f.message) for f in without_text] == [
+        (f.code, f.pointer, f.message) for f in found
+    ]
+    assert {(f.line, f.column) for f in without_text} == {(0, 0)}
+
+
+def test_secrets_are_not_repeated_in_messages() -> None:
+    secret = "r8_" + "a1B2" * 10
+    text = workflow(
+        {"uses": "http.request", "with": {"url": "u", "method": secret, "token": secret}}, name=secret
+    )
+    for finding in lint(text):
+        assert secret not in finding.message + finding.hint
+
+
+def test_findings_are_capped_with_a_note() -> None:
+    found = lint(
+        workflow(*[{"uses": "nope", "with": {}} for _ in range(1500)], act(x="xoxb-1234567890-abcdefghij"))
+    )
+    assert len(found) == MAX_DIAGNOSTICS + 1
+    assert found[-1].code == "D299"
+    assert found[-1].severity == "warning"
+    assert {finding.code for finding in found[:-1]} == {"D401"}
+
+
+def test_circles_of_calls_are_shown() -> None:
+    others = {
+        "b": {"name": "b", "steps": [{"if": True, "then": [{"call": "c"}]}]},
+        "c": {"name": "c", "steps": [{"call": "w"}, {"call": "c"}]},
+        "broken": {"name": "broken", "steps": [{"call": 5}, 7]},
+    }
+    (finding,) = lint(workflow({"call": "b"}), others)
+    assert finding.code == "D413"
+    assert "w → b → c → w" in finding.message
+    # A circle that this workflow is not part of is another file's finding.
+    assert lint(json.dumps({"name": "x", "steps": [{"call": "c"}]}), {**others, "w": {"steps": []}}) == []
+
+
+def test_a_connection_that_is_not_always_needed() -> None:
+    class Sometimes:
+        def __init__(self, component: Any) -> None:
+            self._component = component
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._component, name)
+
+        def needs_connection(self, given: Mapping[str, Any]) -> bool:
+            return bool(given["remote"])
+
+    catalogue: Any = WithDrive()
+    catalogue.actions["drive.copy"] = Sometimes(catalogue.actions["drive.copy"])
+
+    def codes(given: dict[str, Any]) -> list[str]:
+        text = workflow({"uses": "drive.copy", "with": given})
+        return [finding.code for finding in check(read(text), catalogue)]
+
+    assert codes({"remote": False}) == []
+    assert codes({"remote": True}) == ["D404"]
+    assert codes({}) == ["D404"]
+
+
+def test_reading_errors_and_findings_share_one_form() -> None:
+    with pytest.raises(DefinitionError) as refused:
+        read('{"name": }')
+    assert isinstance(refused.value.diagnostics[0], Diagnostic)
+
+
+def test_findings_in_yaml_have_positions() -> None:
+    text = "name: w\nsteps:\n  - id: a\n    uses: transform\n    with:\n      x: 'is {{ nothing }}'\n"
+    (finding,) = check(read(text, syntax="yaml"), CATALOGUE)
+    assert (finding.code, finding.line, finding.column) == ("D301", 6, 17)
