@@ -153,7 +153,7 @@ class S3Server:
             "s3",
             "--addr",
             f"{LOOPBACK}:{port}",
-            # With any cache an object reaches the root seconds after its PUT was answered, and a server that ends
+            # With any cache an object reaches the root seconds after its PUT was answered; a server that ends
             # before that loses it. Without one the answer comes after the rename to the final name.
             "--vfs-cache-mode",
             "off",
