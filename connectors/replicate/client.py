@@ -22,7 +22,7 @@ from hookline.sdk import (
     Response,
     Unavailable,
 )
-from hookline.sdk.model_files import OutputSchema
+from hookline.sdk.model_files import ModelSchema
 from hookline.sdk.predictions import iso
 
 from .problems import raise_problem
@@ -77,7 +77,7 @@ class ReplicateClient:
         self._secret = webhook_secret
         self._secret_is_given = bool(webhook_secret)
         self._secret_at: datetime | None = None
-        self._schemas: dict[str, OutputSchema | None] = {}
+        self._schemas: dict[str, ModelSchema | None] = {}
 
     async def create(self, target: Target, body: Mapping[str, Json], *, cancel_after: int | None) -> Remote:
         """Create a prediction: exactly one POST.
@@ -151,7 +151,7 @@ class ReplicateClient:
             raise Unavailable(f"the file {file.name!r} could not be uploaded: Replicate gave no address")
         return address
 
-    async def output_schema(self, remote: Remote) -> OutputSchema | None:
+    async def output_schema(self, remote: Remote) -> ModelSchema | None:
         """What the model says of its output; None when it does not say, or cannot be asked."""
         owner, _, name = remote.model.partition("/")
         if not owner or not name:
@@ -171,7 +171,7 @@ class ReplicateClient:
             schema = document.get("openapi_schema") if isinstance(document, Mapping) else None
             if len(self._schemas) >= _KEPT_SCHEMAS:
                 self._schemas.clear()
-            self._schemas[path] = OutputSchema(schema) if isinstance(schema, Mapping) else None
+            self._schemas[path] = ModelSchema(schema) if isinstance(schema, Mapping) else None
         return self._schemas[path]
 
     async def account(self) -> str:

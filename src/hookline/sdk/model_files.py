@@ -23,7 +23,7 @@ from .files import File, is_file
 
 __all__ = [
     "Archived",
-    "OutputSchema",
+    "ModelSchema",
     "archive",
     "data_url",
     "is_data_url",
@@ -138,28 +138,32 @@ async def send_files(
     return value
 
 
-class OutputSchema:
-    """What a model's own OpenAPI document says of its output.
+class ModelSchema:
+    """What a model's own OpenAPI document says of its input and output.
 
     Args:
-        document: The document that Cog makes, ``components.schemas.Output`` included.
+        document: The document that Cog makes, with ``Input`` and ``Output`` in ``components.schemas``.
+
+    Attributes:
+        input, output: Their schemas, empty when nothing is known.
     """
 
     def __init__(self, document: Mapping[str, Json]) -> None:
         components = document.get("components")
         schemas = components.get("schemas") if isinstance(components, Mapping) else None
         self._schemas: Mapping[str, Json] = schemas if isinstance(schemas, Mapping) else {}
-        self.root = self.resolve(self._schemas.get("Output"))
+        self.input = self.resolve(self._schemas.get("Input"))
+        self.output = self.resolve(self._schemas.get("Output"))
 
     @property
     def concatenates(self) -> bool:
         """Whether the output is a text that comes in pieces."""
-        return self.root.get("x-cog-array-display") == "concatenate"
+        return self.output.get("x-cog-array-display") == "concatenate"
 
     @property
     def is_list(self) -> bool:
         """Whether the output is a list of separate values, not a stream."""
-        return self.root.get("type") == "array" and self.root.get("x-cog-array-type") != "iterator"
+        return self.output.get("type") == "array" and self.output.get("x-cog-array-type") != "iterator"
 
     def resolve(self, node: Json, depth: int = 8) -> Mapping[str, Json]:
         """A schema with its reference followed; empty when nothing is known."""
@@ -208,7 +212,7 @@ async def archive(
     *,
     files: Files,
     download: Download,
-    schema: OutputSchema | None,
+    schema: ModelSchema | None,
     addresses: Literal["unless_text", "if_declared"],
 ) -> Archived:
     """Copy every file of an output into the artifact store.
@@ -225,7 +229,7 @@ async def archive(
         ActionError: What `download` raises.
     """
     walk = _Walk(files, download, schema, addresses)
-    value = await walk.visit(output, schema.root if schema else {})
+    value = await walk.visit(output, schema.output if schema else {})
     value, text = _as_text(value, schema)
     return Archived(value, walk.found, text)
 
@@ -246,7 +250,7 @@ class _Walk:
         self,
         files: Files,
         download: Download,
-        schema: OutputSchema | None,
+        schema: ModelSchema | None,
         addresses: Literal["unless_text", "if_declared"],
     ) -> None:
         self.found: list[File] = []
@@ -302,7 +306,7 @@ def _name_in(url: str) -> str:
     return "" if name in (".", "..") else "".join(c for c in name if c.isprintable() and c != "\\")[:200]
 
 
-def _as_text(value: Json, schema: OutputSchema | None) -> tuple[Json, str | None]:
+def _as_text(value: Json, schema: ModelSchema | None) -> tuple[Json, str | None]:
     """The value, joined if it is a text in pieces, and its text."""
     if isinstance(value, str):
         return value, value

@@ -1,0 +1,255 @@
+"""A Cog server's HTTP API (https://cog.run/http), both of its generations.
+
+0.23 (coglet) answers ``{id, status, output, error, logs, metrics}``; up to 0.16 the answer also holds
+the input and times. Errors are ``{"error": …}`` or ``{"detail": …}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+
+from hookline.sdk import (
+    ActionError,
+    BadInput,
+    Http,
+    MalformedOutput,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    Response,
+    Unavailable,
+)
+from hookline.sdk.http import raise_for_status
+from hookline.sdk.model_files import ModelSchema
+from hookline.sdk.predictions import parse_time
+
+__all__ = ["BUSY_SECONDS", "CogClient", "Health", "Snapshot"]
+
+Json = Any
+
+TERMINAL = frozenset({"succeeded", "failed", "canceled"})
+BUSY_SECONDS = 2.0
+"""Seconds to wait for a free slot: a Cog server has no queue."""
+
+STARTING_SECONDS = 5.0
+ASK_TIMEOUT = 10.0
+SEND_TIMEOUT = 30.0
+MAX_ANSWER = 100 * 1024 * 1024
+"""Bytes of an answer: output files come inside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What ``GET /health-check`` says.
+
+    Attributes:
+        status: STARTING, READY, BUSY, SETUP_FAILED, UNHEALTHY, DEFUNCT, UNKNOWN.
+        boot: When the model was set up; changes when the server starts anew.
+    """
+
+    status: str
+    boot: str | None
+
+    @property
+    def works(self) -> bool:
+        """Whether the model is set up and its worker alive."""
+        return self.status in ("READY", "BUSY")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A prediction as the server tells it."""
+
+    id: str | None
+    status: str
+    output: Json
+    error: Json
+    predict_seconds: float | None
+    created_at: datetime | None
+    completed_at: datetime | None
+
+    @property
+    def done(self) -> bool:
+        """Whether the status is final."""
+        return self.status in TERMINAL
+
+    @classmethod
+    def read(cls, value: Json) -> Snapshot:
+        """Read a body.
+
+        Raises:
+            MalformedOutput: It is no prediction.
+        """
+        if not isinstance(value, Mapping) or not isinstance(value.get("status"), str):
+            raise MalformedOutput("the Cog server answered something that is no prediction")
+        job, metrics = value.get("id"), value.get("metrics")
+        seconds = metrics.get("predict_time") if isinstance(metrics, Mapping) else None
+        return cls(
+            id=job if isinstance(job, str) else None,
+            status=value["status"],
+            output=value.get("output"),
+            error=value.get("error"),
+            predict_seconds=float(seconds) if isinstance(seconds, int | float) else None,
+            created_at=parse_time(value.get("created_at")) or parse_time(value.get("started_at")),
+            completed_at=parse_time(value.get("completed_at")),
+        )
+
+
+class CogClient:
+    """One Cog server, which serves one model.
+
+    Args:
+        base_url: Its address, without a trailing slash.
+        webhook_token: What the server sends with webhooks (its ``WEBHOOK_AUTH_TOKEN``), or "".
+    """
+
+    def __init__(self, http: Http, base_url: str, webhook_token: str = "") -> None:
+        self.http = http
+        self.base_url = base_url
+        self.webhook_token = webhook_token
+        self._schemas: dict[str | None, ModelSchema] = {}
+
+    async def health(self) -> Health:
+        """How the server is.
+
+        Raises:
+            Unavailable: It does not answer.
+        """
+        try:
+            response = await self.http.request("GET", "health-check", timeout=ASK_TIMEOUT)
+        except OutcomeUnknown as error:
+            raise Unavailable(error.message) from error
+        # A server that is not ready may say so with 503 and the same body.
+        if response.status != 503:
+            raise_for_status(response, effect="read", service="The Cog server")
+        body = response.json() if response.status == 200 or response.content else None
+        if not isinstance(body, Mapping) or not isinstance(body.get("status"), str):
+            raise Unavailable("the server's health check is not a Cog server's", hint="check the base_url")
+        setup = body.get("setup")
+        boot = setup.get("started_at") if isinstance(setup, Mapping) else None
+        return Health(body["status"], boot if isinstance(boot, str) else None)
+
+    async def schema(self, boot: str | None) -> ModelSchema | None:
+        """The model's schema, None when the server does not publish it."""
+        if boot is not None and boot in self._schemas:
+            return self._schemas[boot]
+        try:
+            response = await self.http.request("GET", "openapi.json", timeout=ASK_TIMEOUT)
+            document = response.json() if response.status == 200 else None
+        except (MalformedOutput, OutcomeUnknown):
+            return None
+        if not isinstance(document, Mapping):
+            return None
+        self._schemas = {boot: ModelSchema(document)}
+        return self._schemas[boot]
+
+    async def put(self, job: str, body: Mapping[str, Json], *, hold: float | None) -> Snapshot:
+        """Start a prediction under this id, or join the one that is in flight under it.
+
+        Args:
+            hold: Seconds to hold the connection until the result; None to be called back. When a
+                held connection breaks, the server stops the prediction.
+
+        Raises:
+            RateLimited, Unavailable: The server is busy or not ready; nothing was started.
+            OutcomeUnknown: It may have been started.
+        """
+        headers = {"Prefer": "respond-async"} if hold is None else {}
+        try:
+            response = await self.http.request(
+                "PUT",
+                f"predictions/{quote(job, safe='')}",
+                json=body,
+                headers=headers,
+                timeout=SEND_TIMEOUT if hold is None else hold,
+                max_bytes=MAX_ANSWER,
+            )
+        except MalformedOutput as error:
+            raise OutcomeUnknown(f"the Cog server's answer cannot be read: {error.message}") from error
+        _raise_problem(response)
+        try:
+            return Snapshot.read(response.json())
+        except MalformedOutput as error:
+            raise OutcomeUnknown(error.message) from error
+
+    async def cancel(self, job: str) -> None:
+        """Stop a prediction; one that is over or unknown is left as it is."""
+        response = await self.http.request(
+            "POST", f"predictions/{quote(job, safe='')}/cancel", timeout=ASK_TIMEOUT
+        )
+        if response.status != 404:
+            raise_for_status(response, effect="idempotent", service="The Cog server")
+
+    def owns(self, url: str) -> bool:
+        """Whether an address is on the server's own origin."""
+        try:
+            ours, theirs = urlsplit(self.base_url), urlsplit(url)
+            return (ours.scheme, ours.hostname, ours.port) == (theirs.scheme, theirs.hostname, theirs.port)
+        except ValueError:
+            return False
+
+
+def busy() -> RateLimited:
+    """Every slot is taken."""
+    return RateLimited(
+        "the Cog server is busy",
+        retry_after=BUSY_SECONDS,
+        hint="it runs as many predictions at once as it has slots (COG_MAX_CONCURRENCY) and has no queue: "
+        "limit the connection's concurrency",
+    )
+
+
+def not_working(status: str) -> ActionError:
+    """The server runs and its model does not."""
+    if status == "STARTING":
+        return Unavailable("the Cog server is still setting up its model", retry_after=STARTING_SECONDS)
+    return Unavailable(
+        f"the Cog server's model does not work ({status})",
+        hint="look at the setup logs in GET /health-check and restart the server: it does not recover alone",
+    )
+
+
+def _raise_problem(response: Response) -> None:
+    status = response.status
+    if 200 <= status < 300:
+        return
+    told = _told(response)
+    if status == 409:
+        raise busy()
+    if status == 503:
+        raise Unavailable(
+            f"the Cog server does not take predictions: {told or 'not ready'}", retry_after=STARTING_SECONDS
+        )
+    if status in (400, 415, 422):
+        raise BadInput(f"the model refuses its input: {told or status}")
+    if status in (404, 405):
+        raise NotFound(
+            "the server has no PUT /predictions/<id>",
+            hint="check the base_url; Cog servers before 0.3 do not have it",
+        )
+    effect: Literal["check"] = "check"
+    raise_for_status(response, effect=effect, service="The Cog server", reason=told)
+
+
+def _told(response: Response) -> str:
+    """What the server says, of both generations: ``detail`` is a text or a list of findings."""
+    try:
+        body = response.json()
+    except MalformedOutput:
+        return " ".join(response.text.split())[:300]
+    if not isinstance(body, Mapping):
+        return ""
+    detail = body.get("detail") or body.get("error")
+    if not isinstance(detail, list):
+        return str(detail or "")[:1000]
+    found = []
+    for entry in detail:
+        if isinstance(entry, Mapping):
+            place = entry.get("loc")
+            parts = [str(part) for part in place if part != "body"] if isinstance(place, list) else []
+            found.append(f"/{'/'.join(parts)}: {entry.get('msg')}")
+    return "; ".join(found)[:1000]

@@ -1,0 +1,578 @@
+"""A real Cog server, and recorded ones for what a real one does not do on request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+import referencing
+
+from hookline.engine.loader import import_room
+from hookline.sdk import (
+    ActionError,
+    BadInput,
+    Canceled,
+    ContentRejected,
+    File,
+    NotFound,
+    OutcomeUnknown,
+    Park,
+    RateLimited,
+    Recorded,
+    TimedOut,
+    Unavailable,
+    Wake,
+)
+from hookline.testing.clock import SystemClock
+from hookline.testing.cog import MODELS, CogServer, cog_unavailable_reason
+from hookline.testing.fakes import FakeContext, open_connection, run_action
+
+from ..driver import Driver
+
+connector = import_room("connectors.cog.connector")
+inputs = import_room("connectors.cog.inputs")
+
+needs_cog = pytest.mark.skipif(cog_unavailable_reason() is not None, reason=str(cog_unavailable_reason()))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[CogServer]:
+    with CogServer(MODELS / "shout") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def restyle() -> Iterator[CogServer]:
+    with CogServer(MODELS / "restyle") as running:
+        yield running
+
+
+def _driver(server: CogServer, step: dict[str, Any], *, fields: Any = None, **options: Any) -> Driver:
+    def connect(ctx: Any) -> Any:
+        return connector.connect(ctx, base_url=server.base_url, **(fields or {}))
+
+    return Driver(connector.run, step, connect, SystemClock(), **options)
+
+
+def _valid(output: Any) -> None:
+    validator = jsonschema.Draft202012Validator(connector.run.output_schema, registry=referencing.Registry())
+    assert [error.message for error in validator.iter_errors(output)] == []
+
+
+# A real server
+
+
+@needs_cog
+def test_a_round_trip(server: CogServer) -> None:
+    async def scenario() -> None:
+        async with _driver(server, {"input": {"text": "hello"}, "usd_per_second": 0.001}) as driver:
+            driver.key = "run_1/steps[0]/round trip"
+            record = await driver.start()
+            assert record.stage == "parked"
+            await driver.callback_arrives()
+            output = (await driver.wake()).output
+            _valid(output)
+            assert output["output_text"] == "HELLO"
+            assert output["provider"] == "cog"
+            assert output["provider_job_id"] == record.notes["intent"]["job"]
+            assert output["cost_usd"] == driver.usd
+            assert 0 < driver.usd < 0.001
+
+    asyncio.run(scenario())
+
+
+@needs_cog
+def test_a_file_goes_in_and_a_file_comes_out(restyle: CogServer) -> None:
+    from hookline.testing.replicate.plans import png
+
+    async def scenario() -> None:
+        async with _driver(restyle, {"input": {}}) as driver:
+            file = driver.files.put(png(8, 8, (200, 100, 50)), name="in.png")
+            driver.parameters = {"input": {"image": file.to_json()}}
+            await driver.start()
+            assert driver.record.error is None, driver.record.error
+            await driver.callback_arrives()
+            output = (await driver.wake()).output
+            _valid(output)
+            assert output["output_type"] == "files"
+            kept = File.from_json(output["files"][0])
+            assert kept.mime.startswith("image/")
+            assert len(driver.files.content(kept)) == kept.bytes
+
+    asyncio.run(scenario())
+
+
+@needs_cog
+def test_a_path_is_never_given_to_a_file_input(restyle: CogServer) -> None:
+    async def scenario() -> None:
+        for path in ("/etc/hostname", "predict.py", "../x", "file:///etc/hostname", "hello"):
+            async with _driver(restyle, {"input": {"image": path}}) as driver:
+                record = await driver.start()
+                assert type(record.error) is BadInput, path
+                assert "/input/image" in record.error.message
+                assert not [name for name in driver.boundaries if "PUT" in name]
+
+    asyncio.run(scenario())
+
+
+@needs_cog
+def test_a_failed_model_is_a_typed_error(server: CogServer) -> None:
+    async def scenario() -> None:
+        for text, error in (("asked to fail", BadInput), ("NSFW content detected", ContentRejected)):
+            async with _driver(server, {"input": {"text": "x", "error": text}}) as driver:
+                driver.key = f"run_1/steps[0]/{text}"
+                await driver.start()
+                await driver.callback_arrives()
+                record = await driver.wake()
+                assert type(record.error) is error
+                assert text in record.error.message
+
+    asyncio.run(scenario())
+
+
+@needs_cog
+def test_values_the_model_refuses_name_the_field(server: CogServer) -> None:
+    async def scenario() -> None:
+        async with _driver(server, {"input": {"text": "x", "seconds": 99}}) as driver:
+            error = (await driver.start()).error
+            assert type(error) is BadInput
+            assert "/input/seconds" in error.message
+
+    asyncio.run(scenario())
+
+
+@needs_cog
+def test_asking_while_it_runs_joins_and_starts_nothing(server: CogServer) -> None:
+    async def scenario() -> None:
+        async with _driver(server, {"input": {"text": "slow", "seconds": 1.5}}) as driver:
+            driver.key = "run_1/steps[0]/join"
+            await driver.start()
+            for _ in range(3):
+                record = await driver.wake()
+                assert record.stage == "parked"
+                assert record.park.data["accepted"]
+            assert driver.boundaries.count(f"after PUT predictions/{record.park.data['job']}") == 4
+            await driver.callback_arrives()
+            assert (await driver.wake()).output["output_text"] == "SLOW"
+            assert len(record.callbacks) == 0
+
+    asyncio.run(scenario())
+
+
+@needs_cog
+def test_a_second_prediction_on_a_busy_server_is_rate_limited(server: CogServer) -> None:
+    async def scenario() -> None:
+        async with (
+            _driver(server, {"input": {"text": "a", "seconds": 1.0}}) as first,
+            _driver(server, {"input": {"text": "b"}}) as second,
+        ):
+            first.key, second.key = "run_1/steps[0]/first", "run_2/steps[0]/second"
+            await first.start()
+            error = (await second.start()).error
+            assert type(error) is RateLimited
+            assert error.retry_after
+            assert "intent" not in second.record.notes
+            await first.callback_arrives()
+            assert (await first.wake()).output["output_text"] == "A"
+
+    asyncio.run(scenario())
+
+
+@needs_cog
+def test_every_crash_point_ends_with_the_result(server: CogServer) -> None:
+    async def life(place: int | None) -> Driver:
+        crash_at = () if place is None else (place,)
+        async with _driver(server, {"input": {"text": f"at {place}"}}, crash_at=crash_at) as driver:
+            driver.key = f"run_1/steps[0]/crash {place}"
+            await driver.start()
+            for _ in range(10):
+                if driver.record.done:
+                    break
+                if driver.record.park.data["accepted"] and not driver.record.callbacks:
+                    # A callback that was being read when the process died does not come again.
+                    with contextlib.suppress(TimeoutError):
+                        await driver.callback_arrives(1.0)
+                await driver.wake()
+            assert driver.record.output["output_text"] == f"AT {place}".upper(), driver.boundaries
+            return driver
+
+    async def scenario() -> None:
+        points = len((await life(None)).boundaries)
+        assert points >= 8
+        for place in range(points):
+            assert (await life(place)).crashes == 1
+
+    asyncio.run(scenario())
+
+
+@needs_cog
+def test_a_lost_callback_is_made_good(server: CogServer) -> None:
+    """The server's callbacks are refused, so its result can only be had by running it again."""
+
+    async def scenario() -> None:
+        fields = {"webhook_token": "the server does not send it"}
+        async with _driver(server, {"input": {"text": "again"}}, fields=fields) as driver:
+            driver.key = "run_1/steps[0]/lost"
+            await driver.start()
+            record = await driver.wake()
+            for _ in range(30):
+                if record.done:
+                    break
+                record = await driver.wake()
+            assert record.output["output_text"] == "AGAIN"
+            assert set(driver.wakes) == {"timer"}
+            assert driver.refused
+
+    asyncio.run(scenario())
+
+
+@needs_cog
+def test_a_held_connection_needs_no_callback(server: CogServer) -> None:
+    async def scenario() -> None:
+        step = {"input": {"text": "held", "seconds": 0.2}, "delivery": "connection"}
+        async with _driver(server, step, reachable=False) as driver:
+            driver.key = "run_1/steps[0]/held"
+            assert (await driver.start()).output["output_text"] == "HELD"
+
+    asyncio.run(scenario())
+
+
+@needs_cog
+@pytest.mark.parametrize("when_lost", ["run_again", "fail"])
+def test_a_restarted_server(when_lost: str) -> None:
+    async def scenario() -> None:
+        with CogServer(MODELS / "shout") as server:
+            port = int(server.base_url.rpartition(":")[2])
+            step = {"input": {"text": "twice", "seconds": 1.0}, "when_lost": when_lost}
+            async with _driver(server, step) as driver:
+                assert (await driver.start()).stage == "parked"
+                server.process.kill()
+                record = await driver.wake()
+                assert record.stage == "parked"
+                assert record.park.data["misses"] == 1
+                server.stop()
+                with CogServer(MODELS / "shout", port):
+                    record = await driver.wake()
+                    if when_lost == "fail":
+                        assert type(record.error) is TimedOut
+                        assert "restarted" in record.error.message
+                        return
+                    assert record.park.data["restarts"] == 1
+                    await driver.callback_arrives()
+                    assert (await driver.wake()).output["output_text"] == "TWICE"
+
+    asyncio.run(scenario())
+
+
+@needs_cog
+def test_a_canceled_run_stops_the_prediction(server: CogServer) -> None:
+    async def scenario() -> None:
+        async with _driver(server, {"input": {"text": "x", "seconds": 30}}) as driver:
+            driver.key = "run_1/steps[0]/cancel"
+            await driver.start()
+            for _ in range(20):  # coglet 0.23.1 forgets a cancel that comes in the first milliseconds.
+                await driver.cancel()
+                with contextlib.suppress(TimeoutError):
+                    await driver.callback_arrives(1.0)
+                    break
+            assert type((await driver.wake()).error) is Canceled
+            await driver.cancel()
+
+    asyncio.run(scenario())
+
+
+@needs_cog
+def test_callbacks_without_the_servers_token_are_refused() -> None:
+    async def scenario() -> None:
+        with CogServer(MODELS / "shout", environment={"WEBHOOK_AUTH_TOKEN": "tok"}) as server:
+            async with _driver(server, {"input": {"text": "a"}}, fields={"webhook_token": "tok"}) as driver:
+                assert not await driver.action.verify(driver, {}, b"{}")
+                assert not await driver.action.verify(driver, {"authorization": "Bearer ü"}, b"{}")
+                await driver.start()
+                await driver.callback_arrives()
+                assert (await driver.wake()).output["output_text"] == "A"
+
+    asyncio.run(scenario())
+
+
+# Recorded servers
+
+SETUP = {"started_at": "2026-11-18T11:00:00Z"}
+READY = Recorded(json={"status": "READY", "setup": SETUP}, expect="GET /health-check")
+NO_SCHEMA = Recorded(status=503, json={"error": "OpenAPI schema not available"}, expect="GET /openapi.json")
+
+
+def _context(*answers: Any, **fields: Any) -> FakeContext:
+    ctx = FakeContext(answers=answers)
+    open_connection(connector.cog.connection_type, ctx, base_url="http://cog.internal:5000", **fields)
+    return ctx
+
+
+def _start(ctx: FakeContext, **step: Any) -> Any:
+    return asyncio.run(run_action(connector.run, {"input": {"text": "hello"}, **step}, ctx))
+
+
+def _callback(ctx: FakeContext, park: Park, body: Any, **step: Any) -> Any:
+    wake = Wake("callback", park.data, json.dumps(body).encode())
+    return asyncio.run(connector.run.resume(ctx, wake, input={"text": "hello"}, **step))
+
+
+def _look(ctx: FakeContext, park: Park, **step: Any) -> Any:
+    """What a timer leads to: an output, a park, or the error."""
+    try:
+        return asyncio.run(
+            connector.run.resume(ctx, Wake("timer", park.data), input={"text": "hello"}, **step)
+        )
+    except ActionError as error:
+        return error
+
+
+def test_the_example_runs() -> None:
+    example = connector.run.examples[0]
+    ctx = _context(*example.responses)
+    output = asyncio.run(run_action(connector.run, example.input, ctx))
+    _valid(output)
+    assert output["output_text"] == "HELLO"
+    assert "webhook" not in ctx.requests[-1].json
+
+
+def test_the_old_generation_is_understood() -> None:
+    whole = {
+        "id": None,
+        "input": {"text": "hello"},
+        "created_at": "2026-11-18T11:00:01+00:00",
+        "started_at": "2026-11-18T11:00:01+00:00",
+        "completed_at": "2026-11-18T11:00:03.500000+00:00",
+        "logs": "",
+        "error": None,
+        "metrics": {"predict_time": 2.5},
+        "output": ["a", "b"],
+        "version": None,
+        "status": "succeeded",
+    }
+    started = {**whole, "status": "processing", "output": None, "completed_at": None}
+    ctx = _context(READY, NO_SCHEMA, Recorded(status=202, json=started), NO_SCHEMA)
+    park = _start(ctx)
+    assert ctx.requests[-1].headers["prefer"] == "respond-async"
+    output = _callback(ctx, park, whole)
+    _valid(output)
+    assert output["latency_ms"] == 2500
+    assert output["output_text"] == "ab"
+    assert output["output"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (409, {"error": "At capacity - all prediction slots busy", "status": "failed"}, RateLimited),
+        (409, {"detail": "Already running a prediction"}, RateLimited),
+        (503, {"error": "Setup has not finished yet.", "status": "failed"}, Unavailable),
+        (422, {"detail": [{"loc": ["body", "input", "n"], "msg": "99 is too much", "type": "x"}]}, BadInput),
+        (400, "bad JSON", BadInput),
+        (415, "wrong type", BadInput),
+        (404, "", NotFound),
+        (500, "oops", OutcomeUnknown),
+        (502, "<html>", OutcomeUnknown),
+        (202, "half a b", OutcomeUnknown),
+        (200, {"nothing": 1}, OutcomeUnknown),
+    ],
+)
+def test_refusals_are_typed(status: int, body: Any, error: type) -> None:
+    recorded = (
+        Recorded(status=status, text=body) if isinstance(body, str) else Recorded(status=status, json=body)
+    )
+    ctx = _context(READY, NO_SCHEMA, recorded)
+    with pytest.raises(error) as caught:
+        _start(ctx)
+    assert type(caught.value) is error
+    if error is RateLimited:
+        assert caught.value.retry_after
+
+
+@pytest.mark.parametrize("status", ["STARTING", "SETUP_FAILED", "UNHEALTHY", "DEFUNCT", "UNKNOWN"])
+@pytest.mark.parametrize("code", [200, 503])
+def test_a_server_that_does_not_work_is_not_asked(status: str, code: int) -> None:
+    ctx = _context(Recorded(status=code, json={"status": status}))
+    with pytest.raises(Unavailable):
+        _start(ctx)
+    assert len(ctx.requests) == 1
+    assert ctx.notes == {}
+
+
+def test_a_full_server_is_not_asked() -> None:
+    ctx = _context(Recorded(json={"status": "BUSY"}))
+    with pytest.raises(RateLimited):
+        _start(ctx)
+    assert len(ctx.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": "another", "status": "succeeded", "output": "x"},
+        {"status": "processing", "output": ["HI"]},
+        {"status": "unheard-of"},
+        {"no": "status"},
+        [],
+        None,
+    ],
+)
+def test_a_callback_that_ends_nothing_is_waited_over(body: Any) -> None:
+    ctx = _context(READY, NO_SCHEMA, Recorded(status=202, json={"id": "x", "status": "starting"}))
+    park = _start(ctx)
+    if isinstance(body, dict) and "id" not in body:
+        body["id"] = park.data["job"]
+    again = _callback(ctx, park, body)
+    assert isinstance(again, Park)
+    assert again.data == park.data
+
+
+def test_a_look_up_lets_a_stored_callback_be_read_before_anything_is_sent() -> None:
+    ctx = _context(READY, NO_SCHEMA, Recorded(status=502, text="gone"), NO_SCHEMA)
+    with pytest.raises(OutcomeUnknown):
+        _start(ctx)
+    sent = len(ctx.requests)
+    park = asyncio.run(connector.run.lookup(ctx, input={"text": "hello"}))
+    assert len(ctx.requests) == sent
+    assert park.data["accepted"] is False
+    body = {"id": park.data["job"], "status": "succeeded", "output": "HELLO"}
+    assert _callback(ctx, park, body)["output_text"] == "HELLO"
+
+
+def test_a_look_up_without_an_intent_is_certain() -> None:
+    assert asyncio.run(connector.run.lookup(_context(), input={"text": "hello"})) is None
+
+
+def test_never_twice_waits_for_late_callbacks_then_fails() -> None:
+    ctx = _context(READY, NO_SCHEMA, Recorded(status=202, json={"id": "x", "status": "starting"}))
+    park = _start(ctx, when_lost="fail")
+    looks = 0
+    while isinstance(park, Park):
+        looks += 1
+        ctx.clock.advance(30)
+        ctx.exchange.answers.append(READY)
+        park = _look(ctx, park, when_lost="fail")
+    assert type(park) is TimedOut
+    assert looks * 30 > 600
+    assert [request.method for request in ctx.requests].count("PUT") == 1
+
+
+def test_a_server_that_dies_of_its_input_is_not_fed_for_ever() -> None:
+    ctx = _context(READY, NO_SCHEMA, Recorded(status=202, json={"id": "x", "status": "starting"}))
+    park = _start(ctx)
+    boots = 0
+    while isinstance(park, Park):
+        boots += 1
+        setup = {"started_at": f"2026-11-18T12:00:{boots:02}Z"}
+        ctx.exchange.answers.extend(
+            [
+                Recorded(json={"status": "READY", "setup": setup}),
+                NO_SCHEMA,
+                Recorded(status=202, json={"id": "x", "status": "starting"}),
+            ]
+        )
+        park = _look(ctx, park)
+    assert type(park) is TimedOut
+    assert "restarted" in park.message
+    assert [request.method for request in ctx.requests].count("PUT") == 4
+
+
+def test_a_server_that_is_gone_ends_the_step_as_a_timeout() -> None:
+    ctx = _context(READY, NO_SCHEMA, Recorded(status=202, json={"id": "x", "status": "starting"}))
+    park = _start(ctx)
+    while isinstance(park, Park):
+        ctx.exchange.answers.append(Unavailable("refused"))
+        park = _look(ctx, park)
+    assert type(park) is TimedOut
+    assert len(ctx.requests) > 20
+
+
+def test_no_callback_address_is_said_before_anything_is_sent() -> None:
+    ctx = _context(READY)
+    ctx.callback_url = ""
+    with pytest.raises(BadInput):
+        _start(ctx)
+
+
+def test_a_file_above_the_limit_is_refused() -> None:
+    ctx = _context(READY)
+    file = ctx.fake_files.put(bytes(20_000_001), name="big.bin")
+    with pytest.raises(BadInput):
+        asyncio.run(run_action(connector.run, {"input": {"image": file.to_json()}}, ctx))
+
+
+# Paths
+
+
+def _schema(properties: dict[str, Any]) -> Any:
+    document = {
+        "components": {
+            "schemas": {
+                "Input": {"type": "object", "properties": properties},
+                "Uri": {"type": "string", "format": "uri"},
+            }
+        }
+    }
+    return ModelSchema(document)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"f": "/etc/passwd"},
+        {"f": "x"},
+        {"f": "file:///etc/passwd"},
+        {"fs": ["https://example.com/a.png", "secret.txt"]},
+        {"ref": "/etc/passwd"},
+        {"either": "/etc/passwd"},
+        {"any": {"deep": ["/etc/passwd"]}},
+        {"any": "~root"},
+        {"any": "C:\\secret"},
+        {"any": ".env.local"},
+    ],
+)
+def test_what_the_server_would_open_is_refused(values: dict[str, Any]) -> None:
+    uri = {"type": "string", "format": "uri"}
+    schema = _schema(
+        {
+            "f": uri,
+            "fs": {"type": "array", "items": uri},
+            "ref": {"allOf": [{"$ref": "#/components/schemas/Uri"}]},
+            "either": {"anyOf": [uri, {"type": "null"}]},
+            "any": {},
+        }
+    )
+    with pytest.raises(BadInput):
+        inputs.check_input(values, schema)
+
+
+@pytest.mark.parametrize("value", ["/etc/passwd", "secret.txt", "../x", "a/b", "~", "file:x", ["ok", "/x"]])
+def test_without_a_schema_everything_that_could_be_a_path_is_refused(value: Any) -> None:
+    with pytest.raises(BadInput):
+        inputs.check_input({"x": value}, None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "hello",
+        "a cat, sitting / standing",
+        "https://example.com/a.png",
+        "data:image/png;base64,AAAA",
+        3,
+        None,
+    ],
+)
+def test_texts_and_addresses_pass(value: Any) -> None:
+    inputs.check_input({"x": value}, None)
+    inputs.check_input({"x": value}, _schema({"x": {"type": "string"}}))
+
+
+def test_a_text_input_takes_any_text_when_the_schema_says_so() -> None:
+    inputs.check_input({"x": "/etc/passwd"}, _schema({"x": {"type": "string"}}))
+    inputs.check_input({"unknown": "/etc/passwd"}, _schema({"x": {"type": "string"}}))
