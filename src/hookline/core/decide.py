@@ -7,6 +7,8 @@ caller records each command, folds it in with `evolve`, and asks again until not
         for command in commands:
             evolve(state, command, now)
 
+The commands of one call belong together: they are recorded in one transaction or not at all.
+
 It reads no clock, draws no random number and does no IO; the jitter of a retry is derived from
 the run's id, the step and the attempt, so that deciding again gives the same commands.
 """
@@ -15,16 +17,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from . import events as ev
 from .expressions import ExpressionError, ValueTemplate
 from .plan import Node, Plan, Retry
+from .records import TERMINAL, RunState, StepRecord
 from .scope import CallbackUrl, Scope, scope_of, timestamp_text
-from .state import TERMINAL, RunState, StepRecord
+from .units import MAX_DURATION, format_duration
 
 __all__ = ["DEFAULT_RETRY", "MAX_ITEMS", "child_run_id", "decide"]
 
@@ -35,6 +39,12 @@ MAX_ITEMS = 100_000
 
 DEFAULT_RETRY = Retry(max_attempts=3, delay=1.0, backoff=2.0, max_delay=60.0)
 """Policy of a step without ``retry``, for the error types its action says are harmless to retry."""
+
+RETRIED_CONTROL_ERRORS = frozenset({"rate_limited", "unavailable", "timeout"})
+"""What a control step with ``retry`` repeats without ``on``. An action says for itself what is harmless."""
+
+MAX_RETRY_AFTER = 3600.0
+"""Most seconds that a service can make a step wait before it is tried again."""
 
 JITTER = 0.2
 """Largest part of a delay by which it is lengthened, so that many runs do not retry at once."""
@@ -67,18 +77,6 @@ def _error(type_: str, code: str, message: str, hint: str, step: str) -> ev.Erro
     return {"type": type_, "code": code, "message": message, "hint": hint, "step": step}
 
 
-def _below(prefix: str, path: str) -> bool:
-    """Whether a step stands below a container (everything stands below the run, ``""``)."""
-    return prefix == "" or (path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] == ".")
-
-
-def _protected(prefix: str, path: str) -> bool:
-    """Whether a step cleans up below a container that ends, and so may still run."""
-    if prefix == "" and path.startswith(("finally[", "on_error[")):
-        return True
-    return ".finally[" in path[len(prefix) :]
-
-
 class _Decision:
     """One call of `decide`."""
 
@@ -101,84 +99,104 @@ class _Decision:
             return self._closed(node, record, items)
         match record.status:
             case "failing":
-                return self._failing(node, record)
+                return self._failing(node, record, items)
             case "retrying":
-                return self._begin(node, record.path, items, record.path)
+                return self._begin(node, path, items, path)
             case "unknown" if record.waiting is None:
                 return self._unknown(node, record)
             case "waiting" | "unknown":
                 return self._waiting(node, record)
-        return self._container(node, record)
+        return self._container(node, record, items)
 
     # The run itself ---------------------------------------------------------------------------
 
     def _run(self) -> list[ev.Event]:
         state, root = self.state, self.state.records[""]
+        if root.phase.endswith(" done"):
+            return self._after_own_list(root)
         if root.status == "pending":
-            if state.cancel is not None:
-                return [ev.RunFinished("", "", "canceled", reason=state.cancel.reason)]
-            timeout = self.plan.limits.timeout
-            return [ev.BlockEntered("", "", "steps", deadline=timeout and self.now + timeout)]
+            return self._begin_run()
         if state.cancel is not None:
-            error = state.cancel.error or _error("canceled", "R102", state.cancel.reason, "", "")
-            outcome = "failed" if state.cancel.error else "canceled"
-            return [ev.CancelOrdered("", "", outcome, error), *self._cancels("", state.cancel.reason)]
-        if root.due and root.ending is None:
-            error = _error(
-                "timeout",
-                "R103",
-                f"the run did not end within its limits.timeout of {self.plan.limits.timeout:g} s",
-                "raise limits.timeout, or resume the run",
-                "",
-            )
-            return [ev.CancelOrdered("", "", "failed", error), *self._cancels("", "the run timed out")]
-        return self._after_own_block(root)
+            outcome, reason = "canceled", state.cancel.reason
+            error = _error("canceled", "R102", reason, "", "")
+            if state.cancel.error is not None:
+                outcome, error = "failed", state.cancel.error
+        else:
+            outcome, reason = "failed", "the run timed out"
+            limit = format_duration(self.plan.limits.timeout or 0)
+            message = f"the run did not end within {limit}, its limits.timeout"
+            error = _error("timeout", "R103", message, "raise limits.timeout, or resume the run", "")
+        return [ev.CancelOrdered("", "", outcome, error), *self._cancels(None, (), reason)]
 
-    def _after_own_block(self, root: StepRecord) -> list[ev.Event]:
+    def _begin_run(self) -> list[ev.Event]:
+        cancel = self.state.cancel
+        if cancel is not None:
+            status = "failed" if cancel.error else "canceled"
+            return [ev.RunFinished("", "", status, None, cancel.error, cancel.reason)]
+        commands: list[ev.Event] = []
+        if self.plan.value.get("vars"):
+            try:
+                commands.append(ev.VarsSet("", "", self._render(self.plan.vars, None, ())))
+            except ExpressionError as error:
+                return [ev.BlockFinished("", "", "steps", "failed", None, _of_expression(error, "vars", ""))]
+        timeout = self.plan.limits.timeout
+        deadline = None if timeout is None else self.now + timeout
+        return [*commands, ev.BlockEntered("", "", "steps", deadline=deadline)]
+
+    def _after_own_list(self, root: StepRecord) -> list[ev.Event]:
         """One of the run's own lists has ended: the next one, or the end of the run."""
-        phase = root.phase.removesuffix(" done")
-        outcome, error, output, reason = root.block, root.error, root.output, ""
-        status = outcome
-        if root.ending is not None and not (outcome == "failed" and phase != "steps"):
-            outcome, error, output = root.ending.outcome, root.ending.error, None
-            status = outcome
-            if outcome == "stopped":
-                status, reason, error = error["status"], error["reason"], None
-                if status == "failed":
-                    error = _error("stopped", "R101", reason, "the workflow stopped itself", "")
-        if phase == "steps" and outcome == "failed" and "on_error" in self.plan.blocks:
+        status, reason = root.outcome, root.ending.reason if root.ending is not None else ""
+        if root.phase == "steps done" and status == "failed" and "on_error" in self.plan.blocks:
             return [ev.BlockEntered("", "", "on_error")]
-        if phase != "finally" and "finally" in self.plan.blocks:
+        if root.phase != "finally done" and "finally" in self.plan.blocks:
             return [ev.BlockEntered("", "", "finally")]
-        if status == "canceled" and error is not None:
-            reason = reason or error["message"]
-        return [
-            ev.RunFinished(
-                "",
-                "",
-                status,
-                output if status == "succeeded" else None,
-                error if status != "succeeded" else None,
-                reason,
-            )
-        ]
+        output = root.output if status == "succeeded" else None
+        return [ev.RunFinished("", "", status, output, root.error, reason)]
 
-    def _cancels(self, prefix: str, reason: str) -> list[ev.Event]:
-        """Stop every open step below a container, except those that clean up."""
-        return [
-            ev.StepCanceled(path, path, reason)
-            for path in self.state.active
-            if _below(prefix, path) and not _protected(prefix, path)
-        ]
+    def _cancels(
+        self, node: Node | None, items: Sequence[int], reason: str, *, but: str = ""
+    ) -> list[ev.Event]:
+        """Stop every open step below a container (None: the run), except those that clean up."""
+        return [ev.StepCanceled(path, path, reason) for path in self._open_below(node, items) if path != but]
 
-    def _refused(self, path: str) -> bool:
+    def _open_below(self, node: Node | None, items: Sequence[int]) -> Iterator[str]:
+        """Paths of the open steps below a container, found without looking at items that are done."""
+        if node is None:
+            yield from self._open_in(self.plan.blocks.get("steps", ()), items)
+            return
+        for name, steps in node.blocks.items():
+            if name == "do":
+                loop = self.state.records[node.runtime_path(items)].loop
+                for item in sorted(loop.open) if loop is not None else ():
+                    yield from self._open_in(steps, (*items, item))
+            elif name != "finally":
+                yield from self._open_in(steps, items)
+
+    def _open_in(self, steps: Sequence[Node], items: Sequence[int]) -> Iterator[str]:
+        for step in steps:
+            path = step.runtime_path(items)
+            record = self.state.records.get(path)
+            if path in self.state.active:
+                yield path
+            elif record is not None and (record.status not in TERMINAL or record.phase == "catch"):
+                yield from self._open_below(step, items)
+
+    def _refused(self, node: Node, items: Sequence[int]) -> bool:
         """Whether a container around this step is ending, so that nothing new starts in it."""
-        return any(_below(c, path) and not _protected(c, path) for c in self.state.canceling)
+        if not self.state.canceling:
+            return False
+        while node.block_name != "finally":
+            if node.parent is None:
+                return node.block_name == "steps" and "" in self.state.canceling
+            if node.parent.runtime_path(items) in self.state.canceling:
+                return True
+            node = node.parent
+        return False
 
     # Beginning a step --------------------------------------------------------------------------
 
     def _start(self, node: Node, path: str, items: Sequence[int], cause: str) -> list[ev.Event]:
-        if self.state.canceling and self._refused(path):
+        if self._refused(node, items):
             return self._end_block(node, items, cause, "canceled", None, None)
         if node.when is not None:
             try:
@@ -193,7 +211,7 @@ class _Decision:
 
     def _begin(self, node: Node, path: str, items: Sequence[int], cause: str) -> list[ev.Event]:
         """Begin an attempt: render what the step needs, and order it."""
-        if self.state.canceling and self._refused(path):
+        if self._refused(node, items):
             return [ev.StepCanceled(path, cause, "the steps around it are ending")]
         value: Json = None
         if node.input is not None:
@@ -204,6 +222,9 @@ class _Decision:
         record = self.state.records.get(path)
         attempt = (record.attempt if record else self.state.attempts.get(path, 0)) + 1
         deadline = None if node.timeout is None else self.now + node.timeout
+        if record is not None and record.tries:
+            # The timeout is for all attempts together.
+            deadline = record.deadline
         match node.kind:
             case "action":
                 return [ev.StepStarted(path, cause, attempt, value, deadline)]
@@ -212,7 +233,7 @@ class _Decision:
                     return [self._not_a_bool(path, cause, "if", value)]
                 return self._enter(node, path, cause, "then" if value else "else", attempt, deadline)
             case "switch":
-                block = node.options["cases"].get(_case_text(value), "default")
+                block = node.options["cases"].get(_text(value), "default")
                 return self._enter(node, path, cause, block, attempt, deadline)
             case "for_each":
                 return self._enter_loop(node, path, cause, value, attempt, deadline)
@@ -223,6 +244,8 @@ class _Decision:
                     name.removeprefix("parallel.") for name in node.blocks if name.startswith("parallel.")
                 ]
                 branches = [name for name in names if node.blocks[f"parallel.{name}"]]
+                if not branches:
+                    return [ev.StepSucceeded(path, cause, dict.fromkeys(names))]
                 return [ev.ParallelEntered(path, cause, branches, attempt, deadline)]
             case "wait":
                 return [self._wait(node, path, cause, value, attempt, deadline)]
@@ -239,11 +262,9 @@ class _Decision:
             case "set":
                 return [ev.VarsSet(path, cause, value)]
             case "respond":
-                headers = {name: str(text) for name, text in value["headers"].items()}
-                return [ev.Responded(path, cause, int(value["status"]), headers, value["body"])]
+                return [self._respond(path, cause, value)]
             case _:
-                stop = ev.StopOrdered(path, cause, node.options["status"], str(value))
-                return [stop, *(c for c in self._cancels("", "the workflow stopped") if c.path != path)]
+                return self._stop(node, path, cause, _text(value))
 
     def _enter(
         self, node: Node, path: str, cause: str, block: str, attempt: int, deadline: float | None
@@ -264,31 +285,53 @@ class _Decision:
             return [ev.StepFailed(path, cause, _error("bad_input", "R202", message, hint, path))]
         if not items:
             return [ev.StepSucceeded(path, cause, [])]
-        return [ev.LoopEntered(path, cause, items, node.options["max_parallel"], attempt, deadline)]
+        tolerant = node.options["on_item_error"] != "fail"
+        return [ev.LoopEntered(path, cause, items, node.options["max_parallel"], attempt, deadline, tolerant)]
 
     def _wait(
         self, node: Node, path: str, cause: str, value: Json, attempt: int, deadline: float | None
     ) -> ev.Event:
         if "callback" in node.options:
             early = self.state.early.get(path)
-            if early:
-                return ev.StepSucceeded(path, cause, _payload(early[0].body))
+            if early is not None:
+                return ev.StepSucceeded(path, cause, _payload(early.body))
             return ev.StepWaiting(path, cause, attempt, "callback", "a callback", deadline, deadline=deadline)
         if "seconds" in node.options:
             until = self.now + node.options["seconds"]
         else:
             try:
-                until = datetime.fromisoformat(str(value)).timestamp()
-            except (ValueError, OverflowError):
-                hint = 'write a time such as "2026-11-20T09:00:00Z"'
+                until = _seconds(value)
+            except ValueError:
+                hint = 'write a time with its zone, such as "2026-11-20T09:00:00Z"'
                 message = f"wait until {value!r}: this is not a time"
                 return ev.StepFailed(path, cause, _error("bad_input", "R203", message, hint, path))
+            if until > self.now + MAX_DURATION:
+                message = f"wait until {value}: this is more than ten years away"
+                return ev.StepFailed(path, cause, _error("bad_input", "R203", message, "", path))
         if until <= self.now:
             return ev.StepSucceeded(path, cause)
-        if deadline is not None:
-            until = min(until, deadline)
-        reason = f"{timestamp_text(until)}"
-        return ev.StepWaiting(path, cause, attempt, "timer", reason, until, deadline=deadline)
+        return ev.StepWaiting(
+            path, cause, attempt, "timer", f"{timestamp_text(until)}", until, None, deadline
+        )
+
+    def _respond(self, path: str, cause: str, value: Json) -> ev.Event:
+        status = value["status"]
+        if isinstance(status, str) and status.isascii() and status.isdigit():
+            status = int(status)
+        if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
+            message = f"respond needs a status from 200 to 599, not {value['status']!r}"
+            return ev.StepFailed(path, cause, _error("bad_input", "R208", message, "", path))
+        headers = {name: _text(text) for name, text in value["headers"].items()}
+        return ev.Responded(path, cause, status, headers, value["body"])
+
+    def _stop(self, node: Node, path: str, cause: str, reason: str) -> list[ev.Event]:
+        status, error = node.options["status"], None
+        if status == "failed":
+            error = _error("stopped", "R101", reason or "the workflow stopped itself", "", path)
+        stop = ev.StopOrdered(path, cause, status, reason, error)
+        if self.state.records[""].phase != "steps":
+            return [stop]
+        return [stop, *self._cancels(None, (), "the workflow stopped", but=path)]
 
     # Going on with a step -------------------------------------------------------------------------
 
@@ -296,39 +339,40 @@ class _Decision:
         """Something came for a step that waits."""
         path, attempt, waiting = record.path, record.attempt, record.waiting
         assert waiting is not None
-        timed_out = record.due and record.deadline is not None and self.now >= record.deadline
         match waiting.waits_for:
             case "lookup":
                 # However late it is, one look-up is owed to whoever may have paid for the attempt.
-                if timed_out and record.wake == "lookup":
+                if record.is_overdue and record.wake == "lookup":
                     return [self._timed_out(node, record)]
                 callback = record.wakes[0] if record.wakes else ""
                 return [ev.StepWoken(path, path, attempt, "lookup", callback)]
             case "action":
-                if timed_out:
+                if record.is_overdue:
                     return [self._timed_out(node, record)]
                 if record.wakes:
                     return [ev.StepWoken(path, path, attempt, "callback", record.wakes[0])]
                 return [ev.StepWoken(path, path, attempt, "timer")]
             case "timer":
+                if record.due_at is None or waiting.until is None or record.due_at < waiting.until:
+                    return [self._timed_out(node, record)]
                 return [ev.StepSucceeded(path, path)]
             case "callback":
                 if record.wakes:
                     body, _ = record.callbacks[record.wakes[0]]
                     return [ev.StepSucceeded(path, path, _payload(body))]
                 if node.options["on_timeout"] == "continue":
-                    return [ev.StepSucceeded(path, path, {"timed_out": True})]
+                    return [ev.StepSucceeded(path, path, None)]
                 return [self._timed_out(node, record)]
             case "approval":
                 return [self._approval(node, record)]
             case _:
-                return [self._child(node, record, timed_out)]
+                return [self._child(node, record)]
 
     def _approval(self, node: Node, record: StepRecord) -> ev.Event:
         path, attempt = record.path, record.attempt
         approved = [d for d in record.decisions if d.decision == "approved"]
         rejected = next((d for d in record.decisions if d.decision != "approved"), None)
-        if rejected is not None or (record.due and not len(approved) >= node.options["quorum"]):
+        if rejected is not None or (record.due_at is not None and len(approved) < node.options["quorum"]):
             if rejected is None and node.options["on_timeout"] == "fail":
                 return self._timed_out(node, record)
             by = rejected.by if rejected else ""
@@ -347,10 +391,9 @@ class _Decision:
             path, path, attempt, "approval", reason, waiting.until, record.input, record.deadline
         )
 
-    def _child(self, node: Node, record: StepRecord, timed_out: bool) -> ev.Event:
+    def _child(self, node: Node, record: StepRecord) -> ev.Event:
         child = record.child
         if child is None:
-            assert timed_out
             return self._timed_out(node, record)
         if child.status == "succeeded":
             return ev.StepSucceeded(record.path, record.path, child.output)
@@ -362,11 +405,11 @@ class _Decision:
         """An attempt was sent and nobody knows what became of it."""
         path, error = record.path, record.error
         assert error is not None
-        if node.on_unknown == "retry":
+        if node.on_unknown == "retry" and record.tries < (node.retry or DEFAULT_RETRY).max_attempts:
             return [ev.StepRetrying(path, path, record.attempt + 1, self.now)]
         until = record.retry_after
         late = record.deadline is not None and self.now >= record.deadline and record.wake == "lookup"
-        if node.on_unknown == "fail" or until is None or late:
+        if node.on_unknown != "wait" or until is None or late:
             return [ev.StepFailed(path, path, error)]
         reason = f"a look-up of what became of it: {error['message']}"
         return [ev.StepWaiting(path, path, record.attempt, "lookup", reason, until)]
@@ -375,95 +418,82 @@ class _Decision:
         if record.status == "unknown" and record.error is not None:
             return ev.StepFailed(record.path, record.path, record.error)
         waits_for = record.waiting.reason if record.waiting else "its steps"
-        message = f"{node.label} waited {node.timeout:g} s for {waits_for}"
+        message = f"{node.label} waited {format_duration(node.timeout or 0)} for {waits_for}"
         hint = "raise the step's timeout, or look at what it waits for"
         error = _error("timeout", "R205", message, hint, record.path)
         return ev.AttemptFailed(record.path, record.path, record.attempt, error)
 
-    def _failing(self, node: Node, record: StepRecord) -> list[ev.Event]:
+    def _failing(self, node: Node, record: StepRecord, items: Sequence[int]) -> list[ev.Event]:
         """An attempt failed: another one, or the end of the step."""
         path, error = record.path, record.error
         assert error is not None
         policy = node.retry or DEFAULT_RETRY
         retried = policy.on if policy.on is not None else frozenset(record.retry_on)
-        if node.retry is not None and policy.on is None and not record.retry_on:
-            retried = frozenset({"rate_limited", "unavailable", "timeout"})
-        refused = bool(self.state.canceling) and self._refused(path)
-        if error["type"] not in retried or record.tries >= policy.max_attempts or refused:
+        if policy.on is None and node.retry is not None and node.kind != "action":
+            retried = RETRIED_CONTROL_ERRORS
+        if error["type"] not in retried or record.tries >= policy.max_attempts or self._refused(node, items):
             return [ev.StepFailed(path, path, error)]
         delay = min(policy.delay * policy.backoff ** (record.tries - 1), policy.max_delay)
         delay *= 1 + JITTER * _fraction(self.state.id, path, record.attempt)
         if record.retry_after is not None:
-            delay = max(delay, record.retry_after)
+            delay = max(delay, min(record.retry_after, MAX_RETRY_AFTER))
+        if record.deadline is not None and self.now + delay >= record.deadline:
+            return [ev.StepFailed(path, path, error)]
         return [ev.StepRetrying(path, path, record.attempt + 1, self.now + delay)]
 
-    def _container(self, node: Node, record: StepRecord) -> list[ev.Event]:
+    def _container(self, node: Node, record: StepRecord, items: Sequence[int]) -> list[ev.Event]:
         path = record.path
-        if record.due:
-            error = _error("timeout", "R205", f"{node.label} did not end within {node.timeout:g} s", "", path)
-            return [ev.CancelOrdered(path, path, "failed", error), *self._cancels(path, "timed out")]
+        if record.due_at is not None and record.ending is None:
+            message = f"{node.label} did not end within {format_duration(node.timeout or 0)}"
+            error = _error("timeout", "R205", message, "raise the step's timeout", path)
+            return [ev.CancelOrdered(path, path, "failed", error), *self._cancels(node, items, "timed out")]
+        parts = record.loop or record.branches
+        assert parts is not None
+        fails = bool(parts.errors) and not (record.loop is not None and record.loop.tolerant)
+        if not parts.open and (record.ending is not None or fails or parts.canceled):
+            return [self._ended(record, next(iter(parts.errors.values())) if fails else None)]
+        if fails:
+            # One part failed while others are open: stop them, then fail.
+            error = next(iter(parts.errors.values()))
+            return [
+                ev.CancelOrdered(path, path, "failed", error),
+                *self._cancels(node, items, "another part of the step failed"),
+            ]
         if record.branches is not None:
-            return self._parallel(record)
-        assert record.loop is not None
-        return self._loop(node, record)
+            names = [name.removeprefix("parallel.") for name in node.blocks if name.startswith("parallel.")]
+            results = record.branches.results
+            return [ev.StepSucceeded(path, path, {name: results.get(name) for name in names})]
+        return self._loop(node, record, items)
 
-    def _parallel(self, record: StepRecord) -> list[ev.Event]:
-        path, branches = record.path, record.branches
-        assert branches is not None
-        if branches.active:
-            return self._give_up(record, branches.errors)
-        if record.ending is not None or branches.errors:
-            return [self._ended(record, branches.errors)]
-        return [ev.StepSucceeded(path, path, {name: branches.results[name] for name in branches.names})]
-
-    def _give_up(self, record: StepRecord, errors: dict[Any, ev.Error]) -> list[ev.Event]:
-        """One part failed while others are open: stop them, then fail."""
-        path = record.path
-        error = next(error for error in errors.values() if error["type"] != "canceled")
-        return [
-            ev.CancelOrdered(path, path, "failed", error),
-            *self._cancels(path, "another part of the step failed"),
-        ]
-
-    def _ended(self, record: StepRecord, errors: dict[Any, ev.Error]) -> ev.Event:
+    def _ended(self, record: StepRecord, error: ev.Error | None) -> ev.Event:
         """The end of a container that did not succeed."""
         path = record.path
         if record.ending is not None:
-            outcome, error = record.ending.outcome, record.ending.error
-        else:
-            failed = next((e for e in errors.values() if e["type"] != "canceled"), None)
-            outcome = "failed" if failed else "canceled"
-            error = failed or {"message": "canceled"}
-        if outcome == "failed":
+            error = record.ending.error if record.ending.outcome == "failed" else None
+        if error is not None:
             return ev.AttemptFailed(path, path, record.attempt, error)
-        return ev.StepCanceled(path, path, error.get("message", outcome))
+        return ev.StepCanceled(path, path, "the steps around it are ending")
 
-    def _loop(self, node: Node, record: StepRecord) -> list[ev.Event]:
+    def _loop(self, node: Node, record: StepRecord, items: Sequence[int]) -> list[ev.Event]:
         path, loop = record.path, record.loop
         assert loop is not None
-        if record.ending is None and self.state.canceling and self._refused(f"{path}.do[0]"):
+        if self._refused(node, items):
             canceled = _error("canceled", "R102", "the steps around it are ending", "", path)
-            if loop.active:
+            if loop.open:
                 return [ev.CancelOrdered(path, path, "canceled", canceled)]
             return [ev.StepCanceled(path, path, canceled["message"])]
-        errors = loop.errors if node.options.get("on_item_error", "fail") == "fail" else {}
-        if record.ending is not None or errors:
-            if loop.active == 0:
-                return [self._ended(record, loop.errors)]
-            return self._give_up(record, errors)
         if loop.items is None:
-            return [self._iterate(node, record)]
-        room = min(loop.max_parallel - loop.active, len(loop.items) - loop.next)
+            return [self._iterate(node, record, items)]
+        room = min(loop.max_parallel - len(loop.open), len(loop.items) - loop.next)
         if room > 0:
             return [ev.ItemStarted(path, path, loop.next + offset) for offset in range(room)]
         return [ev.StepSucceeded(path, path, _results(node, record))]
 
-    def _iterate(self, node: Node, record: StepRecord) -> ev.Event:
+    def _iterate(self, node: Node, record: StepRecord, items: Sequence[int]) -> ev.Event:
         """The next iteration of a ``while``, or its end."""
         path, loop = record.path, record.loop
         assert loop is not None
         assert node.input is not None
-        _, items = self.plan.locate(path)
         try:
             condition = node.input.render({**self._scope(node, items), "index": loop.next})
         except ExpressionError as error:
@@ -492,9 +522,12 @@ class _Decision:
             return self._end_block(node, items, path, "failed", None, record.error)
         if record.status == "canceled":
             return self._end_block(node, items, path, "canceled", None, None)
-        if node.index + 1 < len(node.siblings):
-            following = node.siblings[node.index + 1]
-            return self._start(following, following.runtime_path(items), items, path)
+        for index in range(node.index + 1, len(node.siblings)):
+            # What has a record was copied by a replay: go on behind it.
+            following = node.siblings[index]
+            next_path = following.runtime_path(items)
+            if next_path not in self.state.records:
+                return self._start(following, next_path, items, path)
         return self._end_block(node, items, path, "succeeded", self._block_output(node, items), None)
 
     def _block_output(self, node: Node, items: Sequence[int]) -> Json:
@@ -521,7 +554,7 @@ class _Decision:
                 outcome, output, error = self._run_output()
             return [ev.BlockFinished("", cause, block, outcome, output, error)]
         depth = len(parent.loops)
-        path = parent.runtime_path(items[:depth])
+        path = parent.runtime_path(items)
         record = self.state.records[path]
         if block == "finally":
             return [ev.BlockFinished(path, cause, block, outcome, None, error)]
@@ -551,8 +584,7 @@ class _Decision:
         try:
             return "succeeded", self._render(self.plan.output, None, ()), None
         except ExpressionError as error:
-            message = f"output: {error.message}"
-            return "failed", None, _error("expression", error.code, message, error.hint, "")
+            return "failed", None, _of_expression(error, "output", "")
 
     # Expressions ---------------------------------------------------------------------------------------
 
@@ -563,8 +595,7 @@ class _Decision:
         return template.render({} if template.is_constant else self._scope(node, items))
 
     def _expression_failed(self, path: str, cause: str, error: ExpressionError, where: str) -> ev.Event:
-        message = error.message if where == "action" else f"{where}: {error.message}"
-        return ev.StepFailed(path, cause, _error("expression", error.code, message, error.hint, path))
+        return ev.StepFailed(path, cause, _of_expression(error, "" if where == "action" else where, path))
 
     def _not_a_bool(self, path: str, cause: str, word: str, value: Json) -> ev.Event:
         message = f"{word} needs true or false, not {_type_name(value)}"
@@ -597,17 +628,46 @@ def _verdict(decision: str, made: ev.ApprovalDecided | None, now: float) -> Json
     }
 
 
+def _of_expression(error: ExpressionError, where: str, step: str) -> ev.Error:
+    message = f"{where}: {error.message}" if where else error.message
+    return _error("expression", error.code, message, error.hint, step)
+
+
+def _seconds(value: Json) -> float:
+    """A time as text, in seconds since the epoch.
+
+    Raises:
+        ValueError: It is no time, or one without a zone, which would mean something else elsewhere.
+    """
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    time = datetime.fromisoformat(value)
+    if time.tzinfo is None:
+        raise ValueError("no zone")
+    return time.timestamp()
+
+
 def _payload(body: str) -> Json:
     """A callback's body: JSON where it is JSON, else its text."""
     try:
-        return json.loads(body)
+        return json.loads(body, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):
         return body
 
 
-def _case_text(value: Json) -> str:
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("not JSON")
+    return number
+
+
+def _text(value: Json) -> str:
+    """A value as the text it is where expressions stand inside text."""
     if isinstance(value, str):
         return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return json.dumps(value, ensure_ascii=False)
 
 

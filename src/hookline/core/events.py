@@ -259,6 +259,9 @@ class AttemptFailed:
     cost: float = 0.0
     kind: ClassVar[str] = "attempt.failed"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "retry_on", tuple(self.retry_on))
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptUnknown:
@@ -340,10 +343,16 @@ class StepCanceled:
 
 @dataclass(frozen=True, slots=True)
 class StepCopied:
-    """Fact: a replay takes this step's output over from the run it repeats."""
+    """Fact, before `RunStarted`: a replay takes a step of the run's own list over from the run it repeats.
+
+    `status` is ``succeeded`` or ``skipped``. `vars` are the workflow's variables as they were
+    behind this step, None if nothing had set one.
+    """
 
     path: str
     output: Json
+    status: str = "succeeded"
+    vars: dict[str, Json] | None = None
     kind: ClassVar[str] = "step.copied"
 
 
@@ -370,10 +379,16 @@ class ParallelEntered:
     deadline: float | None = None
     kind: ClassVar[str] = "parallel.entered"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "branches", tuple(self.branches))
+
 
 @dataclass(frozen=True, slots=True)
 class LoopEntered:
-    """Command: begin a ``for_each`` over `items`, or a ``while`` (`items` is None)."""
+    """Command: begin a ``for_each`` over `items`, or a ``while`` (`items` is None).
+
+    In a `tolerant` loop a failed item leaves the others alone.
+    """
 
     path: str
     cause: str
@@ -381,6 +396,7 @@ class LoopEntered:
     max_parallel: int = 1
     attempt: int = 1
     deadline: float | None = None
+    tolerant: bool = False
     kind: ClassVar[str] = "loop.entered"
 
 
@@ -425,18 +441,19 @@ class CancelOrdered:
 
 @dataclass(frozen=True, slots=True)
 class StopOrdered:
-    """Command: a ``stop`` step ends the run with this status."""
+    """Command: a ``stop`` step ends the run with this status; with `error` if that is ``failed``."""
 
     path: str
     cause: str
     status: str
     reason: str
+    error: Error | None = None
     kind: ClassVar[str] = "stop.ordered"
 
 
 @dataclass(frozen=True, slots=True)
 class VarsSet:
-    """Command: a ``set`` step gives these variables new values."""
+    """Command: a ``set`` step gives these variables new values; with path ``""``, their first ones."""
 
     path: str
     cause: str

@@ -36,7 +36,6 @@ CONTROL_KINDS = (
 )
 
 _ITEM = re.compile(r"#(\d+)")
-_LAST_INDEX = re.compile(r"\[(\d+)\]$")
 DEFAULT_STEP_TIMEOUT = 3600.0
 """Seconds after which an action without a ``timeout`` is given up."""
 
@@ -95,11 +94,11 @@ class Node:
     caught_by: Node | None = None
 
     def runtime_path(self, items: Sequence[int]) -> str:
-        """The path for these items, one for each loop around the step."""
+        """The path for these items, one for each loop around the step; further ones are ignored."""
         if not self.loops:
             return self.path
-        tail = self.pieces[len(self.loops)]
-        return "".join(f"{piece}#{item}" for piece, item in zip(self.pieces, items, strict=False)) + tail
+        *heads, tail = self.pieces
+        return "".join(f"{head}#{item}" for head, item in zip(heads, items, strict=False)) + tail
 
     @property
     def label(self) -> str:

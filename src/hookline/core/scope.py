@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from .expressions import MISSING
 from .plan import Node, Plan
-from .state import RunState
+from .records import RunState
 
 __all__ = ["CallbackUrl", "Scope", "scope_of", "timestamp_text"]
 
@@ -25,19 +25,25 @@ def timestamp_text(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _in_sight(node: Node | None, loops: Sequence[str]) -> TypeGuard[Node]:
+    """Whether a step stands in no loop that is not also around the place with these loops."""
+    return node is not None and node.loops == tuple(loops[: len(node.loops)])
+
+
 class _Steps:
     """``steps.<id>``: outputs of the steps that are done, seen from one place in the run."""
 
-    __slots__ = ("_items", "_plan", "_state")
+    __slots__ = ("_items", "_loops", "_plan", "_state")
 
-    def __init__(self, plan: Plan, state: RunState, items: Sequence[int]) -> None:
+    def __init__(self, plan: Plan, state: RunState, loops: Sequence[str], items: Sequence[int]) -> None:
         self._plan = plan
         self._state = state
+        self._loops = loops
         self._items = items
 
     def lookup(self, key: str) -> object:
         node = self._plan.by_id.get(key)
-        if node is None or len(node.loops) > len(self._items):
+        if not _in_sight(node, self._loops):
             return MISSING
         record = self._state.records.get(node.runtime_path(self._items))
         if record is None or record.status != "succeeded":
@@ -48,17 +54,25 @@ class _Steps:
 class _Callbacks:
     """``run.callbacks.<id>.url``: the address that a later ``wait`` step will listen on."""
 
-    __slots__ = ("_callback_url", "_items", "_plan", "_state")
+    __slots__ = ("_callback_url", "_items", "_loops", "_plan", "_state")
 
-    def __init__(self, plan: Plan, state: RunState, items: Sequence[int], callback_url: CallbackUrl) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        state: RunState,
+        loops: Sequence[str],
+        items: Sequence[int],
+        callback_url: CallbackUrl,
+    ) -> None:
         self._plan = plan
         self._state = state
+        self._loops = loops
         self._items = items
         self._callback_url = callback_url
 
     def lookup(self, key: str) -> object:
         node = self._plan.by_id.get(key)
-        if node is None or "callback" not in node.options or len(node.loops) > len(self._items):
+        if not _in_sight(node, self._loops) or "callback" not in node.options:
             return MISSING
         path = node.runtime_path(self._items)
         return {"url": self._callback_url(self._state.id, path, 0)}
@@ -97,18 +111,19 @@ def scope_of(
     plan: Plan, state: RunState, node: Node | None, items: Sequence[int], callback_url: CallbackUrl
 ) -> Scope:
     """The roots for a step; `node` is None for the run's own output."""
+    loops = () if node is None else node.loops
     scope: Scope = {
         "trigger": state.trigger,
         "inputs": state.inputs,
         "vars": state.vars,
-        "steps": _Steps(plan, state, items),
-        "run": _Run(state, _Callbacks(plan, state, items, callback_url)),
+        "steps": _Steps(plan, state, loops, items),
+        "run": _Run(state, _Callbacks(plan, state, loops, items, callback_url)),
     }
     if node is None:
         return scope
     for depth, loop_path in enumerate(node.loops):
         loop_node = plan.by_path[loop_path]
-        record = state.records[loop_node.runtime_path(items[:depth])]
+        record = state.records[loop_node.runtime_path(items)]
         index = items[depth]
         scope["index"] = index
         if record.loop is not None and record.loop.items is not None:

@@ -1,4 +1,4 @@
-"""The state of a run, and `evolve`, which folds its history into it.
+"""`evolve`, which folds a run's history into its state.
 
 Invariants, each tested:
 
@@ -18,163 +18,40 @@ steps, not n copies. Whoever needs the earlier state folds again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from . import events as ev
+from .records import (
+    RUN_TERMINAL,
+    TERMINAL,
+    Branches,
+    Ending,
+    Loop,
+    RunState,
+    StepRecord,
+    Waiting,
+    parent_path,
+)
+from .reopen import drop_below, reopen_run
 
 __all__ = ["RUN_TERMINAL", "TERMINAL", "Entry", "RunState", "StepRecord", "evolve", "replay"]
 
-Json = Any
-
-TERMINAL = frozenset({"succeeded", "failed", "skipped", "canceled"})
-"""Step statuses after which nothing happens to a step any more."""
-
-RUN_TERMINAL = frozenset({"succeeded", "failed", "canceled"})
-
-
-@dataclass(slots=True)
-class Waiting:
-    """What a step waits for, and until when (seconds since the epoch)."""
-
-    waits_for: str
-    reason: str
-    until: float | None
-
-
-@dataclass(slots=True)
-class Loop:
-    """Progress of a ``for_each`` or ``while``; `items` is None for ``while``."""
-
-    items: list[Json] | None
-    max_parallel: int
-    next: int = 0
-    active: int = 0
-    results: dict[int, Json] = field(default_factory=dict)
-    errors: dict[int, ev.Error] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Branches:
-    """Progress of a ``parallel``."""
-
-    names: tuple[str, ...]
-    active: int = 0
-    results: dict[str, Json] = field(default_factory=dict)
-    errors: dict[str, ev.Error] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Ending:
-    """How a container is to end once everything open below it has closed."""
-
-    outcome: str
-    error: ev.Error
-
-
-@dataclass(slots=True)
-class StepRecord:
-    """What is known of one step (path ``""``: of the run's own lists of steps).
-
-    Attributes:
-        status: One of the step statuses of the run document, or ``failing``: an attempt has
-            failed and the next command says what comes of it.
-        attempt: Number of the newest attempt, from 1; `tries` counts those since the step
-            began, for the retry policy.
-        phase: ``""``, then ``catch`` or ``finally`` while that list runs, then ``done``.
-        block: The list that a container runs at the moment.
-        data: What a parked action left for itself.
-        callbacks: Bodies and headers that came for this attempt, by delivery.
-        wakes: Deliveries that have not woken the step yet, oldest first.
-        due: The time in `waiting` or the deadline has come.
-    """
-
-    path: str
-    status: str = "pending"
-    attempt: int = 0
-    tries: int = 0
-    phase: str = ""
-    block: str = ""
-    input: Json = None
-    output: Json = None
-    error: ev.Error | None = None
-    caught: ev.Error | None = None
-    started_at: float | None = None
-    finished_at: float | None = None
-    deadline: float | None = None
-    waiting: Waiting | None = None
-    due: bool = False
-    cost: float = 0.0
-    data: Json = None
-    wake: str = ""
-    woken_by: str = ""
-    notes: dict[str, Json] = field(default_factory=dict)
-    callbacks: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
-    wakes: list[str] = field(default_factory=list)
-    decisions: list[ev.ApprovalDecided] = field(default_factory=list)
-    child: ev.ChildFinished | None = None
-    retry_after: float | None = None
-    retry_on: tuple[str, ...] = ()
-    loop: Loop | None = None
-    branches: Branches | None = None
-    ending: Ending | None = None
-
-    @property
-    def is_container(self) -> bool:
-        """Whether it runs lists of steps itself (its ``catch`` and ``finally`` do not count)."""
-        return bool(self.block) or self.loop is not None or self.branches is not None
-
-
-@dataclass(slots=True)
-class RunState:
-    """A run, as its history so far says.
-
-    Attributes:
-        records: Every step that has begun, by run-time path; ``""`` is the run itself.
-        active: Paths of the steps (not containers) that are open.
-        executing: Paths of those whose code is running (or was, when the process died).
-        ready: Paths to examine, oldest first.
-        canceling: Containers below which nothing new is started.
-        attempts: Newest attempt of steps whose record was dropped to begin anew.
-        interruptions: How often the process died while this run was executing something.
-        finished: The run's `RunFinished`, once there is one.
-    """
-
-    id: str = ""
-    workflow: str = ""
-    version: str = ""
-    trigger: Json = None
-    inputs: Json = None
-    event: str | None = None
-    parent: dict[str, str] | None = None
-    replay_of: str | None = None
-    created_at: float = 0.0
-    started_at: float | None = None
-    finished_at: float | None = None
-    seq: int = 0
-    cost: float = 0.0
-    vars: dict[str, Json] = field(default_factory=dict)
-    response: ev.Responded | None = None
-    cancel: ev.CancelRequested | None = None
-    finished: ev.RunFinished | None = None
-    interruptions: int = 0
-    records: dict[str, StepRecord] = field(default_factory=lambda: {"": StepRecord("")})
-    active: dict[str, None] = field(default_factory=dict)
-    executing: set[str] = field(default_factory=set)
-    ready: dict[str, None] = field(default_factory=dict)
-    canceling: dict[str, None] = field(default_factory=dict)
-    attempts: dict[str, int] = field(default_factory=dict)
-    early: dict[str, list[ev.CallbackReceived]] = field(default_factory=dict)
-    last_at: float = 0.0
-
-    @property
-    def status(self) -> str:
-        """The run's status as the run document gives it."""
-        if self.finished:
-            return self.finished.status
-        if self.started_at is None:
-            return "queued"
-        return "running" if self.executing or self.ready or not self.active else "waiting"
+_OF_THE_RUN = frozenset(
+    {
+        "run.created",
+        "run.started",
+        "run.cancel_requested",
+        "run.resumed",
+        "run.finished",
+        "timer.fired",
+        "block.entered",
+        "block.finished",
+        "cancel.ordered",
+        "vars.set",
+    }
+)
+"""Kinds of events that the path ``""`` may have; all others are about a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,20 +73,33 @@ def replay(entries: Iterable[Entry]) -> RunState:
 
 def evolve(state: RunState, event: ev.Event, at: float) -> RunState:
     """Fold one event in; `at` is when it was recorded, in seconds since the epoch."""
-    if event.kind in ev.COMMANDS:
-        state.ready.pop(event.cause, None)  # type: ignore[union-attr]
     state.seq += 1
     state.last_at = at
-    if state.finished is None or event.kind == "run.resumed":
-        _HANDLERS[event.kind](state, event, at)
+    if state.finished is not None and event.kind != "run.resumed":
+        return state
+    if event.path == "" and event.kind not in _OF_THE_RUN:
+        return state
+    cause: str | None = getattr(event, "cause", None)
+    was_ready = cause is not None and cause in state.ready
+    if cause is not None and was_ready:
+        del state.ready[cause]
+    if not _HANDLERS[event.kind](state, event, at) and cause is not None and was_ready:
+        # It came too late, and what was to be examined still is.
+        state.ready[cause] = None
     return state
+
+
+# Handlers return whether the event had its effect; False says that it came too late.
 
 
 def _record(state: RunState, path: str, at: float) -> StepRecord:
     record = state.records.get(path)
     if record is None:
-        record = state.records[path] = StepRecord(path, started_at=at)
-        record.attempt = state.attempts.get(path, 0)
+        record = StepRecord(path, attempt=state.attempts.get(path, 0), started_at=at)
+        state.records[path] = record
+        parent = state.records.get(parent_path(path))
+        if parent is not None:
+            parent.below[path] = None
     return record
 
 
@@ -219,23 +109,39 @@ def _open(state: RunState, path: str) -> StepRecord | None:
     return None if record is None or record.status in TERMINAL else record
 
 
-def _begin_attempt(state: RunState, path: str, attempt: int, deadline: float | None, at: float) -> StepRecord:
-    record = _record(state, path, at)
+def _open_attempt(state: RunState, path: str, attempt: int) -> StepRecord | None:
+    """The record of a step whose newest attempt is this one and has not ended, or None."""
+    record = _open(state, path)
+    if record is None or record.attempt != attempt or record.status in ("failing", "retrying"):
+        return None
+    return record
+
+
+def _beginning(state: RunState, path: str, at: float) -> StepRecord | None:
+    """The record of a step that may begin an attempt now, made if need be, or None."""
+    record = state.records.get(path)
+    if record is None:
+        return _record(state, path, at)
+    return record if record.status == "retrying" else None
+
+
+def _begin_attempt(record: StepRecord, attempt: int, deadline: float | None) -> None:
     record.status = "running"
     record.attempt = attempt
     record.tries += 1
     record.deadline = deadline
     record.waiting = None
-    record.due = False
+    record.due_at = None
     record.error = None
-    return record
 
 
 def _close(state: RunState, record: StepRecord, status: str, at: float) -> None:
     record.status = status
+    if record.phase == "catch":
+        record.phase = "caught"
     record.finished_at = at
     record.waiting = None
-    record.due = False
+    record.due_at = None
     record.wakes.clear()
     record.callbacks.clear()
     state.active.pop(record.path, None)
@@ -251,14 +157,13 @@ def _closable(state: RunState, path: str, at: float) -> StepRecord | None:
 
 
 def _add_cost(state: RunState, record: StepRecord, cost: float) -> None:
-    if cost:
-        record.cost += cost
-        state.cost += cost
+    record.cost += cost
+    state.cost += cost
 
 
-def _run_created(state: RunState, event: ev.RunCreated, at: float) -> None:
+def _run_created(state: RunState, event: ev.RunCreated, at: float) -> bool:
     if state.id:
-        return
+        return False
     state.id = event.run
     state.workflow = event.workflow
     state.version = event.version
@@ -268,456 +173,499 @@ def _run_created(state: RunState, event: ev.RunCreated, at: float) -> None:
     state.parent = event.parent
     state.replay_of = event.replay_of
     state.created_at = event.created_at
+    return True
 
 
-def _run_started(state: RunState, event: ev.RunStarted, at: float) -> None:
-    if state.id and state.started_at is None:
-        state.started_at = at
-        state.ready[""] = None
+def _run_started(state: RunState, event: ev.RunStarted, at: float) -> bool:
+    if state.started_at is not None:
+        return False
+    state.started_at = at
+    state.ready[""] = None
+    return True
 
 
-def _cancel_requested(state: RunState, event: ev.CancelRequested, at: float) -> None:
-    root = state.records.get("")
-    if root is not None and root.ending is None and root.phase != "finally":
-        state.cancel = event
-        state.ready[""] = None
+def _cancel_requested(state: RunState, event: ev.CancelRequested, at: float) -> bool:
+    """What cleans up after the run's steps cannot be canceled, nor a run whose steps have ended."""
+    root = state.records[""]
+    if root.ending is not None or root.phase not in ("", "steps"):
+        return False
+    state.cancel = event
+    state.ready[""] = None
+    return True
 
 
-def _run_finished(state: RunState, event: ev.RunFinished, at: float) -> None:
+def _run_finished(state: RunState, event: ev.RunFinished, at: float) -> bool:
     state.finished = event
     state.finished_at = at
     state.ready.clear()
     state.active.clear()
     state.executing.clear()
     state.canceling.clear()
+    return True
 
 
-def _step_started(state: RunState, event: ev.StepStarted, at: float) -> None:
-    if event.path in state.records and _open(state, event.path) is None:
-        return
-    record = _begin_attempt(state, event.path, event.attempt, event.deadline, at)
+def _run_resumed(state: RunState, event: ev.RunResumed, at: float) -> bool:
+    if state.finished is None or state.finished.status == "succeeded":
+        return False
+    state.version = event.version
+    state.finished = None
+    state.finished_at = None
+    state.cancel = None
+    state.interruptions = 0
+    if state.started_at is None:
+        state.started_at = at
+    reopen_run(state)
+    return True
+
+
+def _step_started(state: RunState, event: ev.StepStarted, at: float) -> bool:
+    record = _beginning(state, event.path, at)
+    if record is None:
+        return False
+    _begin_attempt(record, event.attempt, event.deadline)
     record.input = event.input
     record.data = None
     record.notes = {}
     record.callbacks.clear()
     record.wakes.clear()
     record.wake = "start"
+    record.woken_by = ""
     state.active[event.path] = None
     state.executing.add(event.path)
+    return True
 
 
-def _step_noted(state: RunState, event: ev.StepNoted, at: float) -> None:
-    record = _open(state, event.path)
-    if record is not None and record.attempt == event.attempt:
-        record.notes.update(event.values)
+def _step_noted(state: RunState, event: ev.StepNoted, at: float) -> bool:
+    record = _open_attempt(state, event.path, event.attempt)
+    if record is None:
+        return False
+    record.notes.update(event.values)
+    return True
 
 
-def _step_logged(state: RunState, event: ev.StepLogged, at: float) -> None:
+def _step_logged(state: RunState, event: ev.StepLogged, at: float) -> bool:
     """A line for people."""
+    return True
 
 
-def _step_waiting(state: RunState, event: ev.StepWaiting, at: float) -> None:
-    if event.path in state.records and _open(state, event.path) is None:
-        return
-    record = _record(state, event.path, at)
-    if event.waits_for not in ("action", "lookup"):
-        record.tries += record.attempt != event.attempt
-        record.deadline = event.deadline
-        record.input = event.data
-    elif record.attempt != event.attempt:
-        return
-    record.attempt = event.attempt
-    record.status = "unknown" if event.waits_for == "lookup" else "waiting"
+def _step_waiting(state: RunState, event: ev.StepWaiting, at: float) -> bool:
+    if event.waits_for == "action":
+        return _action_parked(state, event)
+    if event.waits_for == "lookup":
+        return _lookup_awaited(state, event)
+    record = state.records.get(event.path)
+    waiting = record.waiting if record is not None else None
+    if record is None or record.status == "retrying":
+        record = _record(state, event.path, at)
+        _begin_attempt(record, event.attempt, event.deadline)
+        record.decisions.clear()
+        record.child = None
+    elif record.attempt != event.attempt or waiting is None or waiting.waits_for != event.waits_for:
+        return False
+    record.status = "waiting"
+    record.input = event.data
     record.waiting = Waiting(event.waits_for, event.reason, event.until)
-    record.due = False
-    if event.waits_for != "lookup":
-        record.data = event.data
-    _add_cost(state, record, event.cost)
     state.active[event.path] = None
+    if record.wakes:
+        state.ready[event.path] = None
+    return True
+
+
+def _action_parked(state: RunState, event: ev.StepWaiting) -> bool:
+    record = _open_attempt(state, event.path, event.attempt)
+    if record is None or event.path not in state.executing:
+        return False
+    record.status = "waiting"
+    record.waiting = Waiting("action", event.reason, event.until)
+    record.data = event.data
+    _add_cost(state, record, event.cost)
     state.executing.discard(event.path)
     if record.wakes:
         state.ready[event.path] = None
+    return True
 
 
-def _step_woken(state: RunState, event: ev.StepWoken, at: float) -> None:
-    record = _open(state, event.path)
-    if record is None:
-        return
+def _lookup_awaited(state: RunState, event: ev.StepWaiting) -> bool:
+    record = _open_attempt(state, event.path, event.attempt)
+    if record is None or record.status != "unknown":
+        return False
+    record.waiting = Waiting("lookup", event.reason, event.until)
+    record.due_at = None
+    if record.wakes:
+        state.ready[event.path] = None
+    return True
+
+
+def _step_woken(state: RunState, event: ev.StepWoken, at: float) -> bool:
+    record = _open_attempt(state, event.path, event.attempt)
+    if record is None or record.waiting is None or record.waiting.waits_for not in ("action", "lookup"):
+        return False
     record.status = "running"
     record.waiting = None
-    record.due = False
+    record.due_at = None
     record.wake = event.wake
     record.woken_by = event.callback
     if event.callback in record.wakes:
         record.wakes.remove(event.callback)
     state.executing.add(event.path)
+    return True
 
 
-def _callback_received(state: RunState, event: ev.CallbackReceived, at: float) -> None:
+def _callback_received(state: RunState, event: ev.CallbackReceived, at: float) -> bool:
     record = state.records.get(event.path)
-    if record is None:
-        state.early.setdefault(event.path, []).append(event)
-        return
     # The address of a ``wait`` step is good for every attempt, and says attempt 0.
-    other_attempt = event.attempt and record.attempt != event.attempt
+    if record is None:
+        return event.attempt == 0 and state.early.setdefault(event.path, event) is event
+    other_attempt = event.attempt != 0 and record.attempt != event.attempt
     if record.status in TERMINAL or other_attempt or event.id in record.callbacks:
-        return
+        return False
     record.callbacks[event.id] = (event.body, event.headers)
     record.wakes.append(event.id)
-    if record.status in ("waiting", "unknown"):
+    if record.waiting is not None and record.waiting.waits_for in ("action", "lookup", "callback"):
         state.ready[event.path] = None
+    return True
 
 
-def _timer_fired(state: RunState, event: ev.TimerFired, at: float) -> None:
+def _timer_fired(state: RunState, event: ev.TimerFired, at: float) -> bool:
     record = _open(state, event.path)
-    if record is None:
-        return
-    wanted = record.waiting.until if record.waiting else record.deadline
-    if record.waiting and record.deadline is not None and (wanted is None or record.deadline < wanted):
-        wanted = record.deadline
-    is_container = record.is_container or record.path == ""
-    executes_itself = record.path in state.executing or (not record.waiting and not is_container)
-    if wanted is None or event.at < wanted or executes_itself or record.ending is not None:
-        return
-    record.due = True
+    wanted = record.timer if record is not None else None
+    if record is None or wanted is None or event.at < wanted:
+        return False
+    record.due_at = event.at
     state.ready[event.path] = None
+    return True
 
 
-def _approval_decided(state: RunState, event: ev.ApprovalDecided, at: float) -> None:
+def _approval_decided(state: RunState, event: ev.ApprovalDecided, at: float) -> bool:
     record = _open(state, event.path)
     if record is None or record.waiting is None or record.waiting.waits_for != "approval":
-        return
-    if all(event.by != earlier.by for earlier in record.decisions):
-        record.decisions.append(event)
-        state.ready[event.path] = None
+        return False
+    if record.due_at is not None or any(event.by == earlier.by for earlier in record.decisions):
+        return False
+    record.decisions.append(event)
+    state.ready[event.path] = None
+    return True
 
 
-def _child_finished(state: RunState, event: ev.ChildFinished, at: float) -> None:
+def _child_finished(state: RunState, event: ev.ChildFinished, at: float) -> bool:
     record = _open(state, event.path)
     if record is None or record.waiting is None or record.waiting.waits_for != "run":
-        return
-    if record.input["run"] == event.run and record.child is None:
-        record.child = event
-        _add_cost(state, record, event.cost)
-        state.ready[event.path] = None
+        return False
+    if record.child is not None or not isinstance(record.input, dict) or record.input.get("run") != event.run:
+        return False
+    record.child = event
+    _add_cost(state, record, event.cost)
+    state.ready[event.path] = None
+    return True
 
 
-def _attempt_failed(state: RunState, event: ev.AttemptFailed, at: float) -> None:
-    record = _open(state, event.path)
-    if record is None or record.attempt != event.attempt:
-        return
+def _attempt_failed(state: RunState, event: ev.AttemptFailed, at: float) -> bool:
+    record = _open_attempt(state, event.path, event.attempt)
+    if record is None:
+        return False
     record.status = "failing"
     record.error = event.error
     record.retry_after = event.retry_after
     record.retry_on = tuple(event.retry_on)
     record.waiting = None
-    record.due = False
+    record.due_at = None
     state.executing.discard(event.path)
     state.ready[event.path] = None
     _add_cost(state, record, event.cost)
+    return True
 
 
-def _attempt_unknown(state: RunState, event: ev.AttemptUnknown, at: float) -> None:
-    record = _open(state, event.path)
-    if record is None or record.attempt != event.attempt:
-        return
+def _attempt_unknown(state: RunState, event: ev.AttemptUnknown, at: float) -> bool:
+    record = _open_attempt(state, event.path, event.attempt)
+    if record is None or event.path not in state.executing:
+        return False
     record.status = "unknown"
     record.error = event.error
     record.retry_after = event.until
-    record.waiting = None
     state.executing.discard(event.path)
     state.ready[event.path] = None
+    return True
 
 
-def _attempt_interrupted(state: RunState, event: ev.AttemptInterrupted, at: float) -> None:
-    if _open(state, event.path) is not None:
-        state.interruptions += 1
+def _attempt_interrupted(state: RunState, event: ev.AttemptInterrupted, at: float) -> bool:
+    if event.path not in state.executing:
+        return False
+    state.interruptions += 1
+    return True
 
 
-def _step_retrying(state: RunState, event: ev.StepRetrying, at: float) -> None:
+def _step_retrying(state: RunState, event: ev.StepRetrying, at: float) -> bool:
     record = _open(state, event.path)
-    if record is None:
-        return
-    _drop_below(state, event.path)
+    if record is None or record.status not in ("failing", "unknown"):
+        return False
+    drop_below(state, record)
     record.status = "retrying"
     record.waiting = Waiting("timer", "the next attempt", event.at)
-    record.due = False
+    record.due_at = None
     record.loop = record.branches = record.ending = None
     record.block = ""
-    state.executing.discard(event.path)
     state.canceling.pop(event.path, None)
     state.active[event.path] = None
+    return True
 
 
-def _step_succeeded(state: RunState, event: ev.StepSucceeded, at: float) -> None:
+def _step_succeeded(state: RunState, event: ev.StepSucceeded, at: float) -> bool:
     record = _closable(state, event.path, at)
     if record is None:
-        return
+        return False
     record.output = event.output
     record.caught = event.caught
     if event.caught is None:
         record.error = None
     _add_cost(state, record, event.cost)
     _close(state, record, "succeeded", at)
+    return True
 
 
-def _step_failed(state: RunState, event: ev.StepFailed, at: float) -> None:
+def _step_failed(state: RunState, event: ev.StepFailed, at: float) -> bool:
     record = _closable(state, event.path, at)
-    if record is not None:
-        record.error = event.error
-        _close(state, record, "failed", at)
+    if record is None:
+        return False
+    record.error = event.error
+    _close(state, record, "failed", at)
+    return True
 
 
-def _step_skipped(state: RunState, event: ev.StepSkipped, at: float) -> None:
+def _step_skipped(state: RunState, event: ev.StepSkipped, at: float) -> bool:
+    if event.path in state.records:
+        return False
+    record = _record(state, event.path, at)
+    record.phase = "done"
+    _close(state, record, "skipped", at)
+    return True
+
+
+def _step_canceled(state: RunState, event: ev.StepCanceled, at: float) -> bool:
     record = _closable(state, event.path, at)
-    if record is not None:
-        _close(state, record, "skipped", at)
+    if record is None:
+        return False
+    _close(state, record, "canceled", at)
+    return True
 
 
-def _step_canceled(state: RunState, event: ev.StepCanceled, at: float) -> None:
-    record = _closable(state, event.path, at)
-    if record is not None:
-        _close(state, record, "canceled", at)
+def _step_copied(state: RunState, event: ev.StepCopied, at: float) -> bool:
+    if event.path in state.records:
+        return False
+    record = _record(state, event.path, at)
+    record.status = "skipped" if event.status == "skipped" else "succeeded"
+    record.phase = "done"
+    record.output = event.output
+    record.finished_at = at
+    if event.vars is not None:
+        state.vars = event.vars
+    return True
 
 
-def _step_copied(state: RunState, event: ev.StepCopied, at: float) -> None:
-    state.records[event.path] = StepRecord(
-        event.path, "succeeded", phase="done", output=event.output, started_at=at, finished_at=at
-    )
-
-
-def _block_entered(state: RunState, event: ev.BlockEntered, at: float) -> None:
+def _block_entered(state: RunState, event: ev.BlockEntered, at: float) -> bool:
     if event.path == "":
-        root = state.records[""]
-        root.phase = event.block
-        root.status = "running"
-        if event.block == "steps":
-            root.deadline = event.deadline
-        state.ready[f"{event.block}[0]"] = None
-        return
+        return _own_block_entered(state, event)
     if event.block in ("catch", "finally"):
-        record = _record(state, event.path, at)
+        record = state.records.get(event.path)
+        if record is None or record.status not in TERMINAL:
+            return False
+        if record.phase not in (("",) if event.block == "catch" else ("", "caught")):
+            return False
         record.phase = event.block
     else:
-        record = _begin_attempt(state, event.path, event.attempt, event.deadline, at)
+        record = _beginning(state, event.path, at)
+        if record is None:
+            return False
+        _begin_attempt(record, event.attempt, event.deadline)
         record.block = event.block
         state.active.pop(event.path, None)
     state.ready[f"{event.path}.{event.block}[0]"] = None
+    return True
 
 
-def _parallel_entered(state: RunState, event: ev.ParallelEntered, at: float) -> None:
-    record = _begin_attempt(state, event.path, event.attempt, event.deadline, at)
-    record.branches = Branches(tuple(event.branches), active=len(event.branches))
+def _own_block_entered(state: RunState, event: ev.BlockEntered) -> bool:
+    root = state.records[""]
+    before = {"steps": ("",), "on_error": ("steps done",), "finally": ("steps done", "on_error done")}
+    if root.phase not in before.get(event.block, ()):
+        return False
+    root.phase = event.block
+    root.status = "running"
+    if event.block == "steps":
+        root.deadline = event.deadline
+    state.ready[f"{event.block}[0]"] = None
+    return True
+
+
+def _parallel_entered(state: RunState, event: ev.ParallelEntered, at: float) -> bool:
+    record = _beginning(state, event.path, at)
+    if record is None:
+        return False
+    _begin_attempt(record, event.attempt, event.deadline)
+    record.branches = Branches(set(event.branches))
     state.active.pop(event.path, None)
     for name in event.branches:
         state.ready[f"{event.path}.parallel.{name}[0]"] = None
+    return True
 
 
-def _loop_entered(state: RunState, event: ev.LoopEntered, at: float) -> None:
-    record = _begin_attempt(state, event.path, event.attempt, event.deadline, at)
-    record.loop = Loop(event.items, event.max_parallel)
+def _loop_entered(state: RunState, event: ev.LoopEntered, at: float) -> bool:
+    record = _beginning(state, event.path, at)
+    if record is None:
+        return False
+    _begin_attempt(record, event.attempt, event.deadline)
+    record.loop = Loop(event.items, event.max_parallel, event.tolerant)
     state.active.pop(event.path, None)
     state.ready[event.path] = None
+    return True
 
 
-def _item_started(state: RunState, event: ev.ItemStarted, at: float) -> None:
+def _item_started(state: RunState, event: ev.ItemStarted, at: float) -> bool:
     record = _open(state, event.path)
-    if record is None or record.loop is None:
-        return
-    record.loop.next = event.index + 1
-    record.loop.active += 1
+    if record is None or record.loop is None or event.index != record.loop.next:
+        return False
+    record.loop.next += 1
+    record.loop.open.add(event.index)
     state.ready[f"{event.path}.do[0]#{event.index}"] = None
+    return True
 
 
-def _block_finished(state: RunState, event: ev.BlockFinished, at: float) -> None:
+def _block_finished(state: RunState, event: ev.BlockFinished, at: float) -> bool:
     record = state.records.get(event.path)
     if record is None:
-        return
+        return False
     if event.path == "":
-        _own_block_finished(record, event)
-        state.ready[""] = None
-    elif event.block == "finally":
+        return _own_block_finished(state, record, event)
+    if event.block == "finally":
+        if record.phase != "finally":
+            return False
         record.phase = "done"
-        if event.outcome != "succeeded":
-            record.status = "failed" if event.outcome == "failed" else "canceled"
+        if event.outcome == "failed" and record.status == "succeeded":
+            # What the finally says about a step that had failed anyway would hide why.
+            record.status = "failed"
+            record.spoiled = True
             record.error = event.error
         state.ready[event.path] = None
-    elif record.loop is not None:
-        _item_finished(state, record, record.loop, event)
-    elif record.branches is not None:
-        _branch_finished(state, record, record.branches, event)
+        return True
+    if record.status in TERMINAL:
+        return False
+    if record.loop is not None:
+        return _item_finished(state, record, record.loop, event)
+    return record.branches is not None and _branch_finished(state, record, record.branches, event)
 
 
-def _own_block_finished(root: StepRecord, event: ev.BlockFinished) -> None:
+def _own_block_finished(state: RunState, root: StepRecord, event: ev.BlockFinished) -> bool:
     """The run's ``steps`` give its outcome; a failing ``finally`` spoils a success."""
-    if event.block == "steps" or (
-        event.block == "finally" and event.outcome == "failed" and root.block == "succeeded"
-    ):
-        root.block = event.outcome
-        root.output = event.output
-        root.error = event.error
+    never_entered = event.block == "steps" and root.phase == ""
+    if root.phase != event.block and not never_entered:
+        return False
+    if event.block == "steps":
+        root.outcome, root.output, root.error = event.outcome, event.output, event.error
+        if root.ending is not None:
+            root.outcome, root.output, root.error = root.ending.outcome, None, root.ending.error
+        state.cancel = None
+        root.due_at = None
+    elif event.block == "finally" and event.outcome == "failed" and root.outcome == "succeeded":
+        root.outcome, root.output, root.error = "failed", None, event.error
+    root.status = "running"
     root.phase = f"{event.block} done"
+    state.ready[""] = None
+    return True
 
 
-def _item_finished(state: RunState, record: StepRecord, loop: Loop, event: ev.BlockFinished) -> None:
-    loop.active -= 1
+def _item_finished(state: RunState, record: StepRecord, loop: Loop, event: ev.BlockFinished) -> bool:
+    index = event.index
+    if index not in loop.open:
+        return False
+    loop.open.remove(index)
     if event.outcome == "succeeded":
-        loop.results[event.index] = event.output
-        loop.errors.pop(event.index, None)
+        if loop.items is None:
+            loop.results.clear()
+        loop.results[index] = event.output
+    elif event.outcome == "failed":
+        loop.errors[index] = event.error or {}
     else:
-        loop.errors[event.index] = event.error or {"type": event.outcome}
-    more = loop.items is None or loop.next < len(loop.items)
-    failed = event.outcome == "failed" and record.ending is None
-    if loop.active == 0 or failed or (more and record.ending is None):
+        loop.canceled.add(index)
+    fails = event.outcome == "failed" and not loop.tolerant
+    if not loop.open or (record.ending is None and (fails or loop.has_more)):
         state.ready[record.path] = None
+    return True
 
 
 def _branch_finished(
     state: RunState, record: StepRecord, branches: Branches, event: ev.BlockFinished
-) -> None:
+) -> bool:
     name = event.block.removeprefix("parallel.")
-    branches.active -= 1
+    if name not in branches.open:
+        return False
+    branches.open.remove(name)
     if event.outcome == "succeeded":
         branches.results[name] = event.output
-        branches.errors.pop(name, None)
+    elif event.outcome == "failed":
+        branches.errors[name] = event.error or {}
     else:
-        branches.errors[name] = event.error or {"type": event.outcome}
-    if branches.active == 0 or (event.outcome == "failed" and record.ending is None):
+        branches.canceled.add(name)
+    if not branches.open or (event.outcome == "failed" and record.ending is None):
         state.ready[record.path] = None
-
-
-def _cancel_ordered(state: RunState, event: ev.CancelOrdered, at: float) -> None:
-    record = state.records.get(event.path)
-    if record is None or (event.path and record.status in TERMINAL):
-        return
-    record.ending = Ending(event.outcome, event.error)
-    record.due = False
-    state.canceling[event.path] = None
-    if event.path == "":
-        state.cancel = None
-
-
-def _stop_ordered(state: RunState, event: ev.StopOrdered, at: float) -> None:
-    record = _closable(state, event.path, at)
-    if record is None:
-        return
-    record.output = {"status": event.status, "reason": event.reason}
-    _close(state, record, "succeeded", at)
-    root = state.records[""]
-    if root.ending is None:
-        root.ending = Ending("stopped", {"status": event.status, "reason": event.reason})
-        state.canceling[""] = None
-
-
-def _vars_set(state: RunState, event: ev.VarsSet, at: float) -> None:
-    record = _closable(state, event.path, at)
-    if record is not None:
-        state.vars = {**state.vars, **event.values}
-        record.output = event.values
-        _close(state, record, "succeeded", at)
-
-
-def _responded(state: RunState, event: ev.Responded, at: float) -> None:
-    record = _closable(state, event.path, at)
-    if record is not None:
-        if state.response is None:
-            state.response = event
-        _close(state, record, "succeeded", at)
-
-
-def _drop_below(state: RunState, path: str) -> None:
-    """Forget the steps below a container that begins anew, but not how often they were tried."""
-    prefix = f"{path}."
-    for below in [name for name in state.records if name.startswith(prefix)]:
-        _forget(state, below)
-
-
-def _forget(state: RunState, path: str) -> None:
-    record = state.records.pop(path)
-    if record.attempt:
-        state.attempts[path] = record.attempt
-    state.active.pop(path, None)
-    state.executing.discard(path)
-    state.canceling.pop(path, None)
-    state.ready.pop(path, None)
-    state.early.pop(path, None)
-
-
-def _run_resumed(state: RunState, event: ev.RunResumed, at: float) -> None:
-    if state.finished is None or state.finished.status == "succeeded":
-        return
-    state.version = event.version
-    state.finished = None
-    state.finished_at = None
-    state.cancel = None
-    root = state.records[""]
-    root.ending = None
-    root.due = False
-    root.deadline = None
-    for path in [name for name in state.records if name.startswith(("on_error[", "finally["))]:
-        _forget(state, path)
-    if state.started_at is None:
-        state.started_at = at
-        state.ready[""] = None
-        return
-    root.phase, root.block = "steps", ""
-    _reopen_block(state, "steps", "")
-
-
-def _reopen_block(state: RunState, block: str, item: str) -> None:
-    """Find where a list of steps broke off, and make that place ready."""
-    index = 0
-    while True:
-        path = f"{block}[{index}]{item}"
-        record = state.records.get(path)
-        if record is None or record.status not in ("succeeded", "skipped"):
-            break
-        index += 1
-    if record is not None and record.is_container and _reopen_container(state, record):
-        return
-    if record is not None:
-        _drop_below(state, path)
-        _forget(state, path)
-    elif index > 0:
-        # The list may have ended here: the step before it knows what comes next.
-        path = f"{block}[{index - 1}]{item}"
-    state.ready[path] = None
-
-
-def _reopen_container(state: RunState, record: StepRecord) -> bool:
-    """Open a container whose steps broke off; False when it failed by itself."""
-    path = record.path
-    broken: list[tuple[str, str]]
-    if record.loop is not None:
-        broken = [(f"{path}.do", f"#{index}") for index in sorted(record.loop.errors)]
-    elif record.branches is not None:
-        broken = [(f"{path}.parallel.{name}", "") for name in record.branches.errors]
-    else:
-        broken = [(f"{path}.{record.block}", "")]
-        last = state.records.get(f"{path}.{record.block}[0]")
-        if last is None:
-            broken = []
-    if not broken:
-        return False
-    for name in [n for n in state.records if n.startswith((f"{path}.catch[", f"{path}.finally["))]:
-        _forget(state, name)
-    record.status, record.phase = "running", ""
-    record.error = record.ending = record.finished_at = record.deadline = None
-    if record.loop is not None:
-        record.loop.active = len(broken)
-        record.loop.errors.clear()
-        more = record.loop.items is not None and record.loop.next < len(record.loop.items)
-        if more and record.loop.active < record.loop.max_parallel:
-            state.ready[path] = None
-    elif record.branches is not None:
-        record.branches.active = len(broken)
-        record.branches.errors.clear()
-    for block, item in broken:
-        _reopen_block(state, block, item)
     return True
 
 
-_HANDLERS: dict[str, Callable[[RunState, Any, float], None]] = {
+def _cancel_ordered(state: RunState, event: ev.CancelOrdered, at: float) -> bool:
+    record = state.records.get(event.path)
+    if record is None or record.ending is not None or record.status != "running":
+        return False
+    if record.phase != "steps" if event.path == "" else not record.is_container:
+        return False
+    record.ending = Ending(event.outcome, event.error, str(event.error.get("message", "")))
+    record.due_at = None
+    state.canceling[event.path] = None
+    if event.path == "":
+        state.cancel = None
+    parts = record.loop or record.branches
+    if parts is not None and not parts.open:
+        # Nothing is left below it whose end would lead to its own.
+        state.ready[event.path] = None
+    return True
+
+
+def _stop_ordered(state: RunState, event: ev.StopOrdered, at: float) -> bool:
+    record = _closable(state, event.path, at)
+    if record is None:
+        return False
+    record.output = {"status": event.status, "reason": event.reason}
+    _close(state, record, "succeeded", at)
+    root = state.records[""]
+    if root.ending is None and root.phase == "steps":
+        root.ending = Ending(event.status, event.error, event.reason)
+        state.canceling[""] = None
+        state.cancel = None
+    return True
+
+
+def _vars_set(state: RunState, event: ev.VarsSet, at: float) -> bool:
+    if event.path == "":
+        # Those that a replay has copied are newer.
+        state.vars = {**event.values, **state.vars}
+        state.ready[""] = None
+        return True
+    record = _closable(state, event.path, at)
+    if record is None:
+        return False
+    state.vars = {**state.vars, **event.values}
+    record.output = event.values
+    _close(state, record, "succeeded", at)
+    return True
+
+
+def _responded(state: RunState, event: ev.Responded, at: float) -> bool:
+    record = _closable(state, event.path, at)
+    if record is None:
+        return False
+    if state.response is None:
+        state.response = event
+    _close(state, record, "succeeded", at)
+    return True
+
+
+_HANDLERS: dict[str, Callable[[RunState, Any, float], bool]] = {
     ev.RunCreated.kind: _run_created,
     ev.RunStarted.kind: _run_started,
     ev.CancelRequested.kind: _cancel_requested,

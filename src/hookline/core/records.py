@@ -1,0 +1,230 @@
+"""What is known of a run: its state, and the record of each step.
+
+Only `hookline.core.state` changes them; everybody else reads.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import events as ev
+
+__all__ = [
+    "RUN_TERMINAL",
+    "TERMINAL",
+    "Branches",
+    "Ending",
+    "Loop",
+    "RunState",
+    "StepRecord",
+    "Waiting",
+    "parent_path",
+]
+
+Json = Any
+
+TERMINAL = frozenset({"succeeded", "failed", "skipped", "canceled"})
+"""Step statuses after which nothing happens to a step any more."""
+
+RUN_TERMINAL = frozenset({"succeeded", "failed", "canceled"})
+
+
+def parent_path(path: str) -> str:
+    """The path of the step whose list a step stands in; ``""`` is the run.
+
+    ``steps[3].do[0]#17`` stands in a list of ``steps[3]``, and so does ``steps[3].parallel.left[0]``.
+    """
+    return path.rpartition(".")[0].removesuffix(".parallel")
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What a step waits for, and until when (seconds since the epoch)."""
+
+    waits_for: str
+    reason: str
+    until: float | None
+
+
+@dataclass(slots=True)
+class Loop:
+    """Progress of a ``for_each`` or ``while``.
+
+    Attributes:
+        items: The list of a ``for_each``, None for ``while``.
+        tolerant: Whether a failed item leaves the others alone.
+        next: The number of the next item to start.
+        open: Numbers of the items that run.
+        results: Outputs of the items that succeeded; a ``while`` keeps only the last.
+        errors: Errors of the items that failed.
+        canceled: Numbers of the items that were stopped.
+    """
+
+    items: list[Json] | None
+    max_parallel: int
+    tolerant: bool = False
+    next: int = 0
+    open: set[int] = field(default_factory=set)
+    results: dict[int, Json] = field(default_factory=dict)
+    errors: dict[int, ev.Error] = field(default_factory=dict)
+    canceled: set[int] = field(default_factory=set)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is an item to start; a ``while`` has to look."""
+        return self.items is None or self.next < len(self.items)
+
+
+@dataclass(slots=True)
+class Branches:
+    """Progress of a ``parallel``; its fields are those of a `Loop`, by the branch's name."""
+
+    open: set[str]
+    results: dict[str, Json] = field(default_factory=dict)
+    errors: dict[str, ev.Error] = field(default_factory=dict)
+    canceled: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a container (or the run) is to end once everything open below it has closed."""
+
+    outcome: str
+    error: ev.Error | None
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class StepRecord:
+    """What is known of one step (path ``""``: of the run's own lists of steps).
+
+    Attributes:
+        status: One of the step statuses of the run document, or ``failing``: an attempt has
+            failed and the next command says what comes of it.
+        attempt: Number of the newest attempt, from 1; `tries` counts those since the step
+            began, for the retry policy.
+        phase: Of a step ``""``, then ``catch`` while that list runs and ``caught`` behind it,
+            then ``finally`` while that runs, then ``done``. Of the run the list that runs,
+            ``steps``, ``on_error`` or ``finally``, with `` done`` behind it once it has ended.
+        block: The list that an ``if`` or ``switch`` runs.
+        outcome: Of the run: how its ``steps`` ended.
+        spoiled: It had succeeded before its ``finally`` failed.
+        data: What a parked action left for itself.
+        callbacks: Bodies and headers that came for this attempt, by delivery.
+        wakes: Deliveries that have not woken the step yet, oldest first.
+        due_at: When the timer fired that nothing has answered yet.
+        below: Paths of the steps in its own lists that have a record.
+    """
+
+    path: str
+    status: str = "pending"
+    attempt: int = 0
+    tries: int = 0
+    phase: str = ""
+    block: str = ""
+    outcome: str = ""
+    spoiled: bool = False
+    input: Json = None
+    output: Json = None
+    error: ev.Error | None = None
+    caught: ev.Error | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    deadline: float | None = None
+    waiting: Waiting | None = None
+    due_at: float | None = None
+    cost: float = 0.0
+    data: Json = None
+    wake: str = ""
+    woken_by: str = ""
+    notes: dict[str, Json] = field(default_factory=dict)
+    callbacks: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+    wakes: list[str] = field(default_factory=list)
+    decisions: list[ev.ApprovalDecided] = field(default_factory=list)
+    child: ev.ChildFinished | None = None
+    retry_after: float | None = None
+    retry_on: tuple[str, ...] = ()
+    loop: Loop | None = None
+    branches: Branches | None = None
+    ending: Ending | None = None
+    below: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def is_container(self) -> bool:
+        """Whether it runs lists of steps itself (its ``catch`` and ``finally`` do not count)."""
+        return bool(self.block) or self.loop is not None or self.branches is not None
+
+    @property
+    def timer(self) -> float | None:
+        """When a `TimerFired` means something to this step; None while none does.
+
+        An attempt that is executed has no timer: whoever executes it keeps its deadline.
+        """
+        if self.due_at is not None or self.ending is not None or self.status in TERMINAL:
+            return None
+        if self.waiting is not None:
+            times = [time for time in (self.waiting.until, self.deadline) if time is not None]
+            return min(times, default=None)
+        runs_steps = self.phase == "steps" if self.path == "" else self.is_container
+        return self.deadline if runs_steps and self.status == "running" else None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the timer that fired was that of the deadline."""
+        return self.due_at is not None and self.deadline is not None and self.due_at >= self.deadline
+
+
+@dataclass(slots=True)
+class RunState:
+    """A run, as its history so far says.
+
+    Attributes:
+        records: Every step that has begun, by run-time path; ``""`` is the run itself.
+        active: Paths of the steps (not containers) that are open.
+        executing: Paths of those whose code is running (or was, when the process died).
+        ready: Paths to examine, oldest first. An OrderedDict because a dict takes a time
+            proportional to the entries already removed to find its first.
+        canceling: Containers below which nothing new is started.
+        attempts: Newest attempt of steps whose record was dropped to begin anew.
+        early: The first callback for each ``wait`` step that had not begun yet.
+        interruptions: How often the process died while this run was executing something.
+        finished: The run's `RunFinished`, once there is one.
+    """
+
+    id: str = ""
+    workflow: str = ""
+    version: str = ""
+    trigger: Json = None
+    inputs: Json = None
+    event: str | None = None
+    parent: dict[str, str] | None = None
+    replay_of: str | None = None
+    created_at: float = 0.0
+    started_at: float | None = None
+    finished_at: float | None = None
+    seq: int = 0
+    cost: float = 0.0
+    vars: dict[str, Json] = field(default_factory=dict)
+    response: ev.Responded | None = None
+    cancel: ev.CancelRequested | None = None
+    finished: ev.RunFinished | None = None
+    interruptions: int = 0
+    records: dict[str, StepRecord] = field(default_factory=lambda: {"": StepRecord("")})
+    active: dict[str, None] = field(default_factory=dict)
+    executing: set[str] = field(default_factory=set)
+    ready: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    canceling: dict[str, None] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    early: dict[str, ev.CallbackReceived] = field(default_factory=dict)
+    last_at: float = 0.0
+
+    @property
+    def status(self) -> str:
+        """The run's status as the run document gives it."""
+        if self.finished:
+            return self.finished.status
+        if self.started_at is None:
+            return "queued"
+        return "running" if self.executing or self.ready or not self.active else "waiting"
