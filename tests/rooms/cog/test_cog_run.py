@@ -28,6 +28,7 @@ from hookline.sdk import (
     Unavailable,
     Wake,
 )
+from hookline.sdk.model_files import ModelSchema
 from hookline.testing.clock import SystemClock
 from hookline.testing.cog import MODELS, CogServer, cog_unavailable_reason
 from hookline.testing.fakes import FakeContext, open_connection, run_action
