@@ -105,6 +105,10 @@ class Redactor:
         """Mask secrets, and the values of headers and query keys that carry credentials."""
         return self._by_value(_mask_patterns(text))
 
+    def redact_known(self, text: str) -> str:
+        """Mask only the secrets that are known, nothing that merely looks like one."""
+        return self._by_value(text)
+
     def redact_value(self, value: Any) -> Any:
         """A copy of a JSON-like value with secrets masked, by value and by key.
 

@@ -1,0 +1,192 @@
+"""Executing one attempt of an action, and what its end means for the run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from hookline.core import events as ev
+from hookline.core.plan import Node
+from hookline.core.state import StepRecord
+from hookline.crashpoints import crashpoint
+from hookline.sdk import (
+    Action,
+    ActionError,
+    File,
+    OutcomeUnknown,
+    Park,
+    TimedOut,
+    Wake,
+)
+
+from .context import AttemptContext, run_blocking
+from .journal import dump_json
+
+__all__ = ["LOOKUP_DELAYS", "AttemptResult", "execute", "failure", "lookup_delay", "retried_by_default"]
+
+log = logging.getLogger(__name__)
+
+Json = Any
+AttemptResult = ev.StepSucceeded | ev.AttemptFailed | ev.AttemptUnknown | ev.StepWaiting
+
+LOOKUP_DELAYS = (2.0, 5.0, 15.0, 60.0, 300.0)
+"""Seconds between look-ups of an unknown outcome; the last one is repeated until the deadline."""
+
+
+def lookup_delay(done: int) -> float:
+    """How long to wait before the next look-up, after `done` of them."""
+    return LOOKUP_DELAYS[min(done, len(LOOKUP_DELAYS) - 1)]
+
+
+def retried_by_default(action: Action) -> tuple[str, ...]:
+    """Error types repeated without the author asking: those after which nothing was done.
+
+    An action that only reads, or is safe to repeat under its key, is also repeated when no answer
+    came.
+    """
+    if action.effect in ("read", "idempotent"):
+        return ("rate_limited", "unavailable", "timeout", "unknown")
+    return ("rate_limited", "unavailable")
+
+
+@dataclass(slots=True)
+class Mode:
+    """How an attempt is gone about: ``start``, ``resume`` (with `wake`) or ``lookup``."""
+
+    kind: str
+    wake: Wake | None = None
+
+
+def mode_of(record: StepRecord, action: Action, *, interrupted: bool) -> Mode:
+    """What is to be done for an attempt that the history says is being executed."""
+    if record.wake == "lookup":
+        return Mode("lookup")
+    if record.wake == "start":
+        return Mode("lookup" if interrupted and action.lookup is not None else "start")
+    body, headers = record.callbacks.get(record.woken_by, ("", {}))
+    kind: Any = record.wake
+    if interrupted and kind != "callback":
+        kind = "recovered"
+    return Mode("resume", Wake(kind, record.data or {}, body.encode(), headers))
+
+
+async def execute(
+    node: Node,
+    action: Action,
+    record: StepRecord,
+    context: AttemptContext,
+    mode: Mode,
+    pool: Executor,
+    lookups: int,
+) -> AttemptResult:
+    """Run the action's code for this attempt; never raises but for cancellation."""
+    path, attempt = record.path, record.attempt
+    now = context.clock()
+    remaining = None if record.deadline is None else max(record.deadline - now, 0.001)
+    try:
+        async with asyncio.timeout(remaining):
+            result = await _call(action, record, context, mode, pool)
+    except TimeoutError:
+        return _cut_off(node, action, record, context)
+    except OutcomeUnknown as error:
+        if action.effect in ("read", "idempotent"):
+            return _failed(action, path, attempt, error, context.spent)
+        until = context.clock() + lookup_delay(lookups) if action.lookup is not None else None
+        return ev.AttemptUnknown(path, attempt, failure(error, path), until)
+    except ActionError as error:
+        return _failed(action, path, attempt, error, context.spent)
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        log.exception("%s (step %s of %s) raised", action.name, path, context.run_id)
+        message = f"{action.name} failed with {type(error).__name__}; the log says more"
+        hint = "this is a fault in the component: report it, or catch the error"
+        raised = {"type": "internal", "code": "R301", "message": message, "hint": hint, "step": path}
+        return ev.AttemptFailed(path, path, attempt, raised, cost=context.spent)
+    if isinstance(result, Park):
+        until = None if result.until is None else result.until.timestamp()
+        return ev.StepWaiting(
+            path, path, attempt, "action", result.reason, until, dict(result.data), cost=context.spent
+        )
+    return _succeeded(action, path, attempt, result, context.spent)
+
+
+async def _call(
+    action: Action, record: StepRecord, context: AttemptContext, mode: Mode, pool: Executor
+) -> Any:
+    arguments = action.bind(record.input)
+    if mode.kind == "resume" and action.resume is not None:
+        return await action.resume(context, mode.wake, **arguments)
+    if mode.kind == "lookup" and action.lookup is not None:
+        found = await action.lookup(context, **arguments)
+        if found is not None:
+            return found
+        context.log("a look-up proved that nothing was done; it is sent now")
+    if action.blocking:
+        return await run_blocking(pool, action.run, context, **arguments)
+    crashpoint("attempt.begins")
+    result = await action.run(context, **arguments)
+    crashpoint("attempt.returned")
+    return result
+
+
+def _cut_off(node: Node, action: Action, record: StepRecord, context: AttemptContext) -> AttemptResult:
+    """The step's time ran out while its code ran."""
+    error = TimedOut(
+        f"{node.label} did not end within {node.timeout or 0:g} s",
+        code="R205",
+        hint="raise the step's timeout, or look at what it waits for",
+    )
+    if action.effect == "check" and record.wake == "start":
+        # It may have been acted upon. One look-up is owed, however late it is.
+        unknown = failure(OutcomeUnknown(error.message, hint=error.hint), record.path)
+        return ev.AttemptUnknown(record.path, record.attempt, unknown, context.clock() + lookup_delay(0))
+    return _failed(action, record.path, record.attempt, error, context.spent)
+
+
+def _failed(action: Action, path: str, attempt: int, error: ActionError, cost: float) -> ev.AttemptFailed:
+    if error.detail:
+        log.info("%s at %s: %s (%s)", action.name, path, error.message, error.detail)
+    return ev.AttemptFailed(
+        path, path, attempt, failure(error, path), error.retry_after, retried_by_default(action), cost
+    )
+
+
+def failure(error: ActionError, path: str) -> ev.Error:
+    """The error as the run document gives it."""
+    return {
+        "type": error.type,
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "step": path,
+    }
+
+
+def _succeeded(action: Action, path: str, attempt: int, output: Any, cost: float) -> AttemptResult:
+    output = to_json(output)
+    try:
+        dump_json(output)
+    except (TypeError, ValueError, RecursionError) as error:
+        message = f"{action.name} gave something that is not JSON: {error}"
+        hint = "this is a fault in the component: report it"
+        wrong = {"type": "malformed_output", "code": "R302", "message": message, "hint": hint, "step": path}
+        return ev.AttemptFailed(path, path, attempt, wrong, cost=cost)
+    return ev.StepSucceeded(path, path, output, cost=cost)
+
+
+def to_json(value: Any) -> Json:
+    """References and times in their JSON form; everything else as it is."""
+    if isinstance(value, File):
+        return value.to_json()
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, dict):
+        return {key: to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    return value

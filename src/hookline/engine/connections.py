@@ -1,0 +1,122 @@
+"""Connections: what is configured, and the opened clients.
+
+A connection is a table ``[connections.<name>]`` in ``hookline.toml`` with ``type`` and the type's
+fields; secrets are written as ``${VARIABLE}``. A type whose required fields all have values in
+its usual environment variables has a connection of its own name without any configuration.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import referencing
+from jsonschema import Draft202012Validator
+
+from hookline.sdk import AuthenticationFailed, BadInput, ConnectionType, Files, Http
+
+from .http import GuardedClient
+from .http.sdk import SdkHttp
+from .redaction import Redactor, Secret
+from .registry import Registry
+from .settings import Settings
+
+__all__ = ["Connections", "OpenContext"]
+
+
+@dataclass(slots=True)
+class OpenContext:
+    """`hookline.sdk.ConnectionContext`."""
+
+    name: str
+    client: GuardedClient
+    files: Files
+    settings: Settings
+
+    def http(self, base_url: str, *, headers: Mapping[str, str] | None = None) -> Http:
+        return SdkHttp(self.client, files=self.files, base_url=base_url, headers=headers)
+
+    def setting(self, name: str, default: str = "") -> str:
+        return self.settings.environment.get(name, default)
+
+
+class Connections:
+    """The connections of one installation; clients are opened at the first use and kept."""
+
+    def __init__(self, settings: Settings, registry: Registry, redactor: Redactor) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._lock = threading.Lock()
+        self._clients: dict[str, Any] = {}
+        self._values: dict[str, dict[str, Any]] = {}
+        self.types: dict[str, str] = {}
+        for name, kind in registry.connection_types.items():
+            values = self._from_environment(kind)
+            if all(field in values for field in kind.fields["required"]):
+                self._declare(name, kind, values, redactor)
+        for name, table in settings.connections.items():
+            type_name = table.get("type", name)
+            configured = registry.connection_types.get(type_name)
+            if configured is not None:
+                given = {key: value for key, value in table.items() if key != "type"}
+                self._declare(name, configured, {**self._from_environment(configured), **given}, redactor)
+
+    def _from_environment(self, kind: ConnectionType) -> dict[str, Any]:
+        environment = self._settings.environment
+        return {
+            name: environment[schema["x-env"]]
+            for name, schema in kind.fields["properties"].items()
+            if environment.get(schema.get("x-env", ""))
+        }
+
+    def _declare(self, name: str, kind: ConnectionType, values: dict[str, Any], redactor: Redactor) -> None:
+        self.types[name] = kind.name
+        self._values[name] = values
+        for field, schema in kind.fields["properties"].items():
+            if schema.get("x-secret") and isinstance(values.get(field), str):
+                redactor.add(Secret(f"{name}.{field}", values[field]))
+
+    def type_of(self, name: str) -> ConnectionType | None:
+        """The type of a connection, None when there is no such connection."""
+        kind = self.types.get(name)
+        return None if kind is None else self._registry.connection_types[kind]
+
+    def open(self, name: str, type: str, client: GuardedClient, files: Files) -> Any:
+        """The client of a connection.
+
+        Raises:
+            BadInput: There is no such connection, it has another type, or its fields are wrong.
+            AuthenticationFailed: A required field has no value.
+        """
+        kind = self.type_of(name)
+        if kind is None:
+            raise BadInput(f"there is no connection {name!r}", code="C920", hint=_how_to(name, type))
+        if kind.name != type:
+            raise BadInput(f"the connection {name!r} is of type {kind.name}, not {type}", code="C921")
+        with self._lock:
+            if name not in self._clients:
+                values = self._checked(name, kind)
+                context = OpenContext(name, client, files, self._settings)
+                self._clients[name] = kind.open(context, **values)
+            return self._clients[name]
+
+    def _checked(self, name: str, kind: ConnectionType) -> dict[str, Any]:
+        values = self._values[name]
+        missing = [field for field in kind.fields["required"] if field not in values]
+        if missing:
+            raise AuthenticationFailed(
+                f"the connection {name!r} has no {missing[0]}", code="C922", hint=_how_to(name, kind.name)
+            )
+        validator = Draft202012Validator(kind.fields, registry=referencing.Registry())
+        error = next(validator.iter_errors(values), None)
+        if error is not None:
+            where = "/".join(map(str, error.absolute_path)) or "its fields"
+            reason = error.validator if error.validator != "additionalProperties" else "unknown field"
+            raise BadInput(f"the connection {name!r}: {where} cannot be used ({reason})", code="C923")
+        return values
+
+
+def _how_to(name: str, type: str) -> str:
+    return f"add [connections.{name}] with type = {type!r} to hookline.toml, or set its environment variables"

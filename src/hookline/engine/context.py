@@ -1,0 +1,107 @@
+"""`hookline.sdk.Context` as actions and triggers get it from the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from hookline.sdk import File, Files, Http
+
+from .files import stored_file
+
+__all__ = ["AttemptContext", "HookContextImpl", "PollContext"]
+
+Json = Any
+OpenConnection = Callable[[str, str], Awaitable[Any]]
+
+
+@dataclass(slots=True)
+class AttemptContext:
+    """What one attempt is given.
+
+    `record` puts an event of the attempt on disk; `say` adds a line to its log.
+    """
+
+    run_id: str
+    workflow: str
+    step: str
+    attempt: int
+    idempotency_key: str
+    deadline: datetime | None
+    callback_url: str
+    connection: Any
+    http: Http
+    files: Files
+    notes: Mapping[str, Json]
+    clock: Callable[[], float]
+    keep: Callable[[dict[str, Json]], Awaitable[None]]
+    say: Callable[[str, dict[str, Json]], None]
+    open_connection: OpenConnection
+    spent: float = 0.0
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+    async def note(self, **values: Json) -> None:
+        self.notes = {**self.notes, **values}
+        await self.keep(values)
+
+    async def open(self, connection: str, *, type: str) -> Any:
+        return await self.open_connection(connection, type)
+
+    def log(self, message: str, **values: Json) -> None:
+        self.say(message, values)
+
+    def cost(self, usd: float) -> None:
+        self.spent += usd
+
+
+@dataclass(slots=True)
+class PollContext:
+    """What a polling trigger is given."""
+
+    workflow: str
+    cursor: Json
+    interval: float
+    connection: Any
+    http: Http
+    files: Files
+    clock: Callable[[], float]
+    has_seen: Callable[[Iterable[str]], set[str]]
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+    def seen(self, keys: Iterable[str]) -> set[str]:
+        return self.has_seen(keys)
+
+
+@dataclass(slots=True)
+class HookContextImpl:
+    """What a webhook trigger is given; it runs on a thread of the server."""
+
+    workflow: str
+    connection: Any
+    files: Files
+    artifacts: Any
+    clock: Callable[[], float] = time.time
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+    def save_file(self, content: bytes, *, name: str, mime: str) -> File:
+        from .files import safe_name
+
+        stored = self.artifacts.save(content)
+        return stored_file(stored.sha256, stored.size, safe_name(name), mime)
+
+
+async def run_blocking(pool: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Run a plain function in the bounded pool for blocking work."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(pool, lambda: function(*args, **kwargs))

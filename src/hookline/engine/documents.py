@@ -1,0 +1,150 @@
+"""The documents other programs read: runs, events and approvals as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hookline.core import events as ev
+from hookline.core.plan import Plan
+from hookline.core.scope import timestamp_text
+from hookline.core.state import Entry, RunState, StepRecord
+from hookline.store.port import Approval, EventRow, RunRow
+
+__all__ = [
+    "RUN_SCHEMA",
+    "approval_document",
+    "event_document",
+    "history_document",
+    "run_document",
+    "run_summary",
+]
+
+Json = Any
+
+RUN_SCHEMA = "hookline.run/1"
+
+
+def run_summary(row: RunRow) -> dict[str, Json]:
+    """A run in a list: its document without the steps."""
+    return {
+        "schema": RUN_SCHEMA,
+        "id": row.id,
+        "workflow": row.workflow,
+        "version": row.version,
+        "status": row.status,
+        "event": row.event_id,
+        "output": row.output,
+        "error": row.error,
+        "cost_usd": row.cost_usd,
+        "created_at": timestamp_text(row.created_at),
+        "started_at": timestamp_text(row.started_at),
+        "finished_at": timestamp_text(row.finished_at),
+        "waiting_for": row.waiting_for or None,
+        "replay_of": row.replay_of,
+        "parent": {"run": row.parent_run, "step": row.parent_path} if row.parent_run else None,
+    }
+
+
+def run_document(row: RunRow, state: RunState, plan: Plan | None) -> dict[str, Json]:
+    """A run with all its steps, in the order in which they began."""
+    steps = [_step(record, plan) for path, record in state.records.items() if path]
+    return {**run_summary(row), "steps": steps}
+
+
+def _step(record: StepRecord, plan: Plan | None) -> dict[str, Json]:
+    node = None
+    if plan is not None:
+        try:
+            node, _ = plan.locate(record.path)
+        except KeyError:
+            node = None
+    status = record.status if record.status != "failing" else "running"
+    return {
+        "path": record.path,
+        "id": node.id if node else None,
+        "name": node.name if node else None,
+        "uses": (node.uses or node.kind) if node else None,
+        "status": status,
+        "attempts": record.tries,
+        "input": record.input,
+        "output": record.output,
+        "error": record.error or record.caught,
+        "cost_usd": round(record.cost, 9),
+        "started_at": timestamp_text(record.started_at),
+        "finished_at": timestamp_text(record.finished_at),
+        "waiting_for": _waiting(record),
+    }
+
+
+def _waiting(record: StepRecord) -> Json:
+    if record.waiting is None:
+        return None
+    return {
+        "kind": record.waiting.waits_for,
+        "reason": record.waiting.reason,
+        "until": timestamp_text(record.waiting.until),
+    }
+
+
+def history_document(entries: Sequence[Entry]) -> list[dict[str, Json]]:
+    """A run's history, event by event."""
+    found = []
+    for entry in entries:
+        record = ev.to_record(entry.event)
+        found.append(
+            {
+                "seq": entry.seq,
+                "at": timestamp_text(entry.at),
+                "kind": record.kind,
+                "path": record.path,
+                "data": record.data,
+            }
+        )
+    return found
+
+
+_DONE = {"succeeded", "failed", "canceled"}
+
+
+def event_document(row: EventRow, *, full: bool = False) -> dict[str, Json]:
+    """An event of the inbox; `full` adds headers, body and data."""
+    state = row.state
+    if state == "received" and row.run_status is not None:
+        state = "done" if row.run_status in _DONE else "running"
+    document: dict[str, Json] = {
+        "schema": "hookline.event/1",
+        "id": row.id,
+        "trigger": row.trigger,
+        "workflow": row.workflow or None,
+        "received_at": timestamp_text(row.received_at),
+        "state": state,
+        "reason": row.reason or None,
+        "dedupe_key": row.dedupe_key,
+        "runs": [row.run_id] if row.run_id else [],
+    }
+    if full:
+        document["headers"] = dict(row.headers)
+        document["body"] = None if row.body is None else row.body.decode(errors="replace")
+        document["data"] = row.data
+    return document
+
+
+def approval_document(row: Approval) -> dict[str, Json]:
+    """An approval as people decide on it."""
+    return {
+        "schema": "hookline.approval/1",
+        "id": row.id,
+        "run": row.run_id,
+        "step": row.path,
+        "workflow": row.workflow,
+        "status": row.status,
+        "who": row.data.get("who"),
+        "message": row.data.get("message"),
+        "show": row.data.get("show"),
+        "form": row.data.get("form"),
+        "requested_at": timestamp_text(row.requested_at),
+        "due_at": timestamp_text(row.due_at),
+        "decided_by": row.decided_by,
+        "decided_at": timestamp_text(row.decided_at),
+    }

@@ -1,0 +1,729 @@
+"""The engine: one object that takes events in, moves runs on, and answers what became of them.
+
+Every public method may be called from any thread. The engine's own loop runs on a thread of
+its own between `start` and `stop`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import referencing
+from jsonschema import Draft202012Validator
+
+from hookline.core import events as ev
+from hookline.core.document import strict_json
+from hookline.core.expressions import ExpressionError
+from hookline.core.plan import Plan, TriggerPlan
+from hookline.core.state import RunState, replay
+from hookline.core.units import parse_duration
+from hookline.crashpoints import crashpoint
+from hookline.sdk import BadInput, HookRefused, HookRequest
+from hookline.store.artifacts import ArtifactStore
+from hookline.store.port import Accept, Accepted, Health, Prune, PutDefinition, PutSignal, Store, StoreError
+from hookline.store.sqlite import SQLiteStore
+
+from . import documents
+from .connections import Connections
+from .context import HookContextImpl
+from .files import EngineFiles
+from .http import GuardedClient, Policy
+from .http.sdk import SdkHttp
+from .ids import IdFactory
+from .intake import WEBHOOK_MEMORY, Draft, Intake
+from .journal import Journal
+from .live import replayed_from
+from .pollers import Poller
+from .redaction import Redactor, Secret
+from .registry import Registry
+from .runner import Runner
+from .settings import Settings, SettingsError
+from .tokens import CallbackTokens
+from .workflows import Installed, Plans, Workflows, find_workflows, load_workflows
+
+__all__ = ["Busy", "Engine", "EngineError", "HookAnswer", "open_store"]
+
+log = logging.getLogger(__name__)
+
+Json = Any
+
+RETENTION_SECONDS = 600.0
+"""How often finished runs that are too old are looked for."""
+
+STOP_GRACE = 10.0
+"""Seconds that attempts have to finish when the engine is stopped."""
+
+
+class EngineError(Exception):
+    """Something asked of the engine cannot be done.
+
+    Attributes:
+        code: A stable code.
+        status: The HTTP status that says the same.
+        hint: What to do.
+    """
+
+    def __init__(self, message: str, *, code: str, status: int = 400, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.status = status
+        self.hint = hint
+
+
+class Busy(EngineError):
+    """The backlog is full or the store cannot be written; come back after `retry_after` seconds."""
+
+    def __init__(self, message: str, *, code: str, retry_after: int = 5) -> None:
+        super().__init__(message, code=code, status=503, hint=f"try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class HookAnswer:
+    """What became of a request to a hook."""
+
+    def __init__(self, accepted: Accepted, respond: str) -> None:
+        self.event_id = accepted.event_id
+        self.run_id = accepted.run_id
+        self.state = accepted.state
+        self.respond = respond
+
+
+def open_store(settings: Settings, worker: str, clock: Callable[[], float] = time.time) -> Store:
+    """The store that `database_url` names.
+
+    Raises:
+        SettingsError: The address is of no known kind.
+        StoreError: It cannot be opened.
+    """
+    url = settings["database_url"]
+    if url == "memory:":
+        from hookline.store.memory import MemoryStore
+
+        return MemoryStore(worker, clock)
+    parts = urlsplit(url)
+    if parts.scheme != "sqlite":
+        raise SettingsError(
+            f"database_url: {parts.scheme or url!r} is not supported", "use sqlite:///file.db"
+        )
+    path = unquote(parts.path)
+    # sqlite:///relative.db and sqlite:////absolute.db, as everywhere else.
+    return SQLiteStore(settings.project / path[1:], worker, clock)
+
+
+class Engine:
+    """Everything that runs workflows, put together.
+
+    Args:
+        settings: Of the project.
+        registry: What is installed.
+        store: Where runs are kept; closed by `stop`.
+        clock: Seconds since the epoch.
+        random_bytes: Source of ids and secrets.
+        base_url: Address of this server, used when the settings name none.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        store: Store,
+        *,
+        clock: Callable[[], float] = time.time,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+        base_url: str = "http://127.0.0.1:8420",
+    ) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.store = store
+        self.clock = clock
+        self.redactor = Redactor()
+        self.connections = Connections(settings, registry, self.redactor)
+        self.installed = Installed.of(registry, self.connections)
+        self.artifacts = ArtifactStore(settings.path("artifacts_dir"))
+        self.journal = Journal(self.artifacts, self.redactor.redact_known)
+        self.ids = IdFactory(clock, random_bytes)
+        self.intake = Intake(self.ids, self.journal, clock, store.worker)
+        self.workflows = Workflows()
+        self.plans = Plans(store)
+        master_key = settings["master_key"] or store.setting("master_key", lambda: secrets.token_urlsafe(32))
+        self.redactor.add(Secret("master_key", master_key))
+        self.base_url = (settings["base_url"] or base_url).rstrip("/")
+        self.tokens = CallbackTokens(master_key, self.base_url)
+        self.runner = Runner(
+            store=store,
+            registry=registry,
+            connections=self.connections,
+            workflows=self.workflows,
+            plans=self.plans,
+            intake=self.intake,
+            journal=self.journal,
+            tokens=self.tokens,
+            clock=clock,
+            max_attempts=settings.integer("max_attempts_at_once"),
+            blocking_threads=settings.integer("blocking_threads"),
+        )
+        self.runner.on_finished = self._run_finished
+        self.runner.on_responded = self._run_responded
+        self.files = EngineFiles(self.artifacts, self._open_scheme)
+        self.pollers: dict[str, Poller] = {}
+        self._poll_tasks: dict[str, asyncio.Task[None]] = {}
+        self._max_backlog = settings.integer("max_backlog")
+        self._waiters: dict[str, list[Future[Json]]] = {}
+        self._waiters_lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._recover = False
+
+    # Life --------------------------------------------------------------------------------------
+
+    def start(self, *, recover: bool = True, triggers: bool = False) -> None:
+        """Start the loop.
+
+        Args:
+            recover: Go on with runs that dead workers left, and with whatever becomes due.
+            triggers: Look for events of polling triggers.
+        """
+        started = threading.Event()
+        self._recover = recover
+        self._thread = threading.Thread(
+            target=self._run_loop, args=(started,), name="hookline-engine", daemon=True
+        )
+        self._thread.start()
+        started.wait()
+        if triggers:
+            self._call(self._start_pollers)
+        if recover:
+            self._call(lambda: self.runner.keep(self._retain_forever()))
+
+    def _run_loop(self, started: threading.Event) -> None:
+        with asyncio.Runner() as runner:
+            self._loop = runner.get_loop()
+            runner.run(self._main(started))
+
+    async def _main(self, started: threading.Event) -> None:
+        self._stopped = asyncio.Event()
+        policy = Policy(allow_origins=tuple(self.settings.list("allow_origins")))
+        client = GuardedClient(policy, wall=self.clock, redactor=self.redactor)
+        self.runner.client = client
+        self.runner.files = self.files
+        self.runner.http = SdkHttp(client, files=self.files)
+        self.runner.start(recover=self._recover)
+        started.set()
+        try:
+            await self._stopped.wait()
+            for task in self._poll_tasks.values():
+                task.cancel()
+            await self.runner.stop(self._grace)
+        finally:
+            await client.aclose()
+
+    _grace = STOP_GRACE
+
+    def stop(self, grace: float = STOP_GRACE) -> None:
+        """Stop taking in, let attempts finish for `grace` seconds, write everything, close."""
+        if self._thread is not None and self._loop is not None:
+            self._grace = grace
+            self._loop.call_soon_threadsafe(self._stopped.set)
+            self._thread.join()
+            self._thread = None
+        self.store.close()
+
+    def _call(self, function: Callable[[], Any]) -> Any:
+        """Run something on the loop and wait for what it gives."""
+        done: Future[Any] = Future()
+
+        def call() -> None:
+            try:
+                done.set_result(function())
+            except BaseException as error:
+                done.set_exception(error)
+
+        self.runner.deliver(call)
+        return done.result()
+
+    # Workflows ---------------------------------------------------------------------------------
+
+    def load_project(self) -> Workflows:
+        """Read, check and deploy the files of the project's ``workflows`` folder."""
+        return self.load_files(find_workflows(self.settings.project / "workflows"))
+
+    def load_files(self, paths: Sequence[Path]) -> Workflows:
+        """Read, check and deploy these files; what cannot be deployed is in the answer's files."""
+        loaded = load_workflows(list(paths), self.installed, self.registry)
+        for plan in loaded.plans.values():
+            self.deploy(plan)
+        self.workflows.files = loaded.files
+        return loaded
+
+    def deploy(self, plan: Plan) -> None:
+        """Put a version into force. Runs under way keep theirs.
+
+        Raises:
+            StoreError: It cannot be stored.
+        """
+        self._wait(PutDefinition(plan.version, plan.name, plan.value, self.clock()))
+        self.plans.add(plan)
+        self.workflows.deploy(plan, self.registry)
+        if self._poll_tasks:
+            self._call(lambda: self._restart_pollers(plan))
+
+    def plan(self, name: str) -> Plan:
+        """A deployed workflow.
+
+        Raises:
+            EngineError: There is none of this name, or its file has errors.
+        """
+        plan = self.workflows.plans.get(name)
+        if plan is None:
+            broken = next((file for file in self.workflows.files if file.name == name), None)
+            if broken is not None:
+                first = next(found for found in broken.diagnostics if found.severity == "error")
+                raise EngineError(
+                    f"the workflow {name!r} has errors: {first.message}",
+                    code=first.code,
+                    status=409,
+                    hint="run hookline validate",
+                )
+            raise EngineError(f"there is no workflow {name!r}", code="R401", status=404)
+        return plan
+
+    # Taking in ---------------------------------------------------------------------------------
+
+    def _wait(self, unit: Any) -> Any:
+        """Submit a unit and wait until it is on disk.
+
+        Raises:
+            StoreError: It was not stored.
+        """
+        done: Future[Any] = Future()
+        self.store.submit(unit, done.set_result)
+        answer = done.result()
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
+
+    def _take(self, draft: Draft) -> Accepted:
+        """Store an event and its run; the run goes on as soon as it is on disk.
+
+        Raises:
+            Busy: The backlog is full, or the store cannot be written.
+        """
+        if draft.run is not None and self.runner.open_runs >= self._max_backlog:
+            raise Busy(f"{self._max_backlog} runs are waiting to be executed", code="S301")
+        done: Future[Any] = Future()
+
+        def answered(answer: Any) -> None:
+            if not isinstance(answer, StoreError) and draft.run is not None:
+                run = draft.run
+                if answer[0].run_id == run.id:
+                    self.runner.deliver(lambda: self.runner.begin(run))
+            done.set_result(answer)
+
+        self.store.submit(Accept([draft.incoming]), answered)
+        crashpoint("accept.submitted")
+        answer = done.result()
+        if isinstance(answer, StoreError):
+            raise Busy(f"the event cannot be stored: {answer}", code=answer.code)
+        crashpoint("accept.committed")
+        accepted: Accepted = answer[0]
+        return accepted
+
+    def receive_hook(self, request: HookRequest) -> HookAnswer:
+        """A request to ``/hooks/<path>``.
+
+        Raises:
+            HookRefused: It is refused, and recorded with its reason.
+            EngineError: No workflow has this path.
+            Busy: Come back later; nothing was taken.
+        """
+        found = self.workflows.hooks.get(request.path.strip("/"))
+        if found is None:
+            raise EngineError("there is no hook at this address", code="R402", status=404)
+        plan, trigger = found
+        declared = self.registry.triggers[trigger.uses]
+        try:
+            connection = None
+            if declared.needs_connection(trigger.parameters):
+                assert declared.connection is not None
+                connection = self.runner.open(trigger.connection or declared.connection, declared.connection)
+            context = HookContextImpl(plan.name, connection, self.files, self.artifacts, self.clock)
+            event = declared.run(context, request, **declared.bind(trigger.parameters))
+            draft = self.intake.event(
+                plan,
+                trigger,
+                dict(event.data),
+                key=event.key,
+                headers=self.redactor.redact_headers(request.headers),
+                body=request.body,
+                memory=WEBHOOK_MEMORY,
+            )
+        except HookRefused as refused:
+            self._record_refusal(plan, trigger, refused.reason, request)
+            raise
+        except ExpressionError as error:
+            self._record_refusal(plan, trigger, error.message, request)
+            raise HookRefused(422, error.message, code=error.code) from error
+        except BadInput as error:
+            self._record_refusal(plan, trigger, error.message, request)
+            raise EngineError(error.message, code=error.code, status=503, hint=error.hint) from error
+        return HookAnswer(self._take(draft), str(trigger.parameters.get("respond", "at_once")))
+
+    def _record_refusal(self, plan: Plan, trigger: TriggerPlan, reason: str, request: HookRequest) -> None:
+        headers = self.redactor.redact_headers(request.headers)
+        incoming = self.intake.rejected(plan, trigger.uses, reason, headers)
+        # Whoever sends what is refused does not get to wait for the disk, or to learn of it.
+        self.store.submit(Accept([incoming]), lambda answer: None)
+
+    def start_run(
+        self,
+        name: str,
+        data: Json = None,
+        inputs: Mapping[str, Json] | None = None,
+        *,
+        source: str = "manual",
+    ) -> Accepted:
+        """Start a workflow by hand.
+
+        Args:
+            data: The event, as ``trigger`` shows it.
+            inputs: Values of the workflow's declared inputs.
+
+        Raises:
+            EngineError: No such workflow, or the inputs do not fit.
+            Busy: Come back later.
+        """
+        plan = self.plan(name)
+        inputs = dict(inputs or {})
+        self.check_inputs(plan, inputs)
+        return self._take(self.intake.manual(plan, data, inputs, source=source))
+
+    @staticmethod
+    def check_inputs(plan: Plan, inputs: Mapping[str, Json]) -> None:
+        """Check values against the declared inputs.
+
+        Raises:
+            EngineError: R403, naming the first that does not fit.
+        """
+        if plan.inputs is None:
+            return
+        validator = Draft202012Validator(dict(plan.inputs), registry=referencing.Registry())
+        error = next(validator.iter_errors(dict(inputs)), None)
+        if error is not None:
+            where = "/".join(map(str, error.absolute_path))
+            raise EngineError(
+                f"inputs{'/' + where if where else ''}: {error.message[:200]}", code="R403", status=422
+            )
+
+    def replay_run(
+        self,
+        run_id: str,
+        *,
+        version: str = "original",
+        first_step: str | None = None,
+        data: Json = None,
+        inputs: Mapping[str, Json] | None = None,
+    ) -> Accepted:
+        """Run again with the same event, as a new run.
+
+        Args:
+            version: ``original`` or ``latest``.
+            first_step: Id or path of a step of the workflow's own list: earlier outputs are
+                taken over from the run.
+            data, inputs: Other values than the run had; None keeps them.
+
+        Raises:
+            EngineError: No such run, version or step.
+        """
+        state, original = self._state(run_id)
+        plan = self.plan(state.workflow) if version == "latest" else original
+        copied: list[ev.Event] = []
+        if first_step is not None:
+            node = plan.by_id.get(first_step) or plan.by_path.get(first_step)
+            if node is None or node.parent is not None or node.block != "steps":
+                raise EngineError(
+                    f"{first_step!r} is not a step of the workflow's own list",
+                    code="R404",
+                    status=422,
+                    hint="name a step that is not inside another one",
+                )
+            earlier = [sibling.path for sibling in node.siblings[: node.index]]
+            copied = replayed_from(state, earlier)
+        draft = self.intake.manual(
+            plan,
+            state.trigger if data is None else data,
+            state.inputs if inputs is None else inputs,
+            source="replay",
+            replay_of=run_id,
+            copied=copied,
+        )
+        return self._take(draft)
+
+    def _state(self, run_id: str) -> tuple[RunState, Plan]:
+        row = self.store.run(run_id)
+        if row is None:
+            raise EngineError(f"there is no run {run_id!r}", code="R405", status=404)
+        state = replay(self.journal.decode(self.store.history(run_id)))
+        return state, self.plans.get(state.version)
+
+    # Signals -----------------------------------------------------------------------------------
+
+    def _signal(self, run_id: str, kind: str, path: str, key: str, body: Json) -> bool:
+        """Put a signal on disk, then wake the run. False when it was there already."""
+        try:
+            stored: bool = self._wait(PutSignal(run_id, kind, path, key, body, self.clock()))
+        except StoreError as error:
+            raise Busy(f"it cannot be stored: {error}", code=error.code) from error
+        crashpoint("signal.committed")
+        if stored:
+            self.runner.deliver(lambda: self.runner.wake(run_id))
+        return stored
+
+    def receive_callback(self, token: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """A request to a callback address; False when it came before.
+
+        Raises:
+            EngineError: The address is not ours, the run is over, or the sender is not genuine.
+            Busy: Come back later.
+        """
+        target = self.tokens.read(token)
+        row = self.store.run(target.run_id) if target is not None else None
+        if target is None or row is None:
+            raise EngineError("there is no callback at this address", code="R406", status=404)
+        if row.finished_at is not None:
+            raise EngineError("the run is over", code="R407", status=410)
+        self._check_callback(row.version, target.path, headers, body)
+        try:
+            text = body.decode()
+        except UnicodeDecodeError as error:
+            raise EngineError("the body must be UTF-8 text", code="R408", status=400) from error
+        kept = {name: value for name, value in headers.items() if name in _CALLBACK_HEADERS}
+        digest = hashlib.sha256(body).hexdigest()
+        key = f"callback:{target.path}:{target.attempt}:{headers.get('webhook-id', '')}:{digest}"
+        content = {"attempt": target.attempt, "body": text, "headers": kept}
+        return self._signal(target.run_id, "callback", target.path, key, content)
+
+    def _check_callback(self, version: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Let the action or the step's schema refuse a callback before it is stored."""
+        try:
+            node, _ = self.plans.get(version).locate(path)
+        except KeyError as error:
+            raise EngineError("there is no callback at this address", code="R406", status=404) from error
+        schema = (node.options.get("callback") or {}).get("schema")
+        if schema is not None:
+            try:
+                value = strict_json(body)
+            except ValueError as error:
+                raise EngineError(f"the body is not JSON: {error}", code="R408", status=400) from error
+            wrong = next(
+                Draft202012Validator(schema, registry=referencing.Registry()).iter_errors(value), None
+            )
+            if wrong is not None:
+                raise EngineError(f"the body does not fit: {wrong.message[:200]}", code="R408", status=422)
+        action = self.registry.actions.get(node.uses)
+        if action is None or action.verify is None or self._loop is None:
+            return
+        verify = action.verify
+
+        async def genuine() -> bool:
+            connection = self.runner.open(node.connection or action.connection or "", action.connection or "")
+            return bool(await verify(connection, headers, body))
+
+        if not asyncio.run_coroutine_threadsafe(genuine(), self._loop).result(timeout=30):
+            raise EngineError("the signature does not fit", code="R409", status=401)
+
+    def cancel(self, run_id: str, *, reason: str = "", by: str = "") -> bool:
+        """Ask a run to stop. False when it was asked before.
+
+        Raises:
+            EngineError: There is no such run, or it is over.
+        """
+        row = self.store.run(run_id)
+        if row is None:
+            raise EngineError(f"there is no run {run_id!r}", code="R405", status=404)
+        if row.finished_at is not None:
+            raise EngineError(f"the run is over: {row.status}", code="R407", status=409)
+        body = {"reason": reason or "canceled on request", "by": by}
+        return self._signal(run_id, "cancel", "", "cancel", body)
+
+    def resume(self, run_id: str, *, version: str = "original", by: str = "") -> None:
+        """Go on with a failed or canceled run from what did not succeed.
+
+        Args:
+            version: ``original`` or ``latest``: the definition to go on with.
+
+        Raises:
+            EngineError: There is no such run, or it did not fail.
+        """
+        row = self.store.run(run_id)
+        if row is None:
+            raise EngineError(f"there is no run {run_id!r}", code="R405", status=404)
+        if row.status not in ("failed", "canceled"):
+            raise EngineError(
+                f"the run is {row.status}; only a failed or canceled one is resumed", code="R410", status=409
+            )
+        latest = self.plan(row.workflow).version if version == "latest" else row.version
+        body = {"version": latest, "by": by}
+        self._signal(run_id, "resume", "", f"resume:{row.finished_at}", body)
+
+    def decide(
+        self, approval_id: str, decision: str, *, by: str, comment: str = "", form: Json = None
+    ) -> bool:
+        """Decide on an approval; False when this person decided before.
+
+        Raises:
+            EngineError: No such approval, or it is decided.
+        """
+        approval = self.store.approval(approval_id)
+        if approval is None:
+            raise EngineError(f"there is no approval {approval_id!r}", code="R411", status=404)
+        if approval.status != "pending":
+            raise EngineError(
+                f"this is decided: {approval.status} by {approval.decided_by or 'nobody'}",
+                code="R412",
+                status=409,
+            )
+        if decision not in ("approved", "rejected"):
+            raise EngineError("decision must be approved or rejected", code="R413", status=422)
+        body = {"decision": decision, "by": by, "comment": comment, "form": form}
+        key = f"approval:{approval_id}:{by}"
+        return self._signal(approval.run_id, "approval", approval.path, key, body)
+
+    # Waiting for runs --------------------------------------------------------------------------
+
+    def outcome(self, run_id: str) -> Future[Json]:
+        """A future of the run's answer: its ``respond`` step's, or None when the run has ended."""
+        future: Future[Json] = Future()
+        with self._waiters_lock:
+            self._waiters.setdefault(run_id, []).append(future)
+        row = self.store.run(run_id)
+        if row is not None and row.finished_at is not None:
+            self._tell(run_id, None)
+        return future
+
+    def _tell(self, run_id: str, answer: Json) -> None:
+        with self._waiters_lock:
+            waiters = self._waiters.pop(run_id, [])
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(answer)
+
+    def _run_finished(self, state: RunState) -> None:
+        if self._waiters:
+            self._tell(state.id, None)
+
+    def _run_responded(self, run_id: str, response: ev.Responded) -> None:
+        self._tell(run_id, {"status": response.status, "headers": response.headers, "body": response.body})
+
+    # Reading -----------------------------------------------------------------------------------
+
+    def health(self) -> Health:
+        return self.store.health()
+
+    def run_document(self, run_id: str) -> dict[str, Json]:
+        """A run with its steps.
+
+        Raises:
+            EngineError: There is no such run.
+        """
+        row = self.store.run(run_id)
+        if row is None:
+            raise EngineError(f"there is no run {run_id!r}", code="R405", status=404)
+        state, plan = self._state(run_id)
+        return documents.run_document(row, state, plan)
+
+    def history(self, run_id: str) -> list[dict[str, Json]]:
+        """A run's history.
+
+        Raises:
+            EngineError: There is no such run.
+        """
+        if self.store.run(run_id) is None:
+            raise EngineError(f"there is no run {run_id!r}", code="R405", status=404)
+        return documents.history_document(self.journal.decode(self.store.history(run_id)))
+
+    # Triggers ----------------------------------------------------------------------------------
+
+    def _start_pollers(self) -> None:
+        for plan in list(self.workflows.plans.values()):
+            self._restart_pollers(plan)
+
+    def _restart_pollers(self, plan: Plan) -> None:
+        for scope in [name for name in self._poll_tasks if name.startswith(f"{plan.name}/")]:
+            self._poll_tasks.pop(scope).cancel()
+            self.pollers.pop(scope, None)
+        for trigger in plan.triggers:
+            declared = self.registry.triggers.get(trigger.uses)
+            if declared is None or declared.kind != "poll":
+                continue
+            poller = Poller(
+                plan,
+                trigger,
+                declared,
+                store=self.store,
+                intake=self.intake,
+                open_connection=self.runner.open,
+                http=self.runner.http,
+                files=self.files,
+                pool=self.runner.pool,
+                clock=self.clock,
+                has_room=lambda: self.runner.open_runs < self._max_backlog,
+                begin=self._begin,
+                deliver=self.runner.deliver,
+            )
+            self.pollers[poller.scope] = poller
+            assert self._loop is not None
+            self._poll_tasks[poller.scope] = self._loop.create_task(poller.run())
+
+    def _begin(self, draft: Draft) -> None:
+        assert draft.run is not None
+        self.runner.begin(draft.run)
+
+    async def _open_scheme(self, scheme: str, connection: str | None) -> Any:
+        kind = self.registry.schemes.get(scheme)
+        if kind is None:
+            raise BadInput(f"nothing installed reads {scheme}: addresses", code="C924")
+        return self.runner.open(connection or kind, kind)
+
+    # Retention ---------------------------------------------------------------------------------
+
+    async def _retain_forever(self) -> None:
+        while True:
+            for plan in list(self.workflows.plans.values()):
+                self.retain(plan)
+            await asyncio.sleep(RETENTION_SECONDS)
+
+    def retain(self, plan: Plan) -> None:
+        """Forget the finished runs that this workflow does not want to keep."""
+        age, count = plan.retention_age, plan.retention_count
+        if age is None and self.settings["retention_age"]:
+            age = parse_duration(self.settings["retention_age"])
+        if count is None and self.settings["retention_count"]:
+            count = self.settings.integer("retention_count")
+        if age is None and count is None:
+            return
+        now = self.clock()
+        unit = Prune(plan.name, None if age is None else now - age, count, now)
+
+        def again(answer: Any) -> None:
+            if not isinstance(answer, StoreError) and answer.runs >= unit.limit:
+                self.store.submit(unit, again)
+
+        self.store.submit(unit, again)
+
+
+_CALLBACK_HEADERS = frozenset(
+    {"content-type", "user-agent", "webhook-id", "webhook-timestamp", "webhook-signature"}
+)
+"""Headers of a callback that are kept; an action may check a signature again."""

@@ -1,0 +1,210 @@
+"""Taking an event in: what is stored, and the run it starts. Pure but for ids and the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hookline.core import events as ev
+from hookline.core.expressions import ExpressionError, ValueTemplate
+from hookline.core.plan import Plan, TriggerPlan
+from hookline.core.state import RunState, evolve
+from hookline.store.port import Dedupe, Incoming, NewRun
+
+from .ids import IdFactory
+from .journal import Journal
+from .live import LiveRun
+
+__all__ = ["Draft", "Intake", "trigger_scope"]
+
+Json = Any
+
+TRIGGER_MEMORY = 10 * 365 * 86400.0
+"""How long a trigger remembers an event's key, in seconds: an object is uploaded once, ever."""
+
+WEBHOOK_MEMORY = 7 * 86400.0
+"""How long a webhook remembers a sender's key, in seconds: longer than anyone retries."""
+
+
+def trigger_scope(plan: Plan, trigger: TriggerPlan) -> str:
+    """The name under which a trigger's cursor and keys are kept."""
+    return f"{plan.name}/{trigger.id or trigger.index}"
+
+
+@dataclass(slots=True)
+class Draft:
+    """An event on its way to the store, and the run that it will start."""
+
+    incoming: Incoming
+    run: LiveRun | None
+
+
+class Intake:
+    """Makes drafts.
+
+    Args:
+        owner: This worker; the runs it accepts are its own from the start.
+    """
+
+    def __init__(self, ids: IdFactory, journal: Journal, clock: Callable[[], float], owner: str) -> None:
+        self._ids = ids
+        self._journal = journal
+        self._clock = clock
+        self._owner = owner
+
+    def event(
+        self,
+        plan: Plan,
+        trigger: TriggerPlan,
+        data: Json,
+        *,
+        key: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        memory: float = TRIGGER_MEMORY,
+        skip: str = "",
+    ) -> Draft:
+        """An event of a trigger, filtered by its ``when`` and the workflow's ``limits.dedupe``.
+
+        Args:
+            key: The event's identity within the trigger, empty when it has none.
+            memory: Seconds for which the key is remembered.
+            skip: A reason to record the event and start nothing.
+
+        Raises:
+            ExpressionError: ``when`` or a key of the limits cannot be evaluated.
+        """
+        now = self._clock()
+        event_id = self._ids.new("evt")
+        scope = {"trigger": data, "inputs": {}, "vars": {}}
+        state: Any = "received"
+        reason = skip
+        if skip or (trigger.when is not None and trigger.when.render(scope) is not True):
+            state, reason = "filtered", skip or "the trigger's when is not true"
+        dedupe = Dedupe(trigger_scope(plan, trigger), key, now + memory) if key else None
+        limits = plan.limits
+        if limits.dedupe_key is not None and state == "received":
+            value = str(_text(limits.dedupe_key, scope))
+            dedupe = Dedupe(f"{plan.name}/limits.dedupe", value, now + limits.dedupe_window)
+        run = None
+        overlap = trigger.parameters.get("overlap", "allow")
+        if state == "received":
+            run = self.run(plan, data, {}, event_id, scope, one_at_a_time=overlap == "queue")
+        incoming = Incoming(
+            id=event_id,
+            trigger=trigger.uses,
+            workflow=plan.name,
+            received_at=now,
+            state=state,
+            reason=reason,
+            dedupe=dedupe,
+            headers=headers or {},
+            body=body,
+            data=data if run is None else None,
+            run=run[1] if run else None,
+            skip_if_open=overlap == "skip",
+        )
+        return Draft(incoming, run[0] if run else None)
+
+    def manual(
+        self,
+        plan: Plan,
+        data: Json,
+        inputs: Mapping[str, Json],
+        *,
+        source: str = "manual",
+        replay_of: str | None = None,
+        copied: Sequence[ev.Event] = (),
+    ) -> Draft:
+        """An event made by hand, by another run or by a replay."""
+        event_id = self._ids.new("evt")
+        scope = {"trigger": data, "inputs": inputs, "vars": {}}
+        live, new = self.run(plan, data, inputs, event_id, scope, replay_of=replay_of, copied=copied)
+        incoming = Incoming(event_id, source, plan.name, self._clock(), run=new)
+        return Draft(incoming, live)
+
+    def rejected(self, plan: Plan | None, uses: str, reason: str, headers: Mapping[str, str]) -> Incoming:
+        """A request that was refused: kept with its reason, without its body."""
+        return Incoming(
+            self._ids.new("evt"),
+            uses,
+            plan.name if plan else "",
+            self._clock(),
+            state="rejected",
+            reason=reason,
+            headers=headers,
+        )
+
+    def run(
+        self,
+        plan: Plan,
+        trigger: Json,
+        inputs: Mapping[str, Json],
+        event_id: str | None,
+        scope: Mapping[str, Json],
+        *,
+        run_id: str | None = None,
+        parent: dict[str, str] | None = None,
+        replay_of: str | None = None,
+        copied: Sequence[ev.Event] = (),
+        one_at_a_time: bool = False,
+    ) -> tuple[LiveRun, NewRun]:
+        """A new run: at once under way, or queued where the workflow has limits."""
+        now = self._clock()
+        limits = plan.limits
+        key = None
+        if limits.concurrency is not None or limits.rate is not None:
+            templates = (limits.concurrency_key, limits.rate_key)
+            key = "/".join([plan.name, *(_text(each, scope) for each in templates if each is not None)])
+        elif one_at_a_time:
+            key = plan.name
+        queued = key is not None
+        created = ev.RunCreated(
+            "",
+            run_id or self._ids.new("run"),
+            plan.name,
+            plan.version,
+            trigger,
+            {**_defaults(plan), **inputs},
+            now,
+            event_id,
+            parent,
+            replay_of,
+        )
+        events: list[ev.Event] = [created, *copied]
+        if not queued:
+            events.append(ev.RunStarted("", now))
+        state = RunState()
+        for event in events:
+            evolve(state, event, now)
+        live = LiveRun(plan, state, epoch=0 if queued else 1, stored_epoch=0 if queued else 1)
+        live.concurrency_key = key
+        new = NewRun(
+            id=created.run,
+            workflow=plan.name,
+            version=plan.version,
+            created_at=now,
+            chunk=self._journal.encode(0, now, events),
+            status="queued" if queued else "running",
+            event_id=event_id,
+            parent_run=parent["run"] if parent else None,
+            parent_path=parent["path"] if parent else None,
+            replay_of=replay_of,
+            concurrency_key=key,
+            owner=None if queued else self._owner,
+        )
+        return live, new
+
+
+def _text(template: ValueTemplate, scope: Mapping[str, Json]) -> str:
+    value = template.render(scope)
+    if isinstance(value, dict | list) or value is None:
+        raise ExpressionError("R208", "a key in the workflow's limits must be a text or a number")
+    return str(value)
+
+
+def _defaults(plan: Plan) -> dict[str, Json]:
+    """Default values of the workflow's declared inputs."""
+    properties = (plan.inputs or {}).get("properties", {})
+    return {name: schema["default"] for name, schema in properties.items() if "default" in schema}

@@ -1,0 +1,258 @@
+"""A run in memory: its state, and what the next chunk of its history makes true.
+
+Nothing here performs IO. `LiveRun.go_on` folds facts in, decides until nothing is ready, and
+gives back a `Step`: the events, and the effects that may begin once the events are on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hookline.core import events as ev
+from hookline.core.decide import decide
+from hookline.core.plan import Node, Plan
+from hookline.core.scope import CallbackUrl
+from hookline.core.state import TERMINAL, RunState, evolve
+from hookline.store.port import ApprovalChange, RunSummary
+
+__all__ = ["MAX_COMMANDS", "LiveRun", "Pure", "Step", "approval_id"]
+
+Json = Any
+
+MAX_COMMANDS = 500
+"""Commands decided in one go; then others have their turn on the event loop."""
+
+Pure = Callable[[Node, ev.StepStarted], "ev.Event | None"]
+"""Runs an action without IO at once, or gives None when the action needs a worker."""
+
+_TIMED: frozenset[str] = frozenset(
+    {
+        "step.waiting",
+        "step.woken",
+        "step.started",
+        "step.retrying",
+        "step.succeeded",
+        "step.failed",
+        "step.canceled",
+        "step.skipped",
+        "attempt.failed",
+        "attempt.unknown",
+        "block.entered",
+        "parallel.entered",
+        "loop.entered",
+        "timer.fired",
+        "cancel.ordered",
+    }
+)
+"""Kinds of events after which a path may wait for another time than before."""
+
+
+@dataclass(slots=True)
+class Step:
+    """What one turn of a run made true.
+
+    Attributes:
+        events: To be recorded together.
+        timers: Paths whose timer changes, with the new due time or None.
+        orders: Events whose effect is to be performed once they are on disk.
+        more: Whether something is still ready: the turn was cut short.
+    """
+
+    events: list[ev.Event] = field(default_factory=list)
+    timers: dict[str, float | None] = field(default_factory=dict)
+    approvals: list[ApprovalChange] = field(default_factory=list)
+    orders: list[ev.Event] = field(default_factory=list)
+    more: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class LiveRun:
+    """One run.
+
+    Attributes:
+        epoch: Epoch under which this process writes; `stored_epoch` is what the store has until
+            the first chunk is written.
+        timers: Due time of every path that has a row in the store.
+        executing: Paths whose code runs in this process, and its task.
+        lookups: How often each unknown outcome was looked up by this process.
+        taken: Signals that are part of a chunk on its way to the store.
+        unwritten: Chunks on their way to the store.
+        lost: A chunk was refused: another worker has the run, what is here is not true.
+    """
+
+    plan: Plan
+    state: RunState
+    epoch: int
+    stored_epoch: int
+    concurrency_key: str | None = None
+    timers: dict[str, float] = field(default_factory=dict)
+    executing: dict[str, Any] = field(default_factory=dict)
+    lookups: dict[str, int] = field(default_factory=dict)
+    taken: set[int] = field(default_factory=set)
+    unwritten: int = 0
+    lost: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.state.id
+
+    def go_on(self, facts: Iterable[ev.Event], now: float, pure: Pure, callback_url: CallbackUrl) -> Step:
+        """Fold facts in and decide, up to `MAX_COMMANDS` commands.
+
+        Raises:
+            KeyError: The plan does not know a step of the history.
+        """
+        step = Step()
+        for fact in facts:
+            self._take(step, fact, now)
+        decided = 0
+        while self.state.ready and decided < MAX_COMMANDS:
+            for command in decide(self.plan, self.state, now, callback_url):
+                decided += 1
+                self._take(step, command, now)
+                if command.kind == "step.started":
+                    assert isinstance(command, ev.StepStarted)
+                    node, _ = self.plan.locate(command.path)
+                    result = pure(node, command)
+                    if result is None:
+                        step.orders.append(command)
+                    else:
+                        self._take(step, result, now)
+                elif command.kind in _ORDERS:
+                    step.orders.append(command)
+        step.more = bool(self.state.ready)
+        return step
+
+    def _take(self, step: Step, event: ev.Event, now: float) -> None:
+        before = self._open_approval(event)
+        evolve(self.state, event, now)
+        step.events.append(event)
+        if event.kind == "timer.fired":
+            # Its row has served, whatever comes of it.
+            self.timers.pop(event.path, None)
+            step.timers[event.path] = None
+        if event.kind in _TIMED:
+            self._retime(step, event.path)
+        if before is not None or event.kind == "step.waiting":
+            self._note_approval(step, event, before)
+
+    def _retime(self, step: Step, path: str) -> None:
+        wanted = due_time(self.state, path)
+        known = self.timers.get(path)
+        if wanted is None:
+            if known is not None:
+                del self.timers[path]
+                step.timers[path] = None
+        elif wanted != known:
+            self.timers[path] = wanted
+            step.timers[path] = wanted
+
+    def _open_approval(self, event: ev.Event) -> int | None:
+        """The attempt of the approval that is open before an event of its own path."""
+        record = self.state.records.get(event.path)
+        if record is None or record.waiting is None or record.waiting.waits_for != "approval":
+            return None
+        return record.attempt
+
+    def _note_approval(self, step: Step, event: ev.Event, before: int | None) -> None:
+        after = self._open_approval(event)
+        record = self.state.records[event.path]
+        if before is None and after is not None and record.waiting is not None:
+            id_ = approval_id(self.id, event.path, after)
+            data = {**record.input, "step": event.path, "run": self.id}
+            step.approvals.append(ApprovalChange(id_, event.path, "pending", data, record.waiting.until))
+        elif before is not None and after is None:
+            decided = record.decisions[-1] if record.decisions else None
+            status: Any = decided.decision if decided else "expired"
+            if event.kind == "step.canceled":
+                status = "canceled"
+            id_ = approval_id(self.id, event.path, before)
+            by = decided.by if decided else None
+            step.approvals.append(ApprovalChange(id_, event.path, status, decided_by=by))
+
+    def summary(self) -> RunSummary:
+        """What lists show."""
+        state = self.state
+        finished = state.finished
+        return RunSummary(
+            status=state.status,
+            started_at=state.started_at,
+            finished_at=state.finished_at,
+            cost_usd=round(state.cost, 9),
+            waiting_for="" if finished or state.executing else waiting_for(state),
+            output=finished.output if finished else None,
+            error=finished.error if finished else None,
+        )
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether nothing runs and nothing is ready: it costs nobody anything now."""
+        state = self.state
+        return not (state.ready or state.executing or self.executing)
+
+
+_ORDERS: Mapping[str, None] = dict.fromkeys(
+    (
+        "step.woken",
+        "step.waiting",
+        "step.canceled",
+        "step.failed",
+        "step.retrying",
+        "attempt.failed",
+        "responded",
+        "run.finished",
+    )
+)
+"""Kinds of commands whose effect is more than the record."""
+
+
+def due_time(state: RunState, path: str) -> float | None:
+    """When a path wants to be woken: the time it waits for, or its deadline."""
+    if state.finished is not None:
+        return None
+    record = state.records.get(path)
+    if record is None or record.status in TERMINAL or path in state.executing:
+        return None
+    times = []
+    if record.waiting is not None:
+        times = [record.waiting.until, record.deadline if record.status != "retrying" else None]
+    elif (record.is_container or path == "") and record.ending is None:
+        times = [record.deadline]
+    return min((time for time in times if time is not None), default=None)
+
+
+def due_times(state: RunState) -> dict[str, float]:
+    """The due time of every path that has one."""
+    found = ((path, due_time(state, path)) for path in state.records)
+    return {path: due for path, due in found if due is not None}
+
+
+def waiting_for(state: RunState) -> str:
+    """In words, what a run that waits is waiting for."""
+    reasons: list[str] = []
+    for path in state.active:
+        waiting = state.records[path].waiting
+        if waiting is not None:
+            reasons.append(waiting.reason)
+            if len(reasons) == 3:
+                break
+    more = len(state.active) - len(reasons)
+    return "; ".join(reasons) + (f"; and {more} more" if more > 0 and reasons else "")
+
+
+def approval_id(run_id: str, path: str, attempt: int) -> str:
+    """The id of the approval that an attempt of a step asks for."""
+    digest = hashlib.sha256(f"{run_id}\n{path}\n{attempt}".encode()).hexdigest()
+    return f"apr_{digest[:26]}"
+
+
+def replayed_from(state: RunState, first_kept: Sequence[str]) -> list[ev.Event]:
+    """The outputs a replay takes over: those of the run's own steps named in `first_kept`."""
+    return [
+        ev.StepCopied(path, state.records[path].output)
+        for path in first_kept
+        if path in state.records and state.records[path].status in ("succeeded", "skipped")
+    ]

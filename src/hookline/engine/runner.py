@@ -1,0 +1,771 @@
+"""The loop that moves runs on: facts in, chunks to the store, effects once they are on disk.
+
+Everything here happens on one event loop; only `deliver` and the store's answers come from other
+threads. The invariants:
+
+* An effect begins only after the chunk that orders it is on disk.
+* A run is in ``_live`` while this process owns it. A parked run is given up with its last chunk
+  (owner None) and kept only in a small cache; waking it takes a new epoch.
+* When a chunk is refused because another worker has the run, the memory of it is dropped, and
+  what its code was doing is stopped: the other worker does it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from hookline.core import events as ev
+from hookline.core.decide import child_run_id
+from hookline.core.diagnostics import DefinitionError
+from hookline.core.plan import Node
+from hookline.core.state import RunState, replay
+from hookline.crashpoints import crashpoint
+from hookline.sdk import Action, ActionError, BadInput, Files, Http
+from hookline.store.artifacts import ArtifactMissing
+from hookline.store.port import (
+    Admission,
+    Admit,
+    Advance,
+    Fenced,
+    NewRun,
+    PutSignal,
+    Signal,
+    Store,
+    StoreError,
+    Unit,
+)
+
+from .attempts import execute, failure, mode_of, to_json
+from .connections import Connections
+from .context import AttemptContext
+from .http import GuardedClient
+from .intake import Intake
+from .journal import Journal
+from .live import LiveRun, Step, due_times
+from .registry import Registry
+from .tokens import CallbackTokens
+from .workflows import Plans, Workflows
+
+__all__ = ["QUARANTINE_AFTER", "Runner"]
+
+log = logging.getLogger(__name__)
+
+Json = Any
+
+QUARANTINE_AFTER = 3
+"""Crashes of the process with the same run in execution after which the run is given up."""
+
+CACHED_RUNS = 64
+"""Parked runs kept in memory, so that one that is woken often is not read again each time."""
+
+CACHED_RECORDS = 20_000
+"""Most steps in all cached runs together."""
+
+TIMER_BATCH = 500
+"""Due timers taken at a time."""
+
+SWEEP_SECONDS = 1.0
+"""How often the store is asked for what other processes left: signals, timers, abandoned runs."""
+
+
+@dataclass(slots=True)
+class _Read:
+    """A run as the store has it; `was_owned` when a worker had it and did not give it up."""
+
+    run: LiveRun
+    was_owned: bool
+
+
+class Runner:
+    """Moves runs on. Made, started and stopped by `hookline.engine.Engine`."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        registry: Registry,
+        connections: Connections,
+        workflows: Workflows,
+        plans: Plans,
+        intake: Intake,
+        journal: Journal,
+        tokens: CallbackTokens,
+        clock: Callable[[], float],
+        max_attempts: int,
+        blocking_threads: int,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._connections = connections
+        self._workflows = workflows
+        self._plans = plans
+        self._intake = intake
+        self._journal = journal
+        self._tokens = tokens
+        self._clock = clock
+        self._live: dict[str, LiveRun] = {}
+        self._parked: OrderedDict[str, LiveRun] = OrderedDict()
+        self._admitting: set[str] = set()
+        self._unreadable: set[str] = set()
+        self._answers: deque[Callable[[], None]] = deque()
+        self._scheduled = False
+        self._slots = asyncio.Semaphore(max_attempts)
+        self.pool = ThreadPoolExecutor(blocking_threads, thread_name_prefix="hookline-blocking")
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+        self._stopping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._background: set[asyncio.Task[Any]] = set()
+        self.http: Http
+        self.client: GuardedClient
+        self.files: Files
+        self.on_finished: Callable[[RunState], None] = lambda state: None
+        self.on_responded: Callable[[str, ev.Responded], None] = lambda run_id, response: None
+        self.on_events: Callable[[RunState, Sequence[ev.Event]], None] | None = None
+
+    # Starting and stopping ---------------------------------------------------------------------
+
+    def start(self, *, recover: bool) -> None:
+        """Begin on the running loop; `recover` takes over what dead workers left."""
+        self._loop = asyncio.get_running_loop()
+        if recover:
+            self._sweep()
+            self.keep(self._sweep_forever())
+
+    def keep(self, work: Any) -> None:
+        """Run a coroutine in the background until the engine stops."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def stop(self, grace: float) -> None:
+        """Let attempts finish for `grace` seconds, then give every run up for others to go on with."""
+        self._stopping = True
+        tasks = [task for run in self._live.values() for task in run.executing.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+        for task in [*tasks, *self._background]:
+            task.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        await asyncio.sleep(0)
+        for run in list(self._live.values()):
+            # Given up in order: whoever takes it over knows that nobody crashed.
+            self._submit_advance(run, None, owner=None)
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def open_runs(self) -> int:
+        """Runs in memory that are not parked."""
+        return len(self._live)
+
+    # Between threads ---------------------------------------------------------------------------
+
+    def deliver(self, callback: Callable[[], None]) -> None:
+        """Call something on the loop; many calls from another thread wake it once."""
+        self._answers.append(callback)
+        if not self._scheduled and self._loop is not None:
+            self._scheduled = True
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._deliver_all)
+
+    def _deliver_all(self) -> None:
+        self._scheduled = False
+        while self._answers:
+            callback = self._answers.popleft()
+            try:
+                callback()
+            except Exception:
+                log.exception("R399: a fault in the engine")
+
+    def _submit(self, unit: Unit, done: Callable[[Any], None]) -> None:
+        self._store.submit(unit, lambda answer: self.deliver(lambda: done(answer)))
+
+    # Runs that begin ---------------------------------------------------------------------------
+
+    def begin(self, run: LiveRun) -> None:
+        """A run was accepted and is on disk."""
+        if run.epoch == 0:
+            assert run.concurrency_key is not None
+            self._admit_next(run.concurrency_key)
+            return
+        self._live[run.id] = run
+        self._go_on(run, ())
+
+    def _admit_next(self, key: str) -> None:
+        """Ask for the run that has waited longest under this key; one question at a time."""
+        if key in self._admitting or self._stopping:
+            return
+        run_id = self._store.queued_run(key)
+        loaded = self._read(run_id) if run_id is not None else None
+        if loaded is None:
+            return
+        self._admitting.add(key)
+        plan = loaded.run.plan
+        limits = plan.limits
+        # Without a limit of their own, runs are queued because they may not overlap.
+        one_at_a_time = limits.concurrency is None and limits.rate is None
+        unit = Admit(
+            run_id=loaded.run.id,
+            owner=self._store.worker,
+            now=self._clock(),
+            max_running=1 if one_at_a_time else limits.concurrency,
+            rate_key=key if limits.rate is not None else None,
+            rate=limits.rate or 0,
+            rate_per=limits.rate_per,
+        )
+        self._submit(unit, lambda answer: self._admitted(loaded.run, key, answer))
+
+    def _admitted(self, run: LiveRun, key: str, answer: Admission | StoreError) -> None:
+        self._admitting.discard(key)
+        if isinstance(answer, StoreError):
+            log.warning("%s: run %s was not admitted: %s", answer.code, run.id, answer)
+        elif answer.admitted:
+            run.epoch = run.stored_epoch = answer.epoch
+            self._live[run.id] = run
+            self._go_on(run, [ev.RunStarted("", self._clock())])
+            self._admit_next(key)
+        elif answer.retry_at is not None and self._loop is not None:
+            delay = max(answer.retry_at - self._clock(), 0.01)
+            self._loop.call_later(delay, self._admit_next, key)
+
+    # The turn of one run -----------------------------------------------------------------------
+
+    def _go_on(self, run: LiveRun, facts: Sequence[ev.Event], signals: Sequence[Signal] = ()) -> None:
+        try:
+            step = run.go_on(facts, self._clock(), self._pure, self._tokens.url)
+        except KeyError as error:
+            self._give_up(run, "R303", f"the definition has no step {error.args[0]}", "replay the run")
+            return
+        self._submit_advance(run, step, signals=signals)
+        if step.more:
+            self._later(run)
+
+    def _later(self, run: LiveRun) -> None:
+        assert self._loop is not None
+        self._loop.call_soon(lambda: self._go_on(run, ()) if run.id in self._live else None)
+
+    def _give_up(self, run: LiveRun, code: str, message: str, hint: str) -> None:
+        """End a run that cannot be decided any more."""
+        error = {"type": "internal", "code": code, "message": message, "hint": hint, "step": ""}
+        run.state.ready.clear()
+        step = Step()
+        run._take(step, ev.RunFinished("", "", "failed", None, error), self._clock())
+        step.orders = list(step.events)
+        self._submit_advance(run, step)
+
+    def _submit_advance(
+        self,
+        run: LiveRun,
+        step: Step | None,
+        *,
+        signals: Sequence[Signal] = (),
+        owner: str | None = "",
+        then: Callable[[Any], None] | None = None,
+    ) -> None:
+        """Send what a turn made true to the store; the effects begin when it answers."""
+        events = step.events if step else []
+        state = run.state
+        parked = run.is_parked
+        if owner == "":
+            owner = None if parked else self._store.worker
+        children: list[tuple[LiveRun, NewRun]] = []
+        outbox: list[PutSignal] = []
+        run.taken.update(signal.id for signal in signals)
+        for order in step.orders if step else ():
+            if isinstance(order, ev.StepWaiting) and order.waits_for == "run":
+                self._call(run, order, children, outbox)
+            elif isinstance(order, ev.RunFinished) and state.parent is not None:
+                outbox.append(self._report(state, order))
+        chunk = None
+        if events:
+            chunk = self._journal.encode(state.seq - len(events), self._clock(), events)
+        unit = Advance(
+            run_id=run.id,
+            expected_epoch=run.stored_epoch,
+            epoch=run.epoch,
+            owner=owner,
+            summary=run.summary(),
+            chunk=chunk,
+            version=state.version if any(event.kind == "run.resumed" for event in events) else None,
+            timers=step.timers if step else {},
+            clear_timers=state.finished is not None and bool(run.timers or (step and step.timers)),
+            approvals=step.approvals if step else (),
+            signals=[signal.id for signal in signals],
+            children=[new for _, new in children],
+            outbox=outbox,
+        )
+        run.stored_epoch = run.epoch
+        run.unwritten += 1
+        if parked:
+            self._park(run)
+        crashpoint("advance.submitted")
+
+        def answered(answer: Any) -> None:
+            run.taken.difference_update(signal.id for signal in signals)
+            self._advanced(run, step, children, outbox, answer)
+            if then is not None:
+                then(answer)
+
+        self._submit(unit, answered)
+
+    def _advanced(
+        self,
+        run: LiveRun,
+        step: Step | None,
+        children: Sequence[tuple[LiveRun, NewRun]],
+        outbox: Sequence[PutSignal],
+        answer: Any,
+    ) -> None:
+        run.unwritten -= 1
+        if isinstance(answer, StoreError):
+            self._refused(run, answer)
+            return
+        crashpoint("advance.committed")
+        if step is None:
+            return
+        for child, _ in children:
+            self.begin(child)
+        for signal in outbox:
+            self.wake(signal.run_id)
+        for order in step.orders:
+            self._perform(run, order)
+        soonest = min((due for due in step.timers.values() if due is not None), default=None)
+        if soonest is not None:
+            self._time(soonest)
+        if self.on_events is not None:
+            self.on_events(run.state, step.events)
+
+    def _refused(self, run: LiveRun, error: StoreError) -> None:
+        """The store did not take a chunk: what is in memory is not what is true."""
+        if not run.lost:
+            run.lost = True
+            level = logging.INFO if isinstance(error, Fenced) else logging.ERROR
+            log.log(level, "%s: run %s is given up here: %s", error.code, run.id, error)
+        for task in run.executing.values():
+            task.cancel()
+        if self._live.get(run.id) is run:
+            del self._live[run.id]
+        if self._parked.get(run.id) is run:
+            del self._parked[run.id]
+
+    def _park(self, run: LiveRun) -> None:
+        self._live.pop(run.id, None)
+        if run.state.finished is not None:
+            self._parked.pop(run.id, None)
+            return
+        self._parked[run.id] = run
+        self._parked.move_to_end(run.id)
+        records = sum(len(parked.state.records) for parked in self._parked.values())
+        while self._parked and (len(self._parked) > CACHED_RUNS or records > CACHED_RECORDS):
+            _, oldest = self._parked.popitem(last=False)
+            records -= len(oldest.state.records)
+
+    # Effects -----------------------------------------------------------------------------------
+
+    def _perform(self, run: LiveRun, order: ev.Event) -> None:
+        match order:
+            case ev.StepStarted() | ev.StepWoken():
+                self._execute(run, order.path, interrupted=False)
+            case ev.StepCanceled() | ev.StepFailed() | ev.AttemptFailed() | ev.StepRetrying():
+                self._abort(run, order.path)
+            case ev.Responded():
+                self.on_responded(run.id, order)
+            case ev.RunFinished():
+                self.on_finished(run.state)
+                if run.concurrency_key is not None:
+                    self._admit_next(run.concurrency_key)
+
+    def _abort(self, run: LiveRun, path: str) -> None:
+        """Stop what an attempt is doing here, and what it started elsewhere."""
+        task = run.executing.get(path)
+        if task is not None:
+            task.cancel()
+        record = run.state.records.get(path)
+        node = self._node(run, path)
+        action = self._registry.actions.get(node.uses) if node is not None else None
+        started_elsewhere = record is not None and (record.data is not None or record.notes)
+        if action is None or action.cancel is None or record is None or not started_elsewhere:
+            return
+        if record.status in ("canceled", "failed", "failing", "retrying"):
+            self.keep(self._cancel_elsewhere(run, node, action, record))
+
+    @staticmethod
+    def _node(run: LiveRun, path: str) -> Node | None:
+        try:
+            return run.plan.locate(path)[0] if path else None
+        except KeyError:
+            return None
+
+    async def _cancel_elsewhere(self, run: LiveRun, node: Any, action: Action, record: Any) -> None:
+        try:
+            context = await self._context(run, node, action, record)
+            assert action.cancel is not None
+            await action.cancel(context, record.data or {}, **action.bind(record.input))
+        except ActionError as error:
+            log.warning("%s: canceling %s of %s: %s", error.code, record.path, run.id, error.message)
+        except Exception:
+            log.exception("R301: canceling %s of %s", record.path, run.id)
+
+    def _pure(self, node: Node, command: ev.StepStarted) -> ev.Event | None:
+        """Run an action that needs no worker, within the turn."""
+        action = self._registry.actions.get(node.uses)
+        path, attempt = command.path, command.attempt
+        if action is None:
+            return self._missing(node, path, attempt)
+        if not action.pure:
+            return None
+        try:
+            output = action.run(None, **action.bind(command.input))
+        except ActionError as error:
+            return ev.AttemptFailed(path, path, attempt, failure(error, path))
+        except Exception as error:
+            log.exception("%s (step %s) raised", action.name, path)
+            fault = BadInput(f"{action.name} failed with {type(error).__name__}", code="R301")
+            return ev.AttemptFailed(path, path, attempt, failure(fault, path))
+        return ev.StepSucceeded(path, path, to_json(output))
+
+    def _missing(self, node: Node, path: str, attempt: int) -> ev.Event:
+        error = {
+            "type": "internal",
+            "code": "R304",
+            "message": f"there is no action {node.uses!r} any more",
+            "hint": "install it again, then resume the run",
+            "step": path,
+        }
+        return ev.AttemptFailed(path, path, attempt, error)
+
+    def _execute(self, run: LiveRun, path: str, *, interrupted: bool) -> None:
+        if run.lost or path in run.executing or path not in run.state.executing or self._stopping:
+            return
+        assert self._loop is not None
+        task = self._loop.create_task(self._attempt(run, path, interrupted=interrupted))
+        run.executing[path] = task
+
+    async def _attempt(self, run: LiveRun, path: str, *, interrupted: bool) -> None:
+        node, _ = run.plan.locate(path)
+        record = run.state.records[path]
+        result: ev.Event
+        try:
+            async with self._slots:
+                action = self._registry.actions.get(node.uses)
+                if action is None:
+                    result = self._missing(node, path, record.attempt)
+                else:
+                    result = await self._run_action(run, node, action, record, interrupted)
+        except asyncio.CancelledError:
+            run.executing.pop(path, None)
+            if not self._stopping and not run.lost and run.id in self._live:
+                self._settle(run)
+            return
+        run.executing.pop(path, None)
+        if run.lost:
+            return
+        self._live.setdefault(run.id, run)
+        self._go_on(run, [result])
+
+    def _settle(self, run: LiveRun) -> None:
+        """The last code of a run has stopped: the run may be parked or is over."""
+        if run.is_parked:
+            self._submit_advance(run, None)
+
+    async def _run_action(
+        self, run: LiveRun, node: Node, action: Action, record: Any, interrupted: bool
+    ) -> ev.Event:
+        mode = mode_of(record, action, interrupted=interrupted)
+        try:
+            context = await self._context(run, node, action, record)
+        except ActionError as error:
+            return ev.AttemptFailed(record.path, record.path, record.attempt, failure(error, record.path))
+        if mode.kind == "lookup":
+            run.lookups[record.path] = run.lookups.get(record.path, 0) + 1
+        lookups = run.lookups.get(record.path, 0)
+        return await execute(node, action, record, context, mode, self.pool, lookups)
+
+    async def _context(self, run: LiveRun, node: Node, action: Action, record: Any) -> AttemptContext:
+        path, attempt = record.path, record.attempt
+        connection = None
+        if action.needs_connection(record.input or {}):
+            assert action.connection is not None
+            connection = self.open(node.connection or action.connection, action.connection)
+
+        async def keep(values: dict[str, Json]) -> None:
+            await self._keep_fact(run, ev.StepNoted(path, attempt, to_json(values)))
+
+        def say(message: str, values: dict[str, Json]) -> None:
+            log.info("%s %s: %s", run.id, path, message)
+            if not run.lost:
+                self._go_on(run, [ev.StepLogged(path, message, to_json(values))])
+
+        async def open_connection(name: str, type: str) -> Any:
+            return self.open(name, type)
+
+        deadline = None if record.deadline is None else datetime.fromtimestamp(record.deadline, UTC)
+        return AttemptContext(
+            run_id=run.id,
+            workflow=run.plan.name,
+            step=path,
+            attempt=attempt,
+            idempotency_key=f"{run.id}/{path}/{attempt}",
+            deadline=deadline,
+            callback_url=self._tokens.url(run.id, path, attempt),
+            connection=connection,
+            http=self.http,
+            files=self.files,
+            notes=dict(record.notes),
+            clock=self._clock,
+            keep=keep,
+            say=say,
+            open_connection=open_connection,
+        )
+
+    def open(self, name: str, type: str) -> Any:
+        """The client of a connection.
+
+        Raises:
+            BadInput, AuthenticationFailed: See `Connections.open`.
+        """
+        return self._connections.open(name, type, self.client, self.files)
+
+    async def _keep_fact(self, run: LiveRun, fact: ev.Event) -> None:
+        """Put a fact on disk before going on."""
+        assert self._loop is not None
+        if run.lost:
+            raise asyncio.CancelledError
+        kept: asyncio.Future[None] = self._loop.create_future()
+
+        def answered(answer: Any) -> None:
+            if kept.done():
+                return
+            if isinstance(answer, StoreError):
+                kept.cancel()
+            else:
+                kept.set_result(None)
+
+        step = run.go_on([fact], self._clock(), self._pure, self._tokens.url)
+        self._submit_advance(run, step, then=answered)
+        await kept
+        crashpoint("note.committed")
+
+    # Calls between runs ------------------------------------------------------------------------
+
+    def _call(
+        self,
+        run: LiveRun,
+        order: ev.StepWaiting,
+        children: list[tuple[LiveRun, NewRun]],
+        outbox: list[PutSignal],
+    ) -> None:
+        """Start the run that a step calls, in the same unit as the step's own record."""
+        name, inputs = order.data["workflow"], order.data["input"]
+        child_id = child_run_id(run.id, order.path, order.attempt)
+        plan = self._workflows.plans.get(name)
+        if plan is None:
+            error = {
+                "type": "not_found",
+                "code": "R305",
+                "message": f"the workflow {name!r} is not deployed",
+                "hint": "deploy it, then resume the run",
+                "step": order.path,
+            }
+            body = {"run": child_id, "status": "failed", "error": error}
+            outbox.append(PutSignal(run.id, "child", order.path, f"child:{child_id}", body, self._clock()))
+            return
+        trigger = {"type": "call", "run": run.id, "step": order.path}
+        scope = {"trigger": trigger, "inputs": inputs, "vars": {}}
+        parent = {"run": run.id, "path": order.path}
+        children.append(self._intake.run(plan, trigger, inputs, None, scope, run_id=child_id, parent=parent))
+
+    def _report(self, state: RunState, finished: ev.RunFinished) -> PutSignal:
+        """A called run has ended: its caller is told in the same unit."""
+        assert state.parent is not None
+        body = {
+            "run": state.id,
+            "status": finished.status,
+            "output": finished.output,
+            "error": finished.error,
+            "cost": state.cost,
+        }
+        parent = state.parent
+        return PutSignal(parent["run"], "child", parent["path"], f"child:{state.id}", body, self._clock())
+
+    # Waking ------------------------------------------------------------------------------------
+
+    def wake(self, run_id: str) -> None:
+        """There are signals for a run; it takes them in."""
+        run = self._live.get(run_id) or self._parked.get(run_id)
+        if run is None:
+            self._take_over(run_id)
+            return
+        signals = [signal for signal in self._store.signals(run_id) if signal.id not in run.taken]
+        if signals:
+            self._own_again(run)
+            self._go_on(run, self._facts(run, signals), signals)
+
+    def _own_again(self, run: LiveRun) -> None:
+        """A parked run that is woken is written under a new epoch."""
+        if run.id not in self._live:
+            self._parked.pop(run.id, None)
+            run.epoch += 1
+            self._live[run.id] = run
+
+    def _facts(self, run: LiveRun, signals: Sequence[Signal]) -> list[ev.Event]:
+        facts: list[ev.Event] = []
+        for signal in signals:
+            body = signal.body
+            match signal.kind:
+                case "callback":
+                    facts.append(
+                        ev.CallbackReceived(
+                            signal.path, body["attempt"], str(signal.id), body["body"], body["headers"]
+                        )
+                    )
+                case "approval":
+                    facts.append(
+                        ev.ApprovalDecided(
+                            signal.path,
+                            body["decision"],
+                            body["by"],
+                            signal.at,
+                            body.get("comment", ""),
+                            body.get("form"),
+                        )
+                    )
+                case "child":
+                    facts.append(
+                        ev.ChildFinished(
+                            signal.path,
+                            body["run"],
+                            body["status"],
+                            body.get("output"),
+                            body.get("error"),
+                            body.get("cost", 0.0),
+                        )
+                    )
+                case "cancel":
+                    facts.append(ev.CancelRequested("", body.get("reason", ""), body.get("by", "")))
+                case "resume":
+                    facts.extend(self._resumed(run, body, signal.at))
+        return facts
+
+    def _resumed(self, run: LiveRun, body: Json, at: float) -> list[ev.Event]:
+        version = body.get("version") or run.state.version
+        try:
+            run.plan = self._plans.get(version)
+        except (KeyError, DefinitionError) as error:
+            log.error("R306: run %s cannot be resumed under version %s: %s", run.id, version, error)
+            return []
+        return [ev.RunResumed("", version, at, body.get("by", ""))]
+
+    def _read(self, run_id: str) -> _Read | None:
+        """A run out of the store, or None when it cannot be read or is not there."""
+        row = self._store.run(run_id)
+        if row is None or run_id in self._unreadable:
+            return None
+        try:
+            state = replay(self._journal.decode(self._store.history(run_id)))
+            plan = self._plans.get(state.version)
+        except (ValueError, KeyError, DefinitionError, ArtifactMissing, StoreError) as error:
+            log.error("R307: run %s cannot be read and stays as it is: %s", run_id, error)
+            self._unreadable.add(run_id)
+            return None
+        run = LiveRun(plan, state, row.epoch + 1, row.epoch, row.concurrency_key)
+        run.timers = due_times(state)
+        return _Read(run, was_owned=row.owner is not None)
+
+    def _take_over(self, run_id: str, extra: Sequence[ev.Event] = ()) -> None:
+        """Go on with a run that nobody has: parked, given up, or left by a process that died."""
+        read = self._read(run_id)
+        if read is None:
+            return
+        run, state = read.run, read.run.state
+        signals = self._store.signals(run_id)
+        interrupted = sorted(state.executing)
+        if not (signals or extra or interrupted or state.ready):
+            return
+        self._live[run_id] = run
+        facts: list[ev.Event] = []
+        if read.was_owned:
+            # One crash counts once, however many attempts it cut off.
+            facts.extend(ev.AttemptInterrupted(path, state.records[path].attempt) for path in interrupted[:1])
+        if facts and state.interruptions + 1 >= QUARANTINE_AFTER:
+            facts.append(self._quarantined())
+        self._go_on(run, [*facts, *extra, *self._facts(run, signals)], signals)
+        for path in interrupted:
+            self._execute(run, path, interrupted=True)
+
+    @staticmethod
+    def _quarantined() -> ev.Event:
+        error = {
+            "type": "internal",
+            "code": "R308",
+            "message": f"the process died {QUARANTINE_AFTER} times while this run was executing",
+            "hint": "find out what kills it (memory, a native library), then resume the run",
+            "step": "",
+        }
+        return ev.CancelRequested("", "quarantined", error=error)
+
+    # Timers and what others left ---------------------------------------------------------------
+
+    def _time(self, due: float) -> None:
+        """Make sure that the timers are looked at no later than `due`."""
+        if due >= self._timer_at or self._loop is None or self._stopping:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = due
+        self._timer = self._loop.call_later(max(due - self._clock(), 0.0), self._timers_due)
+
+    def _timers_due(self) -> None:
+        self._timer, self._timer_at = None, float("inf")
+        now = self._clock()
+        try:
+            due = self._store.due_timers(now, TIMER_BATCH)
+            following = self._store.next_timer() if len(due) < TIMER_BATCH else now
+        except StoreError as error:
+            log.warning("%s: timers cannot be read: %s", error.code, error)
+            return
+        for timer in due:
+            self._fire(timer.run_id, timer.path, now)
+        if following is not None:
+            self._time(max(following, now + 0.005))
+
+    def _fire(self, run_id: str, path: str, now: float) -> None:
+        run = self._live.get(run_id) or self._parked.get(run_id)
+        fired = ev.TimerFired(path, now)
+        if run is None:
+            self._take_over(run_id, [fired])
+        elif run.timers.get(path, float("inf")) <= now:
+            self._own_again(run)
+            self._go_on(run, [fired])
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                self._sweep()
+            except StoreError as error:
+                log.warning("%s: %s", error.code, error)
+
+    def _sweep(self) -> None:
+        """Look for what other processes left for us."""
+        for run_id in self._store.signalled_runs(TIMER_BATCH):
+            run = self._live.get(run_id)
+            if run is None or not run.unwritten:
+                self.wake(run_id)
+        following = self._store.next_timer()
+        if following is not None:
+            self._time(following)
+        for run_id in self._store.abandoned_runs(TIMER_BATCH):
+            if run_id not in self._live:
+                self._take_over(run_id)
+        for key in self._store.queued_keys(TIMER_BATCH):
+            self._admit_next(key)

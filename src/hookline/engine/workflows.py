@@ -1,0 +1,153 @@
+"""The project's workflows: found, checked, compiled, and kept by version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hookline.core.catalogue import ActionInfo, TriggerInfo
+from hookline.core.diagnostics import DefinitionError, Diagnostic
+from hookline.core.document import Document, read
+from hookline.core.lint import check
+from hookline.core.plan import Plan, TriggerPlan, compile_plan
+from hookline.store.port import Store
+
+from .connections import Connections
+from .registry import Registry
+
+__all__ = ["SUFFIXES", "Installed", "Plans", "WorkflowFile", "Workflows", "load_workflows", "read_workflow"]
+
+SUFFIXES = (".json", ".jsonc", ".yaml", ".yml")
+"""Files of a ``workflows/`` folder that are workflows; ``*.test.json`` are tests of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """`hookline.core.catalogue.Catalogue` over what is installed and configured."""
+
+    actions: Mapping[str, ActionInfo]
+    triggers: Mapping[str, TriggerInfo]
+    connections: Mapping[str, str]
+
+    @classmethod
+    def of(cls, registry: Registry, connections: Connections) -> Installed:
+        return cls(registry.actions, registry.triggers, connections.types)
+
+
+@dataclass(slots=True)
+class WorkflowFile:
+    """One file: its findings, and its plan when none of them is an error."""
+
+    path: Path
+    diagnostics: list[Diagnostic]
+    document: Document | None = None
+    plan: Plan | None = None
+
+    @property
+    def name(self) -> str:
+        value = self.document.value if self.document else None
+        name = value.get("name") if isinstance(value, dict) else None
+        return name if isinstance(name, str) else self.path.stem
+
+    @property
+    def has_errors(self) -> bool:
+        return any(found.severity == "error" for found in self.diagnostics)
+
+
+@dataclass(slots=True)
+class Workflows:
+    """What is deployed.
+
+    Attributes:
+        files: Every file, also those that cannot be deployed.
+        plans: Deployed workflows by name.
+        hooks: Webhook path to its workflow and trigger.
+    """
+
+    files: list[WorkflowFile] = field(default_factory=list)
+    plans: dict[str, Plan] = field(default_factory=dict)
+    hooks: dict[str, tuple[Plan, TriggerPlan]] = field(default_factory=dict)
+
+    def deploy(self, plan: Plan, registry: Registry) -> None:
+        """Add a plan, in place of an earlier version of it."""
+        self.hooks = {path: (p, t) for path, (p, t) in self.hooks.items() if p.name != plan.name}
+        self.plans[plan.name] = plan
+        for trigger in plan.triggers:
+            declared = registry.triggers.get(trigger.uses)
+            path = trigger.parameters.get("path")
+            if declared is not None and declared.kind == "webhook" and isinstance(path, str):
+                self.hooks[path.strip("/")] = (plan, trigger)
+
+
+def read_workflow(path: Path) -> WorkflowFile:
+    """Read one file without checking what it says."""
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        return WorkflowFile(path, [Diagnostic("D101", f"the file cannot be read: {error.strerror}")])
+    try:
+        document = read(source, syntax="yaml" if path.suffix in (".yaml", ".yml") else "jsonc")
+    except DefinitionError as error:
+        return WorkflowFile(path, list(error.diagnostics))
+    return WorkflowFile(path, [], document)
+
+
+def find_workflows(folder: Path) -> list[Path]:
+    """The workflow files of a folder, in order of their names."""
+    return sorted(
+        path
+        for path in folder.glob("*")
+        if path.suffix in SUFFIXES and not path.stem.endswith(".test") and path.is_file()
+    )
+
+
+def load_workflows(paths: list[Path], catalogue: Installed, registry: Registry) -> Workflows:
+    """Read, check and compile files. A file with errors is kept, with its findings, undeployed."""
+    files = [read_workflow(path) for path in paths]
+    values: dict[str, Any] = {}
+    for file in files:
+        if file.document is None:
+            continue
+        if file.name in values:
+            message = f"another file has a workflow of the name {file.name!r} too"
+            file.diagnostics.append(Diagnostic("D405", message, "/name", hint="rename one of them"))
+        values.setdefault(file.name, file.document.value)
+    workflows = Workflows(files)
+    for file in files:
+        if file.document is None or file.has_errors:
+            continue
+        others = {name: value for name, value in values.items() if name != file.name}
+        file.diagnostics.extend(check(file.document, catalogue, others=others))
+        if not file.has_errors:
+            file.plan = compile_plan(file.document.value)
+            workflows.deploy(file.plan, registry)
+    return workflows
+
+
+class Plans:
+    """Compiled versions; runs find theirs here however long ago it was deployed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._plans: dict[str, Plan] = {}
+
+    def add(self, plan: Plan) -> None:
+        """Keep a version that the store has."""
+        self._plans[plan.version] = plan
+
+    def get(self, version: str) -> Plan:
+        """The plan of a version.
+
+        Raises:
+            KeyError: The store does not have it.
+            DefinitionError: It cannot be compiled any more.
+        """
+        plan = self._plans.get(version)
+        if plan is None:
+            definition = self._store.definition(version)
+            if definition is None:
+                raise KeyError(version)
+            plan = self._plans[version] = compile_plan(definition.value)
+        return plan
