@@ -22,8 +22,9 @@ from .generator import CONTEXTS, expressions
 cel = pytest.importorskip("cel_expr_python.cel", reason="cel-expr-python has no wheel for this platform")
 ext_optional = pytest.importorskip("cel_expr_python.ext.ext_optional")
 ext_strings = pytest.importorskip("cel_expr_python.ext.ext_strings")
+ext_math = pytest.importorskip("cel_expr_python.ext.ext_math")
 
-EXAMPLES = int(os.environ.get("HOOKLINE_ORACLE_EXAMPLES", "600"))
+EXAMPLES = int(os.environ.get("HOOKLINE_ORACLE_EXAMPLES", "400"))
 # A fixed sequence: a difference found by chance belongs into a run that looks for it.
 SETTINGS = settings(
     max_examples=EXAMPLES,
@@ -34,7 +35,7 @@ SETTINGS = settings(
 )
 ENV = cel.NewEnv(
     variables={"c": cel.Type.DYN},
-    extensions=[ext_optional.ExtOptional(), ext_strings.ExtStrings()],
+    extensions=[ext_optional.ExtOptional(), ext_strings.ExtStrings(), ext_math.ExtMath()],
 )
 NAMES = {
     "INT": "int",

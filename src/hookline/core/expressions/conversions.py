@@ -44,8 +44,8 @@ _DOUBLE: Final = re.compile(
 )
 _MAX_DOUBLE_TEXT: Final = 400
 _BOOLS: Final = {
-    **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
-    **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
+    **dict.fromkeys(("1", "t", "true", "TRUE", "True"), True),
+    **dict.fromkeys(("0", "f", "false", "FALSE", "False"), False),
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from hookline.core.expressions.errors import Fault
-from hookline.core.expressions.operators import negate
+from hookline.core.expressions.operators import ORDER, Operator, negate
 from hookline.core.expressions.values import Frame, UInt, no_overload
 
 __all__ = ["MATH"]
@@ -15,7 +15,7 @@ __all__ = ["MATH"]
 _NUMBERS: Final = frozenset({int, UInt, float})
 
 
-def _extreme(name: str, better: Callable[[object, object], bool]) -> Callable[..., object]:
+def _extreme(name: str, better: Operator) -> Callable[..., object]:
     def run(frame: Frame, *values: object) -> object:
         if len(values) == 1 and type(values[0]) is list:
             values = tuple(values[0])
@@ -26,7 +26,7 @@ def _extreme(name: str, better: Callable[[object, object], bool]) -> Callable[..
         for value in values:
             if type(value) not in _NUMBERS:
                 raise no_overload(f"{name}()", value)
-            if better(value, best):
+            if better(frame, value, best):
                 best = value
         return best
 
@@ -78,8 +78,8 @@ def _sign(frame: Frame, value: object) -> object:
 
 
 MATH: Final[dict[str, Callable[..., object]]] = {
-    "math.greatest": _extreme("math.greatest", lambda value, best: value > best),  # type: ignore[operator]
-    "math.least": _extreme("math.least", lambda value, best: value < best),  # type: ignore[operator]
+    "math.greatest": _extreme("math.greatest", ORDER[">"]),
+    "math.least": _extreme("math.least", ORDER["<"]),
     "math.abs": _absolute,
     "math.sign": _sign,
     "math.ceil": _rounding("math.ceil", lambda value: math.copysign(float(math.ceil(value)), value)),
