@@ -11,7 +11,7 @@ from hookline.core.definition_codes import DEFINITION_CODES
 from hookline.core.expressions.codes import EXPRESSION_CODES
 
 try:
-    from hookline.core.runtime_codes import RUNTIME_CODES
+    from hookline.core.runtime_codes import RUNTIME_CODES  # type: ignore[import-not-found, unused-ignore]
 except ModuleNotFoundError:
     RUNTIME_CODES = ()
 

@@ -87,6 +87,7 @@ CASES: list[tuple[str, str, str, str]] = [
     ("D304", workflow(act(x="{{ steps.b.y }}"), act("b")), "/steps/0/with/x", "move it up"),
     ("D304", workflow(act("a", x="{{ steps.a.y }}")), "/steps/0/with/x", "own output"),
     ("D304", workflow({"id": "a", "if": True, "then": [act(x="{{ steps.?a }}")]}), "/steps/0/then/0/with/x", "own"),
+    ("D304", workflow({"while": "{{ steps.p.x < 3 }}", "max_iterations": 2, "do": [act("p")]}), "/steps/0/while", "`vars`"),
     ("D305", workflow({"id": "l", "for_each": [1], "do": [act("a")]}, act(x="{{ steps.a }}")), "/steps/1/with/x", "steps.l"),
     ("D305", workflow({"while": True, "max_iterations": 2, "do": [act("a")]}, act(x="{{ steps.?a }}")),
      "/steps/1/with/x", "give it one"),
@@ -252,6 +253,15 @@ FINE = [
 @pytest.mark.parametrize("text", FINE, ids=range(len(FINE)))
 def test_what_is_right_is_not_found_fault_with(text: str) -> None:
     assert lint(text) == []
+
+
+def test_messages_name_what_is_meant() -> None:
+    (missing,) = lint(workflow({"wait": {}}))
+    assert missing.message == "`wait` needs one of `for`, `until`, `callback`"
+    (item,) = lint(workflow({"uses": "replicate.run", "with": {"model": "m", "tags": ["a", 5]}}))
+    assert item.message == "item 1 of `tags` must be text, this is a number"
+    (key,) = lint(workflow({"approve": {"who": ["a"], "then": []}, "timeout": "1d", "on_timeout": "fail"}))
+    assert key.message == '`approve` has no key "then"'
 
 
 def test_expression_mistakes_point_into_the_string() -> None:

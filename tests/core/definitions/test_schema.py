@@ -100,22 +100,21 @@ BEYOND = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("code", "text", "pointer", "hint"), CASES, ids=[f"{c[0]}-{n}" for n, c in enumerate(CASES)]
-)
-def test_mistakes_a_schema_can_say_fail_in_both(code: str, text: str, pointer: str, hint: str) -> None:
-    value = read(text).value
-    if code in BEYOND or pointer.startswith("/steps/0/with/n") or "drive" in hint:
-        pytest.skip("no schema of one file can say this")
-    exceptions = {"/steps/0/as", "/steps/0/timeout", "/steps/0/with/wait", "/steps/0/with/limit"}
-    if (
-        pointer in exceptions
-        or (pointer == "/steps/0/connection" and "slack" in hint)
-        or "call" in text
-        or "x {{" in text
-    ):
-        pytest.skip("no schema of one file can say this")
-    assert refuses(value)
+# Among the other codes, the cases that need another file, a unit or the meaning of a name.
+SAYABLE = [
+    text
+    for code, text, pointer, _ in CASES
+    if code not in BEYOND
+    and pointer not in ("/steps/0/as", "/steps/0/timeout", "/steps/0/with/wait", "/steps/0/with/limit")
+    and '"call"' not in text
+    and '"archive"' not in text
+    and '"x {{' not in text
+]
+
+
+@pytest.mark.parametrize("text", SAYABLE, ids=range(len(SAYABLE)))
+def test_mistakes_a_schema_can_say_fail_in_both(text: str) -> None:
+    assert refuses(read(text).value)
 
 
 @given(mutations())

@@ -101,7 +101,7 @@ class ParameterChecker:
     def _explain(self, error: ValidationError, path: Path, owner: str) -> None:
         place = path + tuple(error.absolute_path)
         value, limit = error.instance, error.validator_value
-        what = f"`{place[-1]}`" if len(place) > len(path) else f"the parameters of {owner}"
+        what = _named(place, path) or f"the parameters of {owner}"
         described = _description(error)
         match error.validator:
             case "required":
@@ -251,6 +251,14 @@ def _holds_expression(value: Any) -> bool:
         elif isinstance(current, list):
             waiting.extend(current)
     return False
+
+
+def _named(place: Path, path: Path) -> str:
+    """The parameter a place belongs to, ``""`` for the parameters as a whole."""
+    names = [part for part in place[len(path) :] if isinstance(part, str)]
+    if not names:
+        return ""
+    return f"`{names[-1]}`" if place[-1] == names[-1] else f"item {place[-1]} of `{names[-1]}`"
 
 
 def _wanted(kinds: Iterable[str]) -> str:

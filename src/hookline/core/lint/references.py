@@ -228,6 +228,8 @@ class _References:
             self._output(reference, step, path)
             return
         code, message, hint = self._visibility.why_not(name)
+        if path[-1] == "while" and step.path[: len(path) - 1] == path[:-1]:
+            hint = "the condition comes before the loop's steps: `set` a variable in the loop and read `vars`"
         self._add(code, message, reference, path, hint)
 
     def _output(self, reference: Reference, step: StepNode, path: Path) -> None:

@@ -14,6 +14,7 @@ from hookline.core.grammar import (
     SLUG,
     STEP_KEYS,
     STEP_KINDS,
+    TRIGGER,
     WORKFLOW,
     Key,
     Shape,
@@ -53,7 +54,7 @@ class _Structure:
     def shape(self, value: Any, shape: Shape, path: Path) -> None:
         """An object with the keys of a shape."""
         if not isinstance(value, dict):
-            self._wrong_type(value, f"{_article(shape.name)} is an object", path)
+            self._wrong_type(value, f"{_article(shape)} is an object", path)
             return
         for key in value:
             if key not in shape.keys:
@@ -65,7 +66,7 @@ class _Structure:
             elif key.required:
                 code = _MISSING.get(key.name, "D202")
                 hint = _HINTS.get(key.name, key.description)
-                self._report.add(code, f"{_article(shape.name)} needs the key `{key.name}`", path, hint=hint)
+                self._report.add(code, f"{_article(shape)} needs the key `{key.name}`", path, hint=hint)
 
     def _one_of(self, value: Mapping[str, Any], shape: Shape, path: Path) -> None:
         for keys, is_needed in ((shape.exactly_one, True), (shape.at_most_one, False)):
@@ -79,15 +80,15 @@ class _Structure:
                     hint="keep one",
                 )
             elif is_needed and keys and not present:
-                self._report.add("D202", f"{_article(shape.name)} needs one of {names}", path)
+                self._report.add("D202", f"{_article(shape)} needs one of {names}", path)
 
     def _unknown_key(self, key: str, shape: Shape, path: Path) -> None:
         hint = self._report.suggest(key, shape.keys, f"known keys: {', '.join(shape.keys)}")
-        if shape.name in STEP_KINDS and key in STEP_KEYS:
+        if _is_step(shape) and key in STEP_KEYS:
             kinds = ", ".join(f"`{kind}`" for kind, other in STEP_KINDS.items() if key in other.keys)
             hint = f"it belongs to a step with {kinds}"
         self._report.add(
-            "D201", f"{_article(shape.name)} has no key {show(key)}", (*path, key), hint=hint, at_key=True
+            "D201", f"{_article(shape)} has no key {show(key)}", (*path, key), hint=hint, at_key=True
         )
 
     def value(self, value: Any, key: Key, path: Path) -> None:
@@ -325,12 +326,17 @@ class _Structure:
         self._report.add("D203", f"{message}, this is {type_name(value)}", path, hint=hint)
 
 
-def _article(name: str) -> str:
-    if name in STEP_KINDS:
-        return f"a step with `{name}`"
-    if name in ("workflow", "trigger"):
-        return f"a {name}"
-    return f"`{name}`"
+def _article(shape: Shape) -> str:
+    if _is_step(shape):
+        return f"a step with `{shape.name}`"
+    if shape is WORKFLOW or shape is TRIGGER:
+        return f"a {shape.name}"
+    return f"`{shape.name}`"
+
+
+def _is_step(shape: Shape) -> bool:
+    # The object under `wait` has the name of its step.
+    return STEP_KINDS.get(shape.name) is shape
 
 
 def _identifier_hint(value: str) -> str:
