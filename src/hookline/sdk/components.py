@@ -78,15 +78,21 @@ class _Component:
     output_schema: Schema | None
     run: Function
     needs: NeedsConnection | None = None
+    _names: dict[str, str] | None = field(default=None, init=False, repr=False)
+    _takes_files: frozenset[str] = field(default=frozenset(), init=False, repr=False)
 
     def bind(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Keyword arguments for the function: file references read, names made Python's."""
-        parameters = inspect.signature(self.run).parameters
-        properties = self.input_schema["properties"]
+        if self._names is None:
+            # Looked at once: a signature costs more than many a whole action.
+            parameters = inspect.signature(self.run).parameters
+            properties = self.input_schema["properties"]
+            self._names = {name: f"{name}_" for name in properties if f"{name}_" in parameters}
+            self._takes_files = frozenset(name for name in properties if "x-file" in str(properties[name]))
+        if not self._names and not self._takes_files:
+            return dict(values)
         return {
-            (name if name in parameters or f"{name}_" not in parameters else f"{name}_"): (
-                _read_files(value) if "x-file" in str(properties.get(name)) else value
-            )
+            self._names.get(name, name): _read_files(value) if name in self._takes_files else value
             for name, value in values.items()
         }
 
