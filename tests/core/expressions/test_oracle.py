@@ -24,7 +24,7 @@ ext_optional = pytest.importorskip("cel_expr_python.ext.ext_optional")
 ext_strings = pytest.importorskip("cel_expr_python.ext.ext_strings")
 ext_math = pytest.importorskip("cel_expr_python.ext.ext_math")
 
-EXAMPLES = int(os.environ.get("HOOKLINE_ORACLE_EXAMPLES", "400"))
+EXAMPLES = int(os.environ.get("HOOKLINE_ORACLE_EXAMPLES", "200"))
 # A fixed sequence: a difference found by chance belongs into a run that looks for it.
 SETTINGS = settings(
     max_examples=EXAMPLES,
