@@ -68,4 +68,4 @@ class Served:
 
 def client_of(server: ReplicateStandIn) -> httpx.Client:
     headers = {"Authorization": f"Bearer {server.token}"}
-    return httpx.Client(base_url=f"{server.base_url}/v1", headers=headers, timeout=30, trust_env=False)
+    return httpx.Client(base_url=f"{server.base_url}/v1", headers=headers, timeout=30, verify=False)

@@ -109,7 +109,7 @@ class CogBackend:
         self._queue: deque[str] = deque()
         self._jobs: dict[str, _Job] = {}
         self._guard = threading.Lock()
-        self._client = httpx.Client(timeout=30.0, trust_env=False)
+        self._client = httpx.Client(timeout=30.0, trust_env=False, verify=False)
         self.schema = schema
 
     def stop(self) -> None:
