@@ -11,9 +11,9 @@ from typing import Any
 
 from hookline.sdk import File, Files, Http
 
-from .files import stored_file
+from .files import safe_name, stored_file
 
-__all__ = ["AttemptContext", "HookContextImpl", "PollContext"]
+__all__ = ["AttemptContext", "HookContextImpl", "PollContext", "VerifyContext", "run_blocking"]
 
 Json = Any
 OpenConnection = Callable[[str, str], Awaitable[Any]]
@@ -61,6 +61,19 @@ class AttemptContext:
 
 
 @dataclass(slots=True)
+class VerifyContext:
+    """What an action's check of a callback is given: no attempt is under way."""
+
+    connection: Any
+    http: Http
+    files: Files
+    clock: Callable[[], float]
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+
+@dataclass(slots=True)
 class PollContext:
     """What a polling trigger is given."""
 
@@ -95,8 +108,6 @@ class HookContextImpl:
         return datetime.fromtimestamp(self.clock(), UTC)
 
     def save_file(self, content: bytes, *, name: str, mime: str) -> File:
-        from .files import safe_name
-
         stored = self.artifacts.save(content)
         return stored_file(stored.sha256, stored.size, safe_name(name), mime)
 

@@ -36,7 +36,7 @@ from hookline.store.sqlite import SQLiteStore
 
 from . import documents
 from .connections import Connections
-from .context import HookContextImpl
+from .context import HookContextImpl, VerifyContext
 from .files import EngineFiles
 from .http import GuardedClient, Policy
 from .http.sdk import SdkHttp
@@ -535,10 +535,12 @@ class Engine:
         if action is None or action.verify is None or self._loop is None:
             return
         verify = action.verify
+        kind = action.connection or ""
 
         async def genuine() -> bool:
-            connection = self.runner.open(node.connection or action.connection or "", action.connection or "")
-            return bool(await verify(connection, headers, body))
+            connection = self.runner.open(node.connection or kind, kind) if kind else None
+            context = VerifyContext(connection, self.runner.http, self.files, self.clock)
+            return bool(await verify(context, headers, body))
 
         if not asyncio.run_coroutine_threadsafe(genuine(), self._loop).result(timeout=30):
             raise EngineError("the signature does not fit", code="R409", status=401)
