@@ -46,8 +46,8 @@ COMPONENT_CODES: Final = (
     Code(
         "C020",
         "The folder for local files cannot be used",
-        "HOOKLINE_FILES_DIR, or the directory of a local_files connection, is not the absolute path of a folder "
-        "that exists.",
+        "HOOKLINE_FILES_DIR, or the directory of a local_files connection, is not the absolute path of a "
+        "folder that exists.",
         "Create the folder and set its absolute path.",
     ),
     Code(
@@ -78,8 +78,8 @@ COMPONENT_CODES: Final = (
     Code(
         "C025",
         "An address cannot be used for files",
-        "files.upload and files.download read and write addresses of connections, such as s3://bucket/key, and "
-        "file: addresses below the allowed folder; downloads also come from https addresses.",
+        "files.upload and files.download read and write addresses of connections, such as s3://bucket/key, "
+        "and file: addresses below the allowed folder; downloads also come from https addresses.",
         "Write such an address.",
     ),
     Code(
@@ -109,7 +109,8 @@ COMPONENT_CODES: Final = (
     Code(
         "C033",
         "A moderation list cannot be read",
-        "A line of a word list or hash list is not of the expected form. Nothing is checked against half a list.",
+        "A line of a word list or hash list is not of the expected form. Nothing is checked against half of "
+        "a list.",
         "Correct the line that the message names.",
     ),
 )

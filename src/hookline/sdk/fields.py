@@ -179,13 +179,15 @@ def _with_options(schema: Schema, extra: Field) -> Schema:
 
 
 def _typed_dict(annotation: Any) -> Schema:
-    hints = typing.get_type_hints(annotation, include_extras=True)
     properties = {}
-    for name, hint in hints.items():
-        origin = get_origin(hint)
-        inner = get_args(hint)[0] if origin in (typing.Required, typing.NotRequired) else hint
-        properties[name] = schema_of(inner)
-    required = [name for name in hints if name in annotation.__required_keys__]
+    required = []
+    for name, hint in typing.get_type_hints(annotation, include_extras=True).items():
+        marker = get_origin(hint)
+        is_marked = marker in (typing.Required, typing.NotRequired)
+        properties[name] = schema_of(get_args(hint)[0] if is_marked else hint)
+        # Python overlooks the markers when annotations are texts (PEP 563), so they are read here.
+        if marker is typing.Required or (not is_marked and name in annotation.__required_keys__):
+            required.append(name)
     return {
         "type": "object",
         "properties": properties,
