@@ -91,6 +91,12 @@ DEFINITION_CODES: Final[tuple[Code, ...]] = (
         "Start with a name and steps; `hookline init` writes an example.",
     ),
     Code(
+        "D113",
+        "The file cannot be read",
+        "The operating system refused to open or read the file of a workflow.",
+        "Check that it exists and that Hookline may read it.",
+    ),
+    Code(
         "D200",
         "The definition is not valid",
         "Something that the checks would have found kept the definition from being compiled. It is not "
@@ -381,6 +387,12 @@ DEFINITION_CODES: Final[tuple[Code, ...]] = (
         "Nobody waits for the answer",
         "`respond` answers the caller of a webhook, and the workflow has no webhook trigger.",
         "Add a webhook trigger, or remove the step.",
+    ),
+    Code(
+        "D416",
+        "Two files hold a workflow of the same name",
+        "Workflows are deployed, called and listed by name, so a name belongs to one file.",
+        "Rename one of the workflows.",
     ),
     Code(
         "D501",

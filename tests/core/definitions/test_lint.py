@@ -163,8 +163,9 @@ CASES: list[tuple[str, str, str, str]] = [
     ("D508", workflow({"stop": "done"}, act()), "/steps/1", "when"),
 ]  # fmt: skip
 
-# Codes of reading have their cases in test_document; these two do not come from one small mistake.
-ELSEWHERE = {"D200", "D299"}
+# Codes of reading have their cases in test_document. D200 and D416 are given by who compiles and who reads
+# the files of a project, D299 closes a long list.
+ELSEWHERE = {"D200", "D299", "D416"}
 
 
 class WithDrive:
@@ -306,6 +307,20 @@ def test_findings_are_capped_with_a_note() -> None:
     assert found[-1].code == "D299"
     assert found[-1].severity == "warning"
     assert {finding.code for finding in found[:-1]} == {"D401"}
+
+
+def test_triggers_of_the_webhook_kind_count_as_webhooks() -> None:
+    class Kind:
+        kind = "webhook"
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(CATALOGUE.triggers["webhook"], name)
+
+    catalogue: Any = WithDrive()
+    catalogue.triggers = {**CATALOGUE.triggers, "github.push": Kind()}
+    trigger = {"uses": "github.push", "with": {"path": "/taken", "auth": {}}}
+    found = check(read(workflow({"respond": {}}, trigger=trigger)), catalogue, others=OTHERS)
+    assert [finding.code for finding in found] == ["D414"]
 
 
 def test_circles_of_calls_are_shown() -> None:

@@ -58,7 +58,7 @@ def _check(
         check_references(tree, catalogue, report)
         check_components(tree, catalogue, report)
         check_calls(tree, shallow, report)
-        check_webhooks(tree, shallow, report)
+        check_webhooks(tree, catalogue, shallow, report)
         check_policies(tree, report)
         check_self_triggering(tree, catalogue, report)
         check_secrets(value, report)

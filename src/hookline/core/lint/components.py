@@ -163,31 +163,38 @@ def _called_by(value: object) -> frozenset[str]:
     return frozenset(name for name in called if isinstance(name, str))
 
 
-def check_webhooks(tree: Tree, others: Mapping[str, object], report: Report) -> None:
+def check_webhooks(tree: Tree, catalogue: Catalogue, others: Mapping[str, object], report: Report) -> None:
     """Check that webhook paths are unique, and that an answer has someone to go to."""
     taken: dict[str, str] = {}
     own = tree.value.get("name")
     for name, value in others.items():
         if name != own and isinstance(value, dict):
-            for _, path in _webhook_paths(build_tree(value)):
+            for _, path in _webhook_paths(build_tree(value), catalogue):
                 taken.setdefault(path, f"the workflow {show(name)}")
-    for place, path in _webhook_paths(tree):
+    for place, path in _webhook_paths(tree, catalogue):
         if path in taken:
             message = f"the webhook path {show(path)} is already used by {taken[path]}"
             report.add("D414", message, (*place, "with", "path"), hint="choose another path")
         taken.setdefault(path, "another trigger")
-    has_webhook = any(trigger.get("uses") == _WEBHOOK for _, trigger in tree.triggers)
-    if not has_webhook:
+    if not any(_is_webhook(trigger, catalogue) for _, trigger in tree.triggers):
         for step in tree.of_kind("respond"):
             hint = "add a `webhook` trigger, or use `output` for the result of a call"
             report.add("D415", "no webhook is waiting for an answer", (*step.path, "respond"), hint=hint)
 
 
-def _webhook_paths(tree: Tree) -> list[tuple[Path, str]]:
+def _is_webhook(trigger: Mapping[str, Any], catalogue: Catalogue) -> bool:
+    """Whether requests start the trigger; components may say so by their kind."""
+    uses = trigger.get("uses")
+    if not isinstance(uses, str):
+        return False
+    return uses == _WEBHOOK or getattr(catalogue.triggers.get(uses), "kind", "") == _WEBHOOK
+
+
+def _webhook_paths(tree: Tree, catalogue: Catalogue) -> list[tuple[Path, str]]:
     found: list[tuple[Path, str]] = []
     for place, trigger in tree.triggers:
         given = trigger.get("with")
         path = given.get("path") if isinstance(given, dict) else None
-        if trigger.get("uses") == _WEBHOOK and isinstance(path, str):
+        if isinstance(path, str) and _is_webhook(trigger, catalogue):
             found.append((place, path.strip("/")))
     return found
