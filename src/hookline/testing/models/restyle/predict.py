@@ -1,6 +1,6 @@
 """The demonstration's model: restyles a picture. Runs on the CPU in milliseconds."""
 
-# mypy: disable-error-code="import-untyped, misc"
+# mypy: disable-error-code="import-not-found, import-untyped, misc"
 # ruff: noqa: B008 - Cog reads the inputs' descriptions from the defaults
 
 import tempfile

@@ -1,6 +1,6 @@
 """A text model for tests: upper case, after a while, or a failure."""
 
-# mypy: disable-error-code="import-untyped, misc"
+# mypy: disable-error-code="import-not-found, import-untyped, misc"
 
 import time
 
