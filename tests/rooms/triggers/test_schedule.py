@@ -73,7 +73,6 @@ def test_cron_means_what_people_expect(cron: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("time_zone", "cron", "start", "end", "expected"),
     [
-        # fmt: off
         # Europe springs forward on 29 March 2026, 02:00 → 03:00, and falls back on 25 October, 03:00 → 02:00.
         (
             "Europe/Paris",
@@ -129,7 +128,6 @@ def test_cron_means_what_people_expect(cron: str, expected: list[str]) -> None:
             "2012-01-01",
             ["12-28 19:00", "12-29 19:00", "12-30 19:00", "12-31 19:00"],
         ),
-        # fmt: on
     ],
 )
 def test_a_change_of_the_clocks_neither_loses_nor_doubles_a_daily_tick(
