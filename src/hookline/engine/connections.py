@@ -75,8 +75,9 @@ class Connections:
         self.types[name] = kind.name
         self._values[name] = values
         for field, schema in kind.fields["properties"].items():
-            if schema.get("x-secret") and isinstance(values.get(field), str):
-                redactor.add(Secret(f"{name}.{field}", values[field]))
+            if schema.get("x-secret"):
+                for text in _texts(values.get(field)):
+                    redactor.add(Secret(f"{name}.{field}", text))
 
     def type_of(self, name: str) -> ConnectionType | None:
         """The type of a connection, None when there is no such connection."""
@@ -116,6 +117,17 @@ class Connections:
             reason = error.validator if error.validator != "additionalProperties" else "unknown field"
             raise BadInput(f"the connection {name!r}: {where} cannot be used ({reason})", code="C923")
         return values
+
+
+def _texts(value: Any) -> list[str]:
+    """Every text in a secret field, which may be an object such as headers."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return []
 
 
 def _how_to(name: str, type: str) -> str:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from hookline.core import events as ev
 from hookline.sdk import File, Files, Http
 
 from .files import safe_name, stored_file
 
-__all__ = ["AttemptContext", "HookContextImpl", "PollContext", "VerifyContext", "run_blocking"]
+__all__ = ["AttemptContext", "HookContextImpl", "PollContext", "PureContext", "VerifyContext", "run_blocking"]
 
 Json = Any
 OpenConnection = Callable[[str, str], Awaitable[Any]]
@@ -58,6 +59,18 @@ class AttemptContext:
 
     def cost(self, usd: float) -> None:
         self.spent += usd
+
+
+@dataclass(slots=True)
+class PureContext:
+    """What an action that does no IO is given: where it stands, and a place for lines."""
+
+    step: str
+    attempt: int
+    lines: list[ev.StepLogged] = field(default_factory=list)
+
+    def log(self, message: str, **values: Json) -> None:
+        self.lines.append(ev.StepLogged(self.step, message, values))
 
 
 @dataclass(slots=True)

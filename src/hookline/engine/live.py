@@ -25,8 +25,8 @@ Json = Any
 MAX_COMMANDS = 500
 """Commands decided in one go; then others have their turn on the event loop."""
 
-Pure = Callable[[Node, ev.StepStarted], "ev.Event | None"]
-"""Runs an action without IO at once, or gives None when the action needs a worker."""
+Pure = Callable[[Node, ev.StepStarted], "Sequence[ev.Event]"]
+"""Runs an action without IO at once; gives nothing when the action needs a worker."""
 
 _TIMED: frozenset[str] = frozenset(
     {
@@ -116,10 +116,10 @@ class LiveRun:
                 if command.kind == "step.started":
                     assert isinstance(command, ev.StepStarted)
                     node, _ = self.plan.locate(command.path)
-                    result = pure(node, command)
-                    if result is None:
+                    results = pure(node, command)
+                    if not results:
                         step.orders.append(command)
-                    else:
+                    for result in results:
                         self._take(step, result, now)
                 elif command.kind in _ORDERS:
                     step.orders.append(command)

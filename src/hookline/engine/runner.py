@@ -28,7 +28,7 @@ from hookline.core.diagnostics import DefinitionError
 from hookline.core.plan import Node
 from hookline.core.state import RunState, replay
 from hookline.crashpoints import crashpoint
-from hookline.sdk import Action, ActionError, BadInput, Files, Http
+from hookline.sdk import Action, ActionError, Files, Http, InternalError
 from hookline.store.artifacts import ArtifactMissing
 from hookline.store.port import (
     Admission,
@@ -45,7 +45,7 @@ from hookline.store.port import (
 
 from .attempts import execute, failure, mode_of, to_json
 from .connections import Connections
-from .context import AttemptContext
+from .context import AttemptContext, PureContext
 from .http import GuardedClient
 from .intake import Intake
 from .journal import Journal
@@ -415,23 +415,27 @@ class Runner:
         except Exception:
             log.exception("R301: canceling %s of %s", record.path, run.id)
 
-    def _pure(self, node: Node, command: ev.StepStarted) -> ev.Event | None:
+    def _pure(self, node: Node, command: ev.StepStarted) -> Sequence[ev.Event]:
         """Run an action that needs no worker, within the turn."""
         action = self._registry.actions.get(node.uses)
         path, attempt = command.path, command.attempt
         if action is None:
-            return self._missing(node, path, attempt)
+            return [self._missing(node, path, attempt)]
         if not action.pure:
-            return None
+            return ()
+        context = PureContext(path, attempt)
+        result: ev.Event
         try:
-            output = action.run(None, **action.bind(command.input))
+            output = action.run(context, **action.bind(command.input))
         except ActionError as error:
-            return ev.AttemptFailed(path, path, attempt, failure(error, path))
+            result = ev.AttemptFailed(path, path, attempt, failure(error, path))
         except Exception as error:
             log.exception("%s (step %s) raised", action.name, path)
-            fault = BadInput(f"{action.name} failed with {type(error).__name__}", code="R301")
-            return ev.AttemptFailed(path, path, attempt, failure(fault, path))
-        return ev.StepSucceeded(path, path, to_json(output))
+            fault = InternalError(f"{action.name} failed with {type(error).__name__}", code="R301")
+            result = ev.AttemptFailed(path, path, attempt, failure(fault, path))
+        else:
+            result = ev.StepSucceeded(path, path, to_json(output))
+        return [*context.lines, result]
 
     def _missing(self, node: Node, path: str, attempt: int) -> ev.Event:
         error = {
@@ -493,9 +497,10 @@ class Runner:
     async def _context(self, run: LiveRun, node: Node, action: Action, record: Any) -> AttemptContext:
         path, attempt = record.path, record.attempt
         connection = None
-        if action.needs_connection(record.input or {}):
-            assert action.connection is not None
-            connection = self.open(node.connection or action.connection, action.connection)
+        kind = action.connection
+        # A connection that is only sometimes needed is opened whenever the step names one.
+        if kind is not None and (node.connection or action.needs_connection(record.input or {})):
+            connection = self.open(node.connection or kind, kind)
 
         async def keep(values: dict[str, Json]) -> None:
             await self._keep_fact(run, ev.StepNoted(path, attempt, to_json(values)))

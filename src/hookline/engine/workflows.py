@@ -86,7 +86,7 @@ def read_workflow(path: Path) -> WorkflowFile:
     try:
         source = path.read_bytes()
     except OSError as error:
-        return WorkflowFile(path, [Diagnostic("D101", f"the file cannot be read: {error.strerror}")])
+        return WorkflowFile(path, [Diagnostic("D113", f"the file cannot be read: {error.strerror}")])
     try:
         document = read(source, syntax="yaml" if path.suffix in (".yaml", ".yml") else "jsonc")
     except DefinitionError as error:
@@ -112,7 +112,7 @@ def load_workflows(paths: list[Path], catalogue: Installed, registry: Registry) 
             continue
         if file.name in values:
             message = f"another file has a workflow of the name {file.name!r} too"
-            file.diagnostics.append(Diagnostic("D405", message, "/name", hint="rename one of them"))
+            file.diagnostics.append(Diagnostic("D416", message, "/name", hint="rename one of them"))
         values.setdefault(file.name, file.document.value)
     workflows = Workflows(files)
     for file in files:
