@@ -114,6 +114,10 @@ async def s3_upload(
             advanced=True,
         ),
     ] = True,
+    interval: Annotated[
+        str,
+        Field("Time between two looks; 15s when left out.", format="duration", advanced=True),
+    ] = "",
 ) -> Poll:
     """S3 upload.
 

@@ -1,0 +1,184 @@
+"""Start a workflow for every file that appears in a local directory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, Protocol
+
+from hookline.sdk import BadInput, Field, File, Poll, TriggerContext, TriggerEvent, parse_size, trigger
+
+from ._folder.scan import Entry, Unstable, read, scan
+from ._patterns import Filter
+
+__all__ = ["folder"]
+
+MAX_EVENTS = 100
+"""Files taken in one look; the next one goes on at once."""
+MAX_PENDING = 1000
+"""Files that are watched for being complete at the same time."""
+
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "path": {"type": "string", "description": "Path below the watched folder."},
+        "name": {"type": "string", "description": "The file's name: scan.pdf."},
+        "stem": {"type": "string", "description": "The name without its suffix: scan."},
+        "suffix": {"type": "string", "description": "The name's suffix with its dot: .pdf."},
+        "bytes": {"type": "integer", "description": "Size in bytes."},
+        "modified_at": {"type": "string", "format": "date-time", "description": "When it was last written."},
+        "file": File.schema(),
+    },
+    "required": ["path", "name", "stem", "suffix", "bytes", "modified_at", "file"],
+    "additionalProperties": False,
+}
+
+
+class _Roots(Protocol):
+    """An opened `folder` connection."""
+
+    def resolve(self, path: str) -> Path: ...
+
+
+@trigger(
+    "folder",
+    kind="poll",
+    connection="folder",
+    interval=5.0,
+    output=_EVENT,
+    sample={
+        "path": "2026/scan.pdf",
+        "name": "scan.pdf",
+        "stem": "scan",
+        "suffix": ".pdf",
+        "bytes": 183204,
+        "modified_at": "2026-03-02T08:00:00Z",
+        "file": {
+            "$file": "artifact:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "name": "scan.pdf",
+            "mime": "application/pdf",
+            "bytes": 183204,
+            "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        },
+    },
+)
+async def folder(
+    ctx: TriggerContext,
+    path: Annotated[
+        str,
+        Field(
+            "The directory: relative to the project, or absolute and below one that the operator allows "
+            "(HOOKLINE_WATCH_DIRS).",
+            min_length=1,
+            examples=["incoming", "/srv/scanner/out"],
+        ),
+    ],
+    suffix: Annotated[
+        list[str] | str | None,
+        Field("Only names that end with this, in any case of letters.", examples=[[".pdf", ".png"]]),
+    ] = None,
+    glob: Annotated[
+        str,
+        Field("Only paths that match: * within a folder, ** any folders.", examples=["2026/**/*.pdf"]),
+    ] = "",
+    recursive: Annotated[bool, Field("Look into the folders below as well.")] = True,
+    max_bytes: Annotated[int | str | None, Field("Largest size.", format="size", examples=["25MB"])] = None,
+    start_from: Annotated[
+        Literal["now", "all"],
+        Field(
+            "What becomes of files that are there already at the first look.",
+            options={"now": "They are remembered and start nothing.", "all": "Each of them starts a run."},
+        ),
+    ] = "now",
+    interval: Annotated[
+        str,
+        Field("Time between two looks; 5s when left out.", format="duration", advanced=True),
+    ] = "",
+) -> Poll:
+    """Folder.
+
+    Starts a run for every new or changed file in a directory. A file is taken when two looks find it the
+    same, so one that is still being written is left alone. Its bytes go to the artifact store at once:
+    later steps have them even if it is moved away. Hidden files and symbolic links are passed over. Let
+    no step of the workflow write into the directory.
+    """
+    roots: _Roots = ctx.connection
+    root = roots.resolve(path)
+    given = [suffix] if isinstance(suffix, str) else suffix or ()
+    wanted = Filter(
+        [each for each in given if each],
+        glob,
+        max_bytes=None if max_bytes is None else parse_size(max_bytes, name="max_bytes"),
+    )
+    before = _pending(ctx.cursor)
+    found = await asyncio.to_thread(_wanted, root, wanted, recursive)
+    if ctx.cursor is None and start_from == "now":
+        return Poll(cursor={"pending": {}}, baseline=[each.identity for each in found])
+
+    known = ctx.seen([each.identity for each in found])
+    fresh = [each for each in found if each.identity not in known]
+    ready = [each for each in fresh if before.get(each.shown) == each.identity]
+    # Those that could not be read before come last, so that they cannot keep the others out.
+    unreadable = ctx.seen([_unreadable(each) for each in ready])
+    ready.sort(key=lambda each: _unreadable(each) in unreadable)
+    events: list[TriggerEvent] = []
+    skipped: list[tuple[TriggerEvent, str]] = []
+    for each in ready[:MAX_EVENTS]:
+        try:
+            file = await ctx.files.save(read(root, each), name=PurePosixPath(each.shown).name)
+        except Unstable:
+            continue
+        except OSError as error:
+            # Recorded once, under a key of its own: the file itself can still be taken later.
+            if _unreadable(each) not in unreadable:
+                event = TriggerEvent(_unreadable(each), _data(each, File("artifact:")))
+                skipped.append((event, f"it cannot be read: {error.strerror}"))
+            continue
+        events.append(TriggerEvent(each.identity, _data(each, file)))
+
+    taken = {event.key for event in events}
+    pending = {each.shown: each.identity for each in fresh if each.identity not in taken}
+    # Those that have waited longest stay, so that many files cannot keep each other out.
+    kept = sorted(pending.items(), key=lambda item: before.get(item[0]) != item[1])[:MAX_PENDING]
+    return Poll(
+        events=sorted(events, key=lambda event: (event.data["modified_at"], event.data["path"])),
+        cursor={"pending": dict(kept)},
+        skipped=skipped,
+        next_at=ctx.now() if len(ready) > MAX_EVENTS else None,
+    )
+
+
+def _wanted(root: Path, wanted: Filter, recursive: bool) -> list[Entry]:
+    entries = scan(root, recursive=recursive)
+    return sorted(
+        (each for each in entries if wanted.wants(each.shown, each.bytes)), key=lambda each: each.path
+    )
+
+
+def _unreadable(entry: Entry) -> str:
+    return f"unreadable:{entry.identity}"
+
+
+def _pending(cursor: Any) -> Mapping[str, str]:
+    if cursor is None:
+        return {}
+    pending = cursor.get("pending") if isinstance(cursor, Mapping) else None
+    if not isinstance(pending, Mapping):
+        raise BadInput("the trigger's cursor cannot be read", hint="reset the trigger")
+    return pending
+
+
+def _data(entry: Entry, file: File) -> dict[str, Any]:
+    path = PurePosixPath(entry.shown)
+    modified = datetime.fromtimestamp(entry.mtime_ns / 1e9, UTC)
+    return {
+        "path": entry.shown,
+        "name": path.name,
+        "stem": path.stem,
+        "suffix": path.suffix,
+        "bytes": entry.bytes,
+        "modified_at": modified.isoformat().replace("+00:00", "Z"),
+        "file": file.to_json(),
+    }
