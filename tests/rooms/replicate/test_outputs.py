@@ -19,6 +19,7 @@ from hookline.sdk import (
     File,
     MalformedOutput,
     NotFound,
+    OutcomeUnknown,
     Recorded,
     TimedOut,
 )
@@ -334,3 +335,46 @@ def test_the_address_may_end_in_v1() -> None:
         client = open_connection(connector.replicate.connection_type, ctx, token="t", base_url=base_url)
         assert asyncio.run(connector.replicate.connection_type.test(client)) == "acme"
         assert ctx.requests[0].url == "http://127.0.0.1:9/v1/account"
+
+
+def _succeeded(output: Any) -> Recorded:
+    body = {"id": "p", "status": "succeeded", "model": "a/b", "version": "hidden", "output": output}
+    return Recorded(status=201, json=body)
+
+
+def _authorized(ctx: FakeContext) -> list[bool]:
+    return ["authorization" in request.headers for request in ctx.requests]
+
+
+def test_the_token_is_offered_to_the_apis_own_origin_and_only_when_asked_for() -> None:
+    url = "https://api.replicate.com/v1/files/x/download"
+    schema = Recorded(status=404)
+    ctx = _context(_succeeded(url), schema, Recorded(text="bytes"))
+    asyncio.run(run_action(connector.run, {"model": "a/b", "input": {}}, ctx))
+    assert _authorized(ctx) == [True, True, False]
+    ctx = _context(_succeeded(url), schema, Recorded(status=401), Recorded(text="bytes"))
+    output = asyncio.run(run_action(connector.run, {"model": "a/b", "input": {}}, ctx))
+    assert _authorized(ctx) == [True, True, False, True]
+    assert output["output_type"] == "files"
+
+
+def test_no_other_origin_is_offered_the_token() -> None:
+    url = "https://xezq.replicate.delivery/out.png"
+    ctx = _context(_succeeded(url), Recorded(status=403))
+    with pytest.raises(NotFound):
+        asyncio.run(run_action(connector.run, {"model": "a/b", "input": {}}, ctx))
+    assert _authorized(ctx) == [True, False]
+
+
+def test_a_list_that_was_not_followed_to_its_end_proves_nothing() -> None:
+    ctx = _context(Recorded(status=502, text="<html>"))
+    with pytest.raises(OutcomeUnknown):
+        asyncio.run(run_action(connector.run, {"model": "a/b", "input": {}}, ctx))
+    ctx.clock.advance(3600)
+    page = {"results": [], "next": "https://api.replicate.com/v1/predictions?cursor=x"}
+    ctx.exchange.answers.extend(Recorded(json=page) for _ in range(30))
+    with pytest.raises(OutcomeUnknown):
+        asyncio.run(connector.run.lookup(ctx, model="a/b", input={}))
+    ctx.exchange.answers.clear()
+    ctx.exchange.answers.append(Recorded(json={"results": [], "next": None}))
+    assert asyncio.run(connector.run.lookup(ctx, model="a/b", input={})) is None
