@@ -96,7 +96,9 @@ def workflows() -> Response:
         {
             "name": file.name,
             "version": file.plan.version if file.plan else None,
-            "description": (file.document.value.get("description", "") if file.plan and file.document else ""),
+            "description": (
+                file.document.value.get("description", "") if file.plan and file.document else ""
+            ),
             "triggers": [trigger.uses for trigger in file.plan.triggers] if file.plan else [],
             "deployed": file.plan is not None,
             "diagnostics": [diagnostic_document(found) for found in file.diagnostics],
