@@ -13,8 +13,10 @@ import os
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -52,7 +54,7 @@ from .settings import Settings, SettingsError
 from .tokens import CallbackTokens
 from .workflows import Installed, Plans, Workflows, find_workflows, load_workflows
 
-__all__ = ["Busy", "Engine", "EngineError", "HookAnswer", "open_store"]
+__all__ = ["Busy", "Counts", "Engine", "EngineError", "HookAnswer", "open_store"]
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +100,27 @@ class HookAnswer:
         self.run_id = accepted.run_id
         self.state = accepted.state
         self.respond = respond
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What this process has done since it was started, and what it is doing.
+
+    Attributes:
+        events: Events taken in, by their state.
+        runs_opened: Runs begun, those that another run called included.
+        runs_finished: Runs finished, by their status.
+        executing: Attempts whose code is running.
+        active: Runs in memory that are not parked.
+        max_backlog: Runs from which on nothing new is taken in.
+    """
+
+    events: Counter[str]
+    runs_opened: int
+    runs_finished: Counter[str]
+    executing: int
+    active: int
+    max_backlog: int
 
 
 def open_store(settings: Settings, worker: str, clock: Callable[[], float] = time.time) -> Store:
@@ -180,6 +203,9 @@ class Engine:
         self.pollers: dict[str, Poller] = {}
         self._poll_tasks: dict[str, asyncio.Task[None]] = {}
         self._max_backlog = settings.integer("max_backlog")
+        self._events_taken: Counter[str] = Counter()
+        self._runs_finished: Counter[str] = Counter()
+        self._counts_lock = threading.Lock()
         self._waiters: dict[str, list[Future[Json]]] = {}
         self._waiters_lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -325,9 +351,10 @@ class Engine:
         done: Future[Any] = Future()
 
         def answered(answer: Any) -> None:
-            if not isinstance(answer, StoreError) and draft.run is not None:
+            if not isinstance(answer, StoreError):
+                self._count(answer)
                 run = draft.run
-                if answer[0].run_id == run.id:
+                if run is not None and answer[0].run_id == run.id:
                     self.runner.deliver(lambda: self.runner.begin(run))
             done.set_result(answer)
 
@@ -384,7 +411,13 @@ class Engine:
         headers = self.redactor.redact_headers(request.headers)
         incoming = self.intake.rejected(plan, trigger.uses, reason, headers)
         # Whoever sends what is refused does not get to wait for the disk, or to learn of it.
-        self.store.submit(Accept([incoming]), lambda answer: None)
+        self.store.submit(Accept([incoming]), self._count)
+
+    def _count(self, answer: Sequence[Accepted] | StoreError) -> None:
+        if not isinstance(answer, StoreError):
+            with self._counts_lock:
+                for accepted in answer:
+                    self._events_taken[accepted.state] += 1
 
     def start_run(
         self,
@@ -622,6 +655,7 @@ class Engine:
                 waiter.set_result(answer)
 
     def _run_finished(self, state: RunState) -> None:
+        self._runs_finished[state.status] += 1
         if self._waiters:
             self._tell(state.id, None)
 
@@ -632,6 +666,19 @@ class Engine:
 
     def health(self) -> Health:
         return self.store.health()
+
+    def counts(self) -> Counts:
+        """Figures of this process, out of memory."""
+        with self._counts_lock:
+            events = Counter(self._events_taken)
+        return Counts(
+            events,
+            self.runner.begun,
+            Counter(self._runs_finished),
+            self.runner.executing,
+            self.runner.open_runs,
+            self._max_backlog,
+        )
 
     def run_document(self, run_id: str) -> dict[str, Json]:
         """A run with its steps.
@@ -682,6 +729,7 @@ class Engine:
                 clock=self.clock,
                 has_room=lambda: self.runner.open_runs < self._max_backlog,
                 begin=self._begin,
+                count=self._count,
                 deliver=self.runner.deliver,
             )
             self.pollers[poller.scope] = poller

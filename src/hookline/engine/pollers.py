@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -35,6 +35,7 @@ class Poller:
     Args:
         has_room: Whether the backlog takes more runs; without room nothing is looked for.
         begin: Called with every draft whose run is on disk.
+        count: Called with what became of the events of every unit.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Poller:
         clock: Callable[[], float],
         has_room: Callable[[], bool],
         begin: Callable[[Draft], None],
+        count: Callable[[Sequence[Accepted]], None],
         deliver: Callable[[Callable[[], None]], None],
     ) -> None:
         self._plan = plan
@@ -66,6 +68,7 @@ class Poller:
         self._clock = clock
         self._has_room = has_room
         self._begin = begin
+        self._count = count
         self._deliver = deliver
         self.scope = trigger_scope(plan, trigger)
         self.problem = ""
@@ -150,6 +153,7 @@ class Poller:
                 baseline=baseline if is_last else (),
             )
             answers = await self._submit(unit)
+            self._count(answers)
             for draft, answer in zip(part, answers, strict=True):
                 if draft.run is not None and answer.run_id == draft.run.id:
                     self._begin(draft)

@@ -124,6 +124,7 @@ class Runner:
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._background: set[asyncio.Task[Any]] = set()
+        self.begun = 0
         self.http: Http
         self.client: GuardedClient
         self.files: Files
@@ -167,6 +168,12 @@ class Runner:
         """Runs in memory that are not parked."""
         return len(self._live)
 
+    @property
+    def executing(self) -> int:
+        """Attempts whose code runs in this process."""
+        # Read by other threads: the copy is one step for the interpreter.
+        return sum(len(run.executing) for run in list(self._live.values()))
+
     # Between threads ---------------------------------------------------------------------------
 
     def deliver(self, callback: Callable[[], None]) -> None:
@@ -193,6 +200,7 @@ class Runner:
 
     def begin(self, run: LiveRun) -> None:
         """A run was accepted and is on disk."""
+        self.begun += 1
         if run.epoch == 0:
             assert run.concurrency_key is not None
             self._admit_next(run.concurrency_key)
