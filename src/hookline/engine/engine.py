@@ -197,6 +197,7 @@ class Engine:
             max_attempts=settings.integer("max_attempts_at_once"),
             blocking_threads=settings.integer("blocking_threads"),
         )
+        self.intake.first_turn = self.runner.first_turn
         self.runner.on_finished = self._run_finished
         self.runner.on_responded = self._run_responded
         self.files = EngineFiles(self.artifacts, self._open_scheme)
@@ -642,9 +643,14 @@ class Engine:
         future: Future[Json] = Future()
         with self._waiters_lock:
             self._waiters.setdefault(run_id, []).append(future)
+        # It may have answered before anybody asked.
         row = self.store.run(run_id)
-        if row is not None and row.finished_at is not None:
-            self._tell(run_id, None)
+        if row is not None and row.status != "queued":
+            state, _ = self._state(run_id)
+            if state.response is not None:
+                self._run_responded(run_id, state.response)
+            elif state.finished is not None:
+                self._tell(run_id, None)
         return future
 
     def _tell(self, run_id: str, answer: Json) -> None:

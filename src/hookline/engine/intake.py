@@ -10,7 +10,7 @@ from hookline.core import events as ev
 from hookline.core.expressions import ExpressionError, ValueTemplate
 from hookline.core.plan import Plan, TriggerPlan
 from hookline.core.state import RunState, evolve
-from hookline.store.port import Dedupe, Incoming, NewRun
+from hookline.store.port import Advance, Dedupe, Incoming, NewRun
 
 from .ids import IdFactory
 from .journal import Journal
@@ -30,6 +30,10 @@ WEBHOOK_MEMORY = 7 * 86400.0
 def trigger_scope(plan: Plan, trigger: TriggerPlan) -> str:
     """The name under which a trigger's cursor and keys are kept."""
     return f"{plan.name}/{trigger.id or trigger.index}"
+
+
+FirstTurn = Callable[[LiveRun], tuple[Sequence[ev.Event], Advance]]
+"""Lets a new run go as far as it can by itself; see `hookline.engine.runner.Runner.first_turn`."""
 
 
 @dataclass(slots=True)
@@ -52,6 +56,7 @@ class Intake:
         self._journal = journal
         self._clock = clock
         self._owner = owner
+        self.first_turn: FirstTurn | None = None
 
     def event(
         self,
@@ -180,6 +185,10 @@ class Intake:
             evolve(state, event, now)
         live = LiveRun(plan, state, epoch=0 if queued else 1, stored_epoch=0 if queued else 1)
         live.concurrency_key = key
+        turn = None
+        if not queued and self.first_turn is not None:
+            decided, turn = self.first_turn(live)
+            events.extend(decided)
         new = NewRun(
             id=created.run,
             workflow=plan.name,
@@ -193,6 +202,7 @@ class Intake:
             replay_of=replay_of,
             concurrency_key=key,
             owner=None if queued else self._owner,
+            turn=turn,
         )
         return live, new
 

@@ -81,6 +81,7 @@ class LiveRun:
         taken: Signals that are part of a chunk on its way to the store.
         unwritten: Chunks on their way to the store.
         lost: A chunk was refused: another worker has the run, what is here is not true.
+        first: The turn that is stored together with the run itself, until it has begun.
     """
 
     plan: Plan
@@ -94,13 +95,21 @@ class LiveRun:
     taken: set[int] = field(default_factory=set)
     unwritten: int = 0
     lost: bool = False
+    first: Any = None
 
     @property
     def id(self) -> str:
         return self.state.id
 
-    def go_on(self, facts: Iterable[ev.Event], now: float, pure: Pure, callback_url: CallbackUrl) -> Step:
-        """Fold facts in and decide, up to `MAX_COMMANDS` commands.
+    def go_on(
+        self,
+        facts: Iterable[ev.Event],
+        now: float,
+        pure: Pure,
+        callback_url: CallbackUrl,
+        limit: int = MAX_COMMANDS,
+    ) -> Step:
+        """Fold facts in and decide, up to about `limit` commands.
 
         Raises:
             KeyError: The plan does not know a step of the history.
@@ -109,7 +118,7 @@ class LiveRun:
         for fact in facts:
             self._take(step, fact, now)
         decided = 0
-        while self.state.ready and decided < MAX_COMMANDS:
+        while self.state.ready and decided < limit:
             for command in decide(self.plan, self.state, now, callback_url):
                 decided += 1
                 self._take(step, command, now)

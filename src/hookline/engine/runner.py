@@ -34,6 +34,7 @@ from hookline.store.port import (
     Admission,
     Admit,
     Advance,
+    Chunk,
     Fenced,
     NewRun,
     PutSignal,
@@ -63,6 +64,9 @@ Json = Any
 QUARANTINE_AFTER = 3
 """Crashes of the process with the same run in execution after which the run is given up."""
 
+FIRST_TURN_COMMANDS = 100
+"""Commands a new run may take while whoever sent its event still waits for the answer."""
+
 CACHED_RUNS = 64
 """Parked runs kept in memory, so that one that is woken often is not read again each time."""
 
@@ -74,6 +78,15 @@ TIMER_BATCH = 500
 
 SWEEP_SECONDS = 1.0
 """How often the store is asked for what other processes left: signals, timers, abandoned runs."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """What a run made true in one go, for itself and for other runs."""
+
+    step: Step
+    children: Sequence[tuple[LiveRun, NewRun]]
+    outbox: Sequence[PutSignal]
 
 
 @dataclass(slots=True)
@@ -198,15 +211,35 @@ class Runner:
 
     # Runs that begin ---------------------------------------------------------------------------
 
+    def first_turn(self, run: LiveRun) -> tuple[Sequence[ev.Event], Advance]:
+        """What a new run does before it needs anything from outside; any thread may call it.
+
+        It is stored in the same unit as the run itself, so that a run of actions without IO
+        costs one record. Its effects begin with `begin`, once that record is on disk.
+        """
+        step = run.go_on((), self._clock(), self._pure, self._tokens.url, limit=FIRST_TURN_COMMANDS)
+        run.first = turn = self._turn(run, step)
+        owner = None if run.is_parked else self._store.worker
+        return step.events, self._unit(run, turn, None, owner)
+
     def begin(self, run: LiveRun) -> None:
         """A run was accepted and is on disk."""
-        self.begun += 1
+        turn, run.first = run.first, None
         if run.epoch == 0:
             assert run.concurrency_key is not None
             self._admit_next(run.concurrency_key)
             return
-        self._live[run.id] = run
-        self._go_on(run, ())
+        if turn is None:
+            self._live[run.id] = run
+            self._go_on(run, ())
+            return
+        if run.is_parked:
+            self._park(run)
+        else:
+            self._live[run.id] = run
+        self._begin_effects(run, turn)
+        if turn.step.more:
+            self._later(run)
 
     def _admit_next(self, key: str) -> None:
         """Ask for the run that has waited longest under this key; one question at a time."""
@@ -280,37 +313,16 @@ class Runner:
         then: Callable[[Any], None] | None = None,
     ) -> None:
         """Send what a turn made true to the store; the effects begin when it answers."""
-        events = step.events if step else []
-        state = run.state
+        turn = self._turn(run, step or Step())
+        events = turn.step.events
         parked = run.is_parked
         if owner == "":
             owner = None if parked else self._store.worker
-        children: list[tuple[LiveRun, NewRun]] = []
-        outbox: list[PutSignal] = []
         run.taken.update(signal.id for signal in signals)
-        for order in step.orders if step else ():
-            if isinstance(order, ev.StepWaiting) and order.waits_for == "run":
-                self._call(run, order, children, outbox)
-            elif isinstance(order, ev.RunFinished) and state.parent is not None:
-                outbox.append(self._report(state, order))
         chunk = None
         if events:
-            chunk = self._journal.encode(state.seq - len(events), self._clock(), events)
-        unit = Advance(
-            run_id=run.id,
-            expected_epoch=run.stored_epoch,
-            epoch=run.epoch,
-            owner=owner,
-            summary=run.summary(),
-            chunk=chunk,
-            version=state.version if any(event.kind == "run.resumed" for event in events) else None,
-            timers=step.timers if step else {},
-            clear_timers=state.finished is not None and bool(run.timers or (step and step.timers)),
-            approvals=step.approvals if step else (),
-            signals=[signal.id for signal in signals],
-            children=[new for _, new in children],
-            outbox=outbox,
-        )
+            chunk = self._journal.encode(run.state.seq - len(events), self._clock(), events)
+        unit = self._unit(run, turn, chunk, owner, signals)
         run.stored_epoch = run.epoch
         run.unwritten += 1
         if parked:
@@ -319,37 +331,65 @@ class Runner:
 
         def answered(answer: Any) -> None:
             run.taken.difference_update(signal.id for signal in signals)
-            self._advanced(run, step, children, outbox, answer)
+            self._advanced(run, turn, answer)
             if then is not None:
                 then(answer)
 
         self._submit(unit, answered)
 
-    def _advanced(
-        self,
-        run: LiveRun,
-        step: Step | None,
-        children: Sequence[tuple[LiveRun, NewRun]],
-        outbox: Sequence[PutSignal],
-        answer: Any,
-    ) -> None:
+    def _turn(self, run: LiveRun, step: Step) -> Turn:
+        """What a step of the run means for other runs."""
+        children: list[tuple[LiveRun, NewRun]] = []
+        outbox: list[PutSignal] = []
+        for order in step.orders:
+            if isinstance(order, ev.StepWaiting) and order.waits_for == "run":
+                self._call(run, order, children, outbox)
+            elif isinstance(order, ev.RunFinished) and run.state.parent is not None:
+                outbox.append(self._report(run.state, order))
+        return Turn(step, children, outbox)
+
+    @staticmethod
+    def _unit(
+        run: LiveRun, turn: Turn, chunk: Chunk | None, owner: str | None, signals: Sequence[Signal] = ()
+    ) -> Advance:
+        step, state = turn.step, run.state
+        return Advance(
+            run_id=run.id,
+            expected_epoch=run.stored_epoch,
+            epoch=run.epoch,
+            owner=owner,
+            summary=run.summary(),
+            chunk=chunk,
+            version=state.version if any(event.kind == "run.resumed" for event in step.events) else None,
+            timers=step.timers,
+            clear_timers=state.finished is not None and bool(run.timers or step.timers),
+            approvals=step.approvals,
+            signals=[signal.id for signal in signals],
+            children=[new for _, new in turn.children],
+            outbox=turn.outbox,
+        )
+
+    def _advanced(self, run: LiveRun, turn: Turn, answer: Any) -> None:
         run.unwritten -= 1
         if isinstance(answer, StoreError):
             self._refused(run, answer)
             return
         crashpoint("advance.committed")
-        if step is None:
-            return
-        for child, _ in children:
+        self._begin_effects(run, turn)
+
+    def _begin_effects(self, run: LiveRun, turn: Turn) -> None:
+        """What a turn made true is on disk: let it have its effects."""
+        step = turn.step
+        for child, _ in turn.children:
             self.begin(child)
-        for signal in outbox:
+        for signal in turn.outbox:
             self.wake(signal.run_id)
         for order in step.orders:
             self._perform(run, order)
         soonest = min((due for due in step.timers.values() if due is not None), default=None)
         if soonest is not None:
             self._time(soonest)
-        if self.on_events is not None:
+        if self.on_events is not None and step.events:
             self.on_events(run.state, step.events)
 
     def _refused(self, run: LiveRun, error: StoreError) -> None:

@@ -106,14 +106,17 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run to be created. `chunk` holds its first event.
+    """A run to be created. `chunk` holds its first events.
 
     Attributes:
         status: ``queued`` when it has to be admitted first, else ``running``.
         concurrency_key: Runs with the same key count together against their limits, and wait
             for each other in order. Set on every run that is queued.
         owner: Worker that will advance it, None for whoever comes first.
-        epoch: 1 when `owner` is set, else 0.
+        turn: What its first events made true beyond its creation, applied with it; its chunk
+            is None, for the events are in `chunk`.
+
+    The run's epoch is 1 when `owner` is set, else 0.
     """
 
     id: str
@@ -128,6 +131,7 @@ class NewRun:
     replay_of: str | None = None
     concurrency_key: str | None = None
     owner: str | None = None
+    turn: Advance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +219,8 @@ class ApprovalChange:
 class PutSignal:
     """Something for a run from outside its worker: a callback, a decision, a cancel request.
 
-    `key` makes it unique within the run: a second one with the same key is dropped.
+    `key` makes it unique within the run: a second one with the same key is dropped, until the
+    first is taken in by an `Advance`. Nothing is stored for a run that does not exist.
     Answer: True when it was stored, False when it was there already.
     """
 
@@ -231,6 +236,9 @@ class PutSignal:
 @dataclass(frozen=True, slots=True)
 class Advance:
     """A run goes on: its next chunk, and everything that follows from it.
+
+    It is refused (`Fenced`) when another living worker owns the run, when the run is in another
+    epoch than `expected_epoch`, or when the chunk is not the next of its history.
 
     Attributes:
         expected_epoch, epoch: Written only while the run still has `expected_epoch`; then it
@@ -313,8 +321,10 @@ class Prune:
 
     Attributes:
         finished_before: Runs that ended earlier (seconds since the epoch), None for any age.
-        keep: Keep at least this many of the newest finished runs.
-        limit: Most runs removed by one unit, so that others are not held up.
+        keep: Runs beyond this many of the newest finished ones go too, whatever their age; None
+            for any number.
+        limit: Most runs removed by one unit, and most events without a run, so that others are
+            not held up. Come again when as many were removed.
     """
 
     workflow: str
@@ -466,7 +476,11 @@ class Store(Protocol):
     worker: str
 
     def submit(self, unit: Unit, done: Done) -> None:
-        """Queue a unit; `done` gets its answer or a `StoreError`, on a thread of the store."""
+        """Queue a unit; `done` gets its answer or a `StoreError`, on a thread of the store.
+
+        What can be refused at once (the store is closed, or intake while nothing can be written)
+        is refused on the caller's thread, before this returns. `done` must be quick.
+        """
 
     def health(self) -> Health: ...
 
@@ -476,7 +490,8 @@ class Store(Protocol):
     def close(self) -> None:
         """Write what is queued, give up this worker's claims, and let go of the database."""
 
-    # Reading: what is committed, without waiting for what is queued.
+    # Reading: what is committed, without waiting for what is queued. It raises `StoreUnavailable`,
+    # `CorruptStore`, and `ValueError` for a cursor that no page of that list gave.
     def run(self, run_id: str) -> RunRow | None: ...
     def runs(self, where: RunFilter, limit: int, cursor: str | None) -> Page: ...
     def history(self, run_id: str) -> list[Chunk]: ...
@@ -505,7 +520,9 @@ class Store(Protocol):
     def open_runs(self) -> int:
         """How many runs are queued or running (not waiting): the backlog."""
 
-    def seen(self, scope: str, keys: Iterable[str]) -> set[str]: ...
+    def seen(self, scope: str, keys: Iterable[str]) -> set[str]:
+        """Which of the keys are taken and not expired."""
+
     def cursor(self, of: str) -> Json: ...
     def setting(self, name: str, make: Callable[[], str]) -> str:
         """A value kept with the database, made at the first use: the instance's own secret."""
