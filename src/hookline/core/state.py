@@ -266,7 +266,7 @@ def _step_waiting(state: RunState, event: ev.StepWaiting, at: float) -> bool:
     record.input = event.data
     record.waiting = Waiting(event.waits_for, event.reason, event.until)
     state.active[event.path] = None
-    if record.wakes:
+    if record.wakes and event.waits_for == "callback":
         state.ready[event.path] = None
     return True
 
@@ -317,11 +317,14 @@ def _callback_received(state: RunState, event: ev.CallbackReceived, at: float) -
     if record is None:
         return event.attempt == 0 and state.early.setdefault(event.path, event) is event
     other_attempt = event.attempt != 0 and record.attempt != event.attempt
-    if record.status in TERMINAL or other_attempt or event.id in record.callbacks:
+    if record.status in TERMINAL or record.is_container or other_attempt or event.id in record.callbacks:
+        return False
+    waits_for = record.waiting.waits_for if record.waiting is not None and record.status != "retrying" else ""
+    if waits_for in ("approval", "run", "timer"):
         return False
     record.callbacks[event.id] = (event.body, event.headers)
     record.wakes.append(event.id)
-    if record.waiting is not None and record.waiting.waits_for in ("action", "lookup", "callback"):
+    if waits_for:
         state.ready[event.path] = None
     return True
 

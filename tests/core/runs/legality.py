@@ -65,10 +65,6 @@ def _wrong_record(state: RunState, record: StepRecord) -> list[str]:
         if loop.items is not None and loop.next > len(loop.items):
             wrong.append("more items than the list has")
     wrong += [f"{path} below it has no record" for path in record.below if path not in state.records]
-    if record.path:
-        parent = state.records.get(parent_path(record.path))
-        if parent is not None and record.path not in parent.below:
-            wrong.append("its container does not know it")
     return wrong
 
 
@@ -97,6 +93,8 @@ def illegal_at_rest(state: RunState) -> list[str]:
             if not named:
                 wrong.append(f"{path} waits for a {record.waiting.waits_for} that never comes")
     for record in state.records.values():
+        if record.path and record.path not in state.records[parent_path(record.path)].below:
+            wrong.append(f"the container of {record.path} does not know it")
         if record.loop is not None and len(record.loop.open) > record.loop.max_parallel:
             wrong.append(f"{record.path} has {len(record.loop.open)} items open")
         if record.is_container and record.status == "running" and not _has_open_below(state, record):
@@ -120,9 +118,11 @@ def illegal_history(plan: Plan, events: Sequence[ev.Event]) -> list[str]:
     closed: dict[str, str] = {}
     cleaning: dict[str, str] = {}
     ending: set[str] = set()
+    before_resume: set[str] = set()
     for event in events:
         match event:
             case ev.RunResumed():
+                before_resume |= closed.keys()
                 closed.clear()
                 cleaning.clear()
                 ending.clear()
@@ -131,7 +131,8 @@ def illegal_history(plan: Plan, events: Sequence[ev.Event]) -> list[str]:
                 cleaning = {p: k for p, k in cleaning.items() if not p.startswith(f"{event.path}.")}
                 ending.discard(event.path)
             case ev.BlockEntered(block="catch" | "finally") if event.path:
-                if event.path not in closed:
+                # Of a step that only its `finally` spoiled, only that is done again.
+                if event.path not in closed and event.path not in before_resume:
                     wrong.append(f"{event.path} enters {event.block} before it is done")
                 cleaning[event.path] = event.block
             case ev.CancelOrdered():
