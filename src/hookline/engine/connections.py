@@ -10,18 +10,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import referencing
 from jsonschema import Draft202012Validator
 
 from hookline.sdk import AuthenticationFailed, BadInput, ConnectionType, Files, Http
 
-from .http import GuardedClient
-from .http.sdk import SdkHttp
 from .redaction import Redactor, Secret
 from .registry import Registry
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .http import GuardedClient
 
 __all__ = ["Connections", "OpenContext"]
 
@@ -36,6 +37,9 @@ class OpenContext:
     settings: Settings
 
     def http(self, base_url: str, *, headers: Mapping[str, str] | None = None) -> Http:
+        # Checking a definition needs the names of connections, and not a client's import time.
+        from .http.sdk import SdkHttp
+
         return SdkHttp(self.client, files=self.files, base_url=base_url, headers=headers)
 
     def setting(self, name: str, default: str = "") -> str:

@@ -137,7 +137,8 @@ def load_settings(
     dotenv = _read_dotenv(project / ".env")
     table = _read_toml(project / "hookline.toml")
     connections = table.pop("connections", {})
-    table.pop("overrides", None)
+    # The loader reads this one itself.
+    table.pop("components", None)
     known = {setting.name for setting in FIELDS}
     for name in table:
         if name not in known:
