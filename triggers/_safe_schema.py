@@ -6,6 +6,8 @@ exponential time; ``uniqueItems`` quadratic. None of them is accepted.
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -53,15 +55,22 @@ def first_error(schema: Mapping[str, Any], value: object) -> str:
         unknown = sorted(set(each) - _ALLOWED)
         if unknown:
             raise UnsafeSchema(f"{pointer}/{unknown[0]}: the keyword {unknown[0]!r} is not supported")
-    try:
-        jsonschema.Draft202012Validator.check_schema(dict(schema))
-    except jsonschema.SchemaError as error:
-        raise UnsafeSchema(f"/{'/'.join(map(str, error.absolute_path))}: {error.message[:_SHOWN]}") from error
-    validator = jsonschema.Draft202012Validator(dict(schema), registry=Registry())
+    validator = _validator(json.dumps(schema, default=repr))
     found = next(iter(validator.iter_errors(value)), None)
     if found is None:
         return ""
     return f"/{'/'.join(map(str, found.absolute_path))}: {found.message[:_SHOWN]}"
+
+
+@functools.lru_cache(maxsize=256)
+def _validator(text: str) -> jsonschema.Draft202012Validator:
+    """Checking a schema takes far longer than using it, and every request uses it."""
+    schema = json.loads(text)
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        raise UnsafeSchema(f"/{'/'.join(map(str, error.absolute_path))}: {error.message[:_SHOWN]}") from error
+    return jsonschema.Draft202012Validator(schema, registry=Registry())
 
 
 def _schemas(schema: object, pointer: str, depth: int) -> Iterator[tuple[str, Mapping[str, Any], int]]:
