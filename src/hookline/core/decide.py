@@ -214,7 +214,7 @@ class _Decision:
         if self._refused(node, items):
             return [ev.StepCanceled(path, cause, "the steps around it are ending")]
         value: Json = None
-        if node.input is not None:
+        if node.input is not None and node.kind != "while":
             try:
                 value = self._render(node.input, node, items)
             except ExpressionError as error:

@@ -1,0 +1,157 @@
+"""Stable codes of runs and steps, and those an action's error has when its component names none."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .code import Code
+
+__all__ = ["RUNTIME_CODES"]
+
+RUNTIME_CODES: Final[tuple[Code, ...]] = (
+    Code(
+        "R101",
+        "The workflow stopped itself as failed",
+        "A stop step with the status failed was reached. Open steps were canceled; on_error and finally run.",
+        "Read the reason that the stop step gives. It is part of the workflow, not a fault.",
+    ),
+    Code(
+        "R102",
+        "The run or step was canceled",
+        "Somebody canceled the run, or the steps around this one ended. What was open is stopped; every "
+        "finally runs, on_error does not.",
+        "Resume the run to go on from what did not succeed, or replay it to begin anew.",
+    ),
+    Code(
+        "R103",
+        "The run took longer than it may",
+        "The run had not ended when its limits.timeout was over. Open steps were canceled; on_error and "
+        "finally run.",
+        "See which step was open and why it took so long; raise limits.timeout, or resume the run.",
+    ),
+    Code(
+        "R201",
+        "for_each was not given a list",
+        "The value of for_each is evaluated when the step begins, and has to be a list.",
+        "Look at the output of the step it comes from; write [value] for a list of one.",
+    ),
+    Code(
+        "R202",
+        "for_each was given too many items",
+        "A loop takes at most 100,000 items, because every one of them has its own record in the run.",
+        "Split the list over several runs with call, or keep it in a file and go through it in pieces.",
+    ),
+    Code(
+        "R203",
+        "wait until was given no usable time",
+        "The value is not a time with a time zone, or lies more than ten years ahead. A time without a "
+        "zone would mean something else on another machine.",
+        'Write it as "2026-11-20T09:00:00Z" or "2026-11-20T09:00:00+01:00".',
+    ),
+    Code(
+        "R204",
+        "The approval was rejected",
+        "A person rejected it, or nobody approved within the timeout and on_timeout is reject. No answer "
+        "is never a yes.",
+        "Ask who decided; set on_reject to continue where a rejection is an ordinary answer.",
+    ),
+    Code(
+        "R205",
+        "The step took longer than it may",
+        "The step had not ended when its timeout, which holds for all its attempts together, was over. "
+        "Steps below it were canceled.",
+        "Look at what the step waited for; raise its timeout, or catch the error.",
+    ),
+    Code(
+        "R206",
+        "while ran out of iterations",
+        "The condition was still true after max_iterations iterations.",
+        "Find out why the condition does not become false, or raise max_iterations.",
+    ),
+    Code(
+        "R207",
+        "A condition is neither true nor false",
+        "when, if and while take true or false only; nothing else counts as either.",
+        "Compare with ==, or ask whether something is there with has(…).",
+    ),
+    Code(
+        "R208",
+        "respond was given no HTTP status",
+        "The status of an answer is a whole number from 200 to 599.",
+        "Look at the expression in status, or write the number itself.",
+    ),
+    Code(
+        "C900",
+        "There is a fault in Hookline or in a component",
+        "Something failed that is not the workflow's doing. The step fails and is not retried.",
+        "Look at the log, which has the details, and report it to whoever made the component.",
+    ),
+    Code(
+        "C901",
+        "The service refused the values",
+        "The step's parameters are wrong, and the same call would fail again; it is not retried.",
+        "Correct the step's with; the message says which value and why.",
+    ),
+    Code(
+        "C902",
+        "The connection's credential was refused",
+        "The service does not accept the credential, or it may not do this. It is not retried.",
+        "Renew the connection: hookline connections add; hookline connections test shows whether it works.",
+    ),
+    Code(
+        "C903",
+        "The account has no credit left",
+        "The service wants to be paid before it does more. It is not retried.",
+        "Add credit at the service, then resume the run.",
+    ),
+    Code(
+        "C904",
+        "What was asked for does not exist",
+        "The file, model, channel or other thing that the step names is not there, or not any more.",
+        "Check the name, and whether the connection's account may see it.",
+    ),
+    Code(
+        "C905",
+        "The service refuses this content",
+        "The content policy of the service forbids the input or the output, for example as unsafe.",
+        "Change the input; catch the error where refused content is an ordinary case.",
+    ),
+    Code(
+        "C906",
+        "There were too many requests",
+        "The service asked to slow down and did nothing. The step is retried after the time it gave.",
+        "Lower max_parallel or set a limit on the connection if it happens often.",
+    ),
+    Code(
+        "C907",
+        "The service is unavailable",
+        "It could not be reached or refused to work, and nothing was done. The step is retried.",
+        "Wait, or look at the service's status page; then resume the run.",
+    ),
+    Code(
+        "C908",
+        "The work did not end in time",
+        "What the step started at the service was given up. It may still go on there.",
+        "Raise the step's timeout, or find out at the service why it takes so long.",
+    ),
+    Code(
+        "C909",
+        "The service's answer cannot be read",
+        "The answer is not of the form that the service itself declares.",
+        "Try again later; report it to whoever made the component if it stays.",
+    ),
+    Code(
+        "C910",
+        "The work was canceled",
+        "What the step started was stopped, here or at the service.",
+        "Resume the run to start it again.",
+    ),
+    Code(
+        "C911",
+        "Nobody knows what became of the request",
+        "It was sent and no answer came, so it may or may not have been acted upon. It is looked up where "
+        "the service allows that, and never sent again unless on_unknown is retry.",
+        "See at the service whether it happened, then decide whether to resume the run.",
+    ),
+)
+"""R1xx: how a run ended. R2xx: what a control step could not do. C9xx: why an action failed."""
