@@ -18,12 +18,50 @@ ROOT = Path(hookline.__file__).parent
 MODULES = sorted(path for part in ("core", "sdk") for path in (ROOT / part).rglob("*.py"))
 
 STANDARD = frozenset(
-    """
-    __future__ abc ast base64 binascii bisect collections collections.abc contextlib copy dataclasses datetime
-    decimal difflib email.message email.utils enum fractions functools hashlib hmac html heapq http inspect
-    itertools json keyword math mimetypes operator pathlib re string struct textwrap types typing unicodedata
-    urllib.parse zlib zoneinfo
-    """.split()
+    {
+        "__future__",
+        "abc",
+        "ast",
+        "base64",
+        "binascii",
+        "bisect",
+        "collections",
+        "collections.abc",
+        "contextlib",
+        "copy",
+        "dataclasses",
+        "datetime",
+        "decimal",
+        "difflib",
+        "email.message",
+        "email.utils",
+        "enum",
+        "fractions",
+        "functools",
+        "hashlib",
+        "hmac",
+        "html",
+        "heapq",
+        "http",
+        "inspect",
+        "itertools",
+        "json",
+        "keyword",
+        "math",
+        "mimetypes",
+        "operator",
+        "pathlib",
+        "re",
+        "string",
+        "struct",
+        "textwrap",
+        "types",
+        "typing",
+        "unicodedata",
+        "urllib.parse",
+        "zlib",
+        "zoneinfo",
+    }
 )
 """What of the standard library may be imported: nothing that opens, waits, asks the time or throws dice."""
 
@@ -32,10 +70,28 @@ OURS = {"core": ("hookline.core",), "sdk": ("hookline.core", "hookline.sdk")}
 
 IMPURE_NAMES = frozenset({"open", "input", "eval", "exec", "compile", "print", "__import__"})
 IMPURE_METHODS = frozenset(
-    """
-    now utcnow today read_text read_bytes write_text write_bytes unlink mkdir iterdir glob rglob exists is_file
-    is_dir resolve cwd home stat touch
-    """.split()
+    {
+        "now",
+        "utcnow",
+        "today",
+        "read_text",
+        "read_bytes",
+        "write_text",
+        "write_bytes",
+        "unlink",
+        "mkdir",
+        "iterdir",
+        "glob",
+        "rglob",
+        "exists",
+        "is_file",
+        "is_dir",
+        "resolve",
+        "cwd",
+        "home",
+        "stat",
+        "touch",
+    }
 )
 """Methods of `datetime` and `Path` that leave the process."""
 
