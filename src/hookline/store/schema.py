@@ -1,10 +1,23 @@
-"""The SQLite tables. `migrations` are run in order; ``user_version`` counts those that were."""
+"""The SQLite tables. `migrations` are run in order; ``user_version`` counts those that were.
+
+An index is used only if the query repeats its ``WHERE`` term word for word (SQLite cannot infer
+``status = 'running'`` from ``status IN (…)``), so the terms are named here and used in both places.
+"""
 
 from __future__ import annotations
 
-__all__ = ["MIGRATIONS"]
+__all__ = ["APPLICATION_ID", "ENDED_BADLY", "MIGRATIONS", "OPEN"]
 
-_FIRST = """
+APPLICATION_ID = 0x686F6F6B
+"""Written into the file's header, so that another program's database is never taken for ours."""
+
+OPEN = "status IN ('queued', 'running', 'waiting')"
+"""Runs that are not finished."""
+
+ENDED_BADLY = "status IN ('failed', 'canceled')"
+"""Finished runs that people look for."""
+
+_FIRST = f"""
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE definitions (
@@ -16,20 +29,25 @@ CREATE TABLE events (
     received_at REAL NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, dedupe_key TEXT,
     headers TEXT NOT NULL, body BLOB, data TEXT, run_id TEXT
 );
-CREATE INDEX events_unusual ON events (state, n) WHERE state <> 'received';
+CREATE INDEX events_of_workflow ON events (workflow);
+CREATE INDEX events_unusual ON events (state) WHERE state <> 'received';
+CREATE INDEX events_without_run ON events (workflow, received_at) WHERE run_id IS NULL;
 
 CREATE TABLE runs (
     n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, workflow TEXT NOT NULL, version TEXT NOT NULL,
     status TEXT NOT NULL, event_id TEXT, parent_run TEXT, parent_path TEXT, replay_of TEXT,
     created_at REAL NOT NULL, started_at REAL, finished_at REAL, cost_usd REAL NOT NULL,
     waiting_for TEXT NOT NULL, output TEXT, error TEXT, epoch INTEGER NOT NULL, owner TEXT,
-    concurrency_key TEXT
+    concurrency_key TEXT, length INTEGER NOT NULL
 );
-CREATE INDEX runs_of_workflow ON runs (workflow, n);
-CREATE INDEX runs_open ON runs (status, n) WHERE status IN ('queued', 'running', 'waiting');
-CREATE INDEX runs_bad ON runs (status, n) WHERE status IN ('failed', 'canceled');
-CREATE INDEX runs_limited ON runs (concurrency_key, status, n)
-    WHERE concurrency_key IS NOT NULL AND status IN ('queued', 'running', 'waiting');
+CREATE INDEX runs_by_age ON runs (created_at);
+CREATE INDEX runs_of_workflow ON runs (workflow, created_at);
+CREATE INDEX runs_finished ON runs (workflow, finished_at);
+CREATE INDEX runs_open ON runs (status, created_at) WHERE {OPEN};
+CREATE INDEX runs_bad ON runs (status, created_at) WHERE {ENDED_BADLY};
+CREATE INDEX runs_queued ON runs (concurrency_key) WHERE status = 'queued';
+CREATE INDEX runs_limited ON runs (concurrency_key)
+    WHERE concurrency_key IS NOT NULL AND status IN ('running', 'waiting');
 
 CREATE TABLE history (
     run_id TEXT NOT NULL, seq INTEGER NOT NULL, at REAL NOT NULL, count INTEGER NOT NULL,
@@ -52,7 +70,7 @@ CREATE TABLE approvals (
     due_at REAL, decided_by TEXT, decided_at REAL
 );
 CREATE INDEX approvals_of_run ON approvals (run_id);
-CREATE INDEX approvals_pending ON approvals (n) WHERE status = 'pending';
+CREATE INDEX approvals_by_status ON approvals (status);
 
 CREATE TABLE dedupe (
     scope TEXT NOT NULL, key TEXT NOT NULL, event_id TEXT, run_id TEXT, expires_at REAL NOT NULL,

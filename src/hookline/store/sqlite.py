@@ -2,28 +2,24 @@
 
 Why it is built this way (measured, `docs/adr/0003-journal-and-group-commit.md`):
 
-* One thread owns the writing connection and takes everything that is queued into one
-  ``BEGIN IMMEDIATE … COMMIT``. While it waits for the disk the next group gathers.
-* A group runs a *constant* number of statements, each over many rows. The interpreter lock is
-  given up around every statement, and getting it back costs more than the statement.
+* One thread owns the writing connection (`sqlite_writer`) and commits in groups.
+* A group runs a *constant* number of statements, each over many rows (`sqlite_group`). The
+  interpreter lock is given up around every statement, and getting it back costs more than the
+  statement.
 * ``synchronous=FULL``: a commit has returned only after the log is on disk.
+* Readers take a connection from a pool, so that a server may start threads as it likes.
 """
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import json
-import logging
-import queue
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import port
+from . import cursors, port
 from .liveness import WorkerLocks
 from .port import (
     Approval,
@@ -34,33 +30,28 @@ from .port import (
     EventRow,
     Health,
     Page,
-    PutSignal,
     RunFilter,
     RunRow,
     Signal,
-    StoreError,
     StoreUnavailable,
     Timer,
     Unit,
 )
-from .schema import MIGRATIONS
-from .sqlite_group import MAX_ROWS, Group, parts
+from .schema import APPLICATION_ID, ENDED_BADLY, MIGRATIONS, OPEN
+from .sqlite_errors import translate
+from .sqlite_group import MAX_ROWS, parts
+from .sqlite_writer import Writer
 
 __all__ = ["SQLiteStore"]
-
-log = logging.getLogger(__name__)
 
 Json = Any
 Row = tuple[Any, ...]
 
-MAX_GROUP = 512
-"""Most units in one transaction: a bound on how long a reader of the newest state waits."""
+BUSY_SECONDS = 2.0
+"""How long to wait for another process's write lock."""
 
-BUSY_MS = 2000
-"""How long to wait for another process's write lock, in milliseconds."""
-
-RETRY_SECONDS = 0.25
-"""Pause before writing is tried again after the disk was full or the database locked."""
+CHECKED_BYTES = 64 * 1024 * 1024
+"""Size up to which a file is checked whole at the start; a larger one would hold it up."""
 
 _RUN_COLUMNS = (
     "id, workflow, version, status, event_id, parent_run, parent_path, replay_of, created_at, started_at,"
@@ -82,176 +73,172 @@ class SQLiteStore:
     Args:
         path: The file; its folder is made.
         worker: A name never used before with this file.
-        clock: Seconds since the epoch; used for expiry only.
+        clock: Seconds since the epoch; used for expiry and for when approvals were asked and given.
+        busy_seconds: How long to wait while another process writes.
 
     Raises:
-        CorruptStore: The file is no database, is damaged, or was written by a newer version.
+        CorruptStore: The file is no database, is damaged, is not Hookline's, or was written by a
+            newer version. It is left as it is.
         StoreUnavailable: The file cannot be written.
     """
 
-    def __init__(self, path: Path, worker: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        worker: str,
+        clock: Callable[[], float] = time.time,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> None:
         self.path = path
         self.worker = worker
         self._clock = clock
-        self._health = Health(True)
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
-        self._readers_lock = threading.Lock()
-        self._units: queue.SimpleQueue[tuple[Unit, Done] | None] = queue.SimpleQueue()
+        self._busy_seconds = busy_seconds
         self._closed = False
+        self._idle_readers: list[sqlite3.Connection] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = self._connect()
+            self._db = self._connect()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailable(f"{path}: {error}") from error
+        try:
             self._prepare()
             self._locks = WorkerLocks(path.with_name(path.name + ".workers"), worker)
-        except sqlite3.DatabaseError as error:
-            raise _translate(error) from error
-        except OSError as error:
-            raise StoreUnavailable(f"{path}: {error.strerror or error}") from error
-        self._thread = threading.Thread(target=self._write_loop, name="hookline-store", daemon=True)
-        self._thread.start()
+        except BaseException as error:
+            self._db.close()
+            if isinstance(error, sqlite3.Error):
+                reported = translate(error)
+                kind = StoreUnavailable if isinstance(reported, StoreUnavailable) else CorruptStore
+                raise kind(f"{path}: {reported}") from error
+            if isinstance(error, OSError):
+                raise StoreUnavailable(f"{path}: {error.strerror or error}") from error
+            raise
+        self._writer = Writer(self._db, self._locks, clock, str(path))
 
     # Opening ---------------------------------------------------------------------------------
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, cached_statements=512)
-        db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-        return db
+        return sqlite3.connect(
+            self.path,
+            timeout=self._busy_seconds,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+        )
 
     def _prepare(self) -> None:
-        db = self._writer
-        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+        db = self._db
+        if self._version() == 0:
+            # This has an effect only before the first page is written.
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        db.execute("PRAGMA journal_mode = WAL")
+        self._use_wal()
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA wal_autocheckpoint = 4000")
         db.execute("BEGIN IMMEDIATE")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
-            db.execute("ROLLBACK")
-            raise CorruptStore(f"{self.path} was written by a newer version of Hookline")
-        for migration in MIGRATIONS[version:]:
-            for statement in migration.split(";"):
-                if statement.strip():
-                    db.execute(statement)
-        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        try:
+            for migration in MIGRATIONS[self._version() :]:
+                for statement in migration.split(";"):
+                    if statement.strip():
+                        db.execute(statement)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
         db.execute("COMMIT")
-        # Checking a large file would hold up the start; its pages are checked as they are read.
-        is_small = self.path.stat().st_size < 64 * 1024 * 1024
-        if is_small and db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise CorruptStore(f"{self.path} is damaged; restore it from a backup")
+        if self.path.stat().st_size <= CHECKED_BYTES:
+            found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found != "ok":
+                raise CorruptStore(f"{self.path} is damaged ({found}); restore it from a backup")
+
+    def _version(self) -> int:
+        """How many migrations the file has had; it is not touched when it is not ours."""
+        db = self._db
+        version: int = db.execute("PRAGMA user_version").fetchone()[0]
+        is_empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        is_ours = db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
+        if not is_ours and not (is_empty and version == 0):
+            raise CorruptStore(f"{self.path} is the database of another program; choose another file")
+        if version > len(MIGRATIONS):
+            raise CorruptStore(
+                f"{self.path} was written by a newer version of Hookline (schema {version}, this one knows"
+                f" {len(MIGRATIONS)}); start that version"
+            )
+        return version
+
+    def _use_wal(self) -> None:
+        # SQLite does not wait by itself when two processes make the same file at the same time.
+        until = time.monotonic() + self._busy_seconds
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                    raise
+                time.sleep(0.01)
 
     # Writing -----------------------------------------------------------------------------------
 
     def submit(self, unit: Unit, done: Done) -> None:
-        if self._closed:
-            done(StoreUnavailable("the store is closed"))
-        else:
-            self._units.put((unit, done))
+        self._writer.submit(unit, done)
 
     def health(self) -> Health:
-        return self._health
+        return self._writer.health()
 
     def flush(self) -> None:
-        reached = threading.Event()
-        probe = PutSignal("", "", "", "", None, 0.0)
-        self._units.put((probe, lambda _: reached.set()))
-        reached.wait()
+        self._writer.flush()
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
-        self._units.put(None)
-        self._thread.join()
-        self._locks.close()
         self._writer.close()
-        with self._readers_lock:
-            for reader in self._readers:
-                reader.close()
-            self._readers.clear()
+        self._locks.close()
+        self._close_idle_readers()
+        self._db.close()
 
-    def _write_loop(self) -> None:
-        kept: list[tuple[Unit, Done]] = []
-        failed_at = float("-inf")
-        closing = False
-        while not (closing and not kept):
-            gathered, ends = self._gather(wait=not kept and not closing)
-            group, kept = kept + gathered, []
-            closing = closing or ends
-            pause = failed_at + RETRY_SECONDS - time.monotonic()
-            if pause > 0:
-                group = _refuse_intake(group, self._health.reason)
-                if closing:
-                    # What is kept is in the history already or will be found by recovery.
-                    _answer_all(group, StoreUnavailable(self._health.reason))
-                    return
-                time.sleep(pause)
-            if not group:
-                continue
-            try:
-                answers = self._commit(group)
-            except sqlite3.DatabaseError as error:
-                reported = _translate(error)
-                if self._health.ok:
-                    log.error("%s: cannot write to %s: %s", reported.code, self.path, reported)
-                self._health = Health(False, str(reported))
-                if isinstance(reported, CorruptStore):
-                    _answer_all(group, reported)
-                    continue
-                failed_at = time.monotonic()
-                kept = _refuse_intake(group, str(reported))
-                continue
-            if not self._health.ok:
-                log.warning("writing to %s works again", self.path)
-                self._health = Health(True)
-            for (_, done), answer in zip(group, answers, strict=True):
-                done(answer)
-
-    def _gather(self, *, wait: bool) -> tuple[list[tuple[Unit, Done]], bool]:
-        """What is queued, up to a group's size, and whether the end was among it."""
-        group: list[tuple[Unit, Done]] = []
-        with contextlib.suppress(queue.Empty):
-            while len(group) < MAX_GROUP:
-                item = self._units.get(block=wait and not group)
-                if item is None:
-                    return group, True
-                group.append(item)
-        return group, False
-
-    def _commit(self, group: Sequence[tuple[Unit, Done]]) -> list[Any]:
-        db = self._writer
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            answers = Group(db, self._locks, self._clock()).apply([unit for unit, _ in group])
-            db.execute("COMMIT")
-        except sqlite3.IntegrityError as error:
-            _roll_back(db)
-            if len(group) > 1:
-                # One unit is wrong, and the others must not pay for it.
-                return [answer for item in group for answer in self._commit([item])]
-            log.exception("a unit breaks the database's rules: %r", type(group[0][0]).__name__)
-            return [StoreError(f"the database refuses this: {error}")]
-        except sqlite3.DatabaseError:
-            # After "disk full" SQLite has rolled back by itself already.
-            _roll_back(db)
-            raise
-        return answers
+    def limit_pages(self, pages: int) -> None:
+        """Let the file grow to so many pages of 4 KiB; beyond that the disk counts as full."""
+        self._db.execute(f"PRAGMA max_page_count = {int(pages)}").fetchone()
 
     # Reading ---------------------------------------------------------------------------------------
 
     def _query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        db = getattr(self._local, "db", None)
-        if db is None:
-            db = self._local.db = self._connect()
-            db.execute("PRAGMA query_only = 1")
-            with self._readers_lock:
-                self._readers.append(db)
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
         try:
-            rows: list[Row] = db.execute(sql, parameters).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise _translate(error) from error
+            db = self._reader()
+            try:
+                rows: list[Row] = db.execute(sql, parameters).fetchall()
+            except BaseException:
+                db.close()
+                raise
+        except sqlite3.Error as error:
+            raise translate(error) from error
+        self._give_back(db)
         return rows
+
+    def _reader(self) -> sqlite3.Connection:
+        try:
+            return self._idle_readers.pop()
+        except IndexError:
+            db = self._connect()
+            db.execute("PRAGMA query_only = 1")
+            return db
+
+    def _give_back(self, db: sqlite3.Connection) -> None:
+        self._idle_readers.append(db)
+        if self._closed:
+            self._close_idle_readers()
+
+    def _close_idle_readers(self) -> None:
+        while self._idle_readers:
+            try:
+                db = self._idle_readers.pop()
+            except IndexError:
+                return
+            db.close()
 
     def run(self, run_id: str) -> RunRow | None:
         rows = self._query(f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?", [run_id])
@@ -259,21 +246,25 @@ class SQLiteStore:
 
     def runs(self, where: RunFilter, limit: int, cursor: str | None) -> Page:
         tests: list[tuple[str, Any]] = [
-            ("n < ?", None if cursor is None else int(cursor)),
             ("workflow = ?", where.workflow),
-            ("status = ?", where.status),
+            (_status_test(where.status), where.status),
             ("created_at >= ?", where.since),
             ("created_at < ?", where.until),
         ]
-        rows = self._page(f"SELECT n, {_RUN_COLUMNS} FROM runs", "n", tests, limit)
-        return Page([_run_row(row[1:]) for row in rows[:limit]], _next(rows, limit))
+        if cursor is not None:
+            tests.append(("(created_at, n) < (?, ?)", list(cursors.place(cursor))))
+        rows = self._page(f"SELECT n, {_RUN_COLUMNS} FROM runs", "created_at DESC, n DESC", tests, limit)
+        following = cursors.place_text(rows[limit - 1][9], rows[limit - 1][0]) if len(rows) > limit else None
+        return Page([_run_row(row[1:]) for row in rows[:limit]], following)
 
     def _page(self, select: str, order: str, tests: list[tuple[str, Any]], limit: int) -> list[Row]:
         """The rows of one page and one more, which tells whether there is a next page."""
         given = [(test, value) for test, value in tests if value is not None]
         where = " AND ".join(test for test, _ in given) or "1"
-        sql = f"{select} WHERE {where} ORDER BY {order} DESC LIMIT ?"
-        return self._query(sql, [*(value for _, value in given), limit + 1])
+        values: list[Any] = []
+        for _, value in given:
+            values.extend(value if isinstance(value, list) else [value])
+        return self._query(f"{select} WHERE {where} ORDER BY {order} LIMIT ?", [*values, limit + 1])
 
     def history(self, run_id: str) -> list[Chunk]:
         sql = "SELECT seq, at, body, count FROM history WHERE run_id = ? ORDER BY seq"
@@ -290,13 +281,15 @@ class SQLiteStore:
         return _event_row(rows[0]) if rows else None
 
     def events(self, state: str | None, workflow: str | None, limit: int, cursor: str | None) -> Page:
+        # Nearly all are "received": walking the newest finds them sooner than an index would.
+        state_test = "e.state = ?" if state == "received" else "e.state = ? AND e.state <> 'received'"
         tests: list[tuple[str, Any]] = [
-            ("e.n < ?", None if cursor is None else int(cursor)),
-            ("e.state = ?", state),
+            ("e.n < ?", None if cursor is None else cursors.number(cursor)),
+            (state_test, state),
             ("e.workflow = ?", workflow),
         ]
         select = f"SELECT e.n, {_EVENT_COLUMNS} FROM events e LEFT JOIN runs r ON r.id = e.run_id"
-        rows = self._page(select, "e.n", tests, limit)
+        rows = self._page(select, "e.n DESC", tests, limit)
         return Page([_event_row(row[1:]) for row in rows[:limit]], _next(rows, limit))
 
     _APPROVAL = (
@@ -310,14 +303,16 @@ class SQLiteStore:
 
     def approvals(self, status: str | None, limit: int, cursor: str | None) -> Page:
         tests: list[tuple[str, Any]] = [
-            ("n < ?", None if cursor is None else int(cursor)),
+            ("n < ?", None if cursor is None else cursors.number(cursor)),
             ("status = ?", status),
         ]
-        rows = self._page(self._APPROVAL, "n", tests, limit)
+        rows = self._page(self._APPROVAL, "n DESC", tests, limit)
         return Page([_approval_row(row) for row in rows[:limit]], _next(rows, limit))
 
     def due_timers(self, now: float, limit: int) -> list[Timer]:
-        sql = "SELECT run_id, path, due_at FROM timers WHERE due_at <= ? ORDER BY due_at LIMIT ?"
+        sql = (
+            "SELECT run_id, path, due_at FROM timers WHERE due_at <= ? ORDER BY due_at, run_id, path LIMIT ?"
+        )
         return [Timer(*row) for row in self._query(sql, [now, limit])]
 
     def next_timer(self) -> float | None:
@@ -333,25 +328,36 @@ class SQLiteStore:
 
     def signalled_runs(self, limit: int) -> list[str]:
         sql = (
-            "SELECT DISTINCT s.run_id, r.owner FROM signals s JOIN runs r ON r.id = s.run_id"
-            " ORDER BY s.id LIMIT ?"
+            "SELECT s.run_id, r.owner FROM signals s JOIN runs r ON r.id = s.run_id"
+            " GROUP BY s.run_id ORDER BY min(s.id)"
         )
-        rows = self._query(sql, [limit])
-        return [run for run, owner in rows if self._is_free(owner)]
-
-    def _is_free(self, owner: str | None) -> bool:
-        return owner is None or owner == self.worker or not self._locks.is_alive(owner)
+        return self._free(self._query(sql), limit, own=True)
 
     def abandoned_runs(self, limit: int) -> list[str]:
         sql = (
-            "SELECT id, owner FROM runs WHERE status = 'running' AND (owner IS NULL OR owner <> ?) ORDER BY n"
+            f"SELECT id, owner FROM runs WHERE status = 'running' AND {OPEN}"
+            " AND (owner IS NULL OR owner <> ?) ORDER BY created_at, n"
         )
-        rows = self._query(sql, [self.worker])
-        free = (run_id for run_id, owner in rows if owner is None or not self._locks.is_alive(owner))
-        return list(itertools.islice(free, limit))
+        return self._free(self._query(sql, [self.worker]), limit, own=False)
+
+    def _free(self, rows: Iterable[Row], limit: int, *, own: bool) -> list[str]:
+        """The first runs that no other living worker has."""
+        free: dict[str | None, bool] = {None: True, self.worker: own}
+        found: list[str] = []
+        for run_id, owner in rows:
+            if len(found) == limit:
+                break
+            if owner not in free:
+                free[owner] = not self._locks.is_alive(owner)
+            if free[owner]:
+                found.append(run_id)
+        return found
 
     def queued_keys(self, limit: int) -> list[str]:
-        sql = "SELECT DISTINCT concurrency_key FROM runs WHERE status = 'queued' LIMIT ?"
+        sql = (
+            "SELECT DISTINCT concurrency_key FROM runs WHERE status = 'queued'"
+            " AND concurrency_key IS NOT NULL ORDER BY concurrency_key LIMIT ?"
+        )
         return [row[0] for row in self._query(sql, [limit])]
 
     def queued_run(self, concurrency_key: str) -> str | None:
@@ -360,7 +366,7 @@ class SQLiteStore:
         return rows[0][0] if rows else None
 
     def open_runs(self) -> int:
-        sql = "SELECT count(*) FROM runs WHERE status IN ('queued', 'running')"
+        sql = f"SELECT count(*) FROM runs WHERE status IN ('queued', 'running') AND {OPEN}"
         count: int = self._query(sql)[0][0]
         return count
 
@@ -368,8 +374,8 @@ class SQLiteStore:
         found: set[str] = set()
         for part in parts(list(keys), MAX_ROWS):
             marks = ",".join("?" * len(part))
-            sql = f"SELECT key FROM dedupe WHERE scope = ? AND key IN ({marks})"
-            found.update(row[0] for row in self._query(sql, [scope, *part]))
+            sql = f"SELECT key FROM dedupe WHERE scope = ? AND key IN ({marks}) AND expires_at > ?"
+            found.update(row[0] for row in self._query(sql, [scope, *part, self._clock()]))
         return found
 
     def cursor(self, of: str) -> Json:
@@ -380,65 +386,30 @@ class SQLiteStore:
         sql = "SELECT value FROM settings WHERE name = ?"
         rows = self._query(sql, [name])
         if not rows:
-            db = self._connect()
             try:
-                db.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", [name, make()])
-            except sqlite3.DatabaseError as error:
-                raise _translate(error) from error
-            finally:
-                db.close()
+                db = self._connect()
+                try:
+                    db.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", [name, make()])
+                finally:
+                    db.close()
+            except sqlite3.Error as error:
+                raise translate(error) from error
             rows = self._query(sql, [name])
         value: str = rows[0][0]
         return value
 
 
-def _refuse_intake(group: list[tuple[Unit, Done]], reason: str) -> list[tuple[Unit, Done]]:
-    """Answer those who can be told to come back; return the units that must not be lost."""
-    kept = []
-    for unit, done in group:
-        if unit.is_intake:
-            done(StoreUnavailable(reason))
-        else:
-            kept.append((unit, done))
-    return kept
-
-
-def _answer_all(group: Sequence[tuple[Unit, Done]], error: StoreError) -> None:
-    for _, done in group:
-        done(error)
-
-
-def _roll_back(db: sqlite3.Connection) -> None:
-    if db.in_transaction:
-        with contextlib.suppress(sqlite3.DatabaseError):
-            db.execute("ROLLBACK")
-
-
-_PASSING = {
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_BUSY: "the database is locked by another process",
-    sqlite3.SQLITE_LOCKED: "the database is locked by another process",
-    sqlite3.SQLITE_READONLY: "the database cannot be written: it is read-only",
-    sqlite3.SQLITE_IOERR: "the disk reports an error",
-    sqlite3.SQLITE_CANTOPEN: "the database file cannot be opened",
-    sqlite3.SQLITE_PERM: "no permission to use the database file",
-}
-_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA}
-
-
-def _translate(error: sqlite3.Error) -> StoreError:
-    """Our error for SQLite's, by its code: the low byte names the class."""
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = code & 0xFF if code is not None else None
-    if primary in _PASSING:
-        return StoreUnavailable(f"{_PASSING[primary]} ({error})")
-    if primary in _BROKEN:
-        return CorruptStore(f"the database is damaged or not ours ({error})")
-    return StoreError(str(error))
+def _status_test(status: str | None) -> str:
+    """A test of the status that lets SQLite use the index that holds it."""
+    if status in ("queued", "running", "waiting"):
+        return f"status = ? AND {OPEN}"
+    if status in ("failed", "canceled"):
+        return f"status = ? AND {ENDED_BADLY}"
+    return "status = ?"
 
 
 def _next(rows: Sequence[Row], limit: int) -> str | None:
-    return str(rows[limit - 1][0]) if len(rows) > limit else None
+    return cursors.number_text(rows[limit - 1][0]) if len(rows) > limit else None
 
 
 def _run_row(row: Row) -> RunRow:

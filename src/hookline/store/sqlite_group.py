@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .liveness import WorkerLocks
@@ -16,6 +17,7 @@ from .port import (
     Advance,
     ApprovalChange,
     Chunk,
+    Dedupe,
     Fenced,
     Incoming,
     NewRun,
@@ -32,12 +34,26 @@ Json = Any
 Row = tuple[Any, ...]
 
 MAX_ROWS = 256
-"""Most rows in one statement; SQLite allows 32,766 parameters, the widest table has 19 columns."""
+"""Most rows in one statement; SQLite allows 32,766 parameters, the widest table has 20 columns."""
+
+KEYS_PER_RUN = 20
+"""Expired dedupe keys forgotten for each run that may be: there are more events than runs."""
 
 
 def dump(value: Json) -> str | None:
     """JSON text for a column; null is no text."""
     return None if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of a run that a group touches, kept up to date by the group."""
+
+    epoch: int
+    owner: str | None
+    length: int
+    status: str
+    is_finished: bool
 
 
 class Group:
@@ -47,13 +63,14 @@ class Group:
         self._db = db
         self._locks = locks
         self._now = now
-        # What is known of the runs and keys that this group touches, kept up to date by it.
-        self._runs: dict[str, tuple[int, str | None]] = {}
+        self._runs: dict[str, _Known] = {}
         self._keys: dict[tuple[str, str], tuple[str | None, str | None]] = {}
         self._events: list[Row] = []
         self._new_runs: list[Row] = []
+        self._new_ids: set[str] = set()
         self._history: list[Row] = []
         self._updates: dict[str, Row] = {}
+        self._restated: set[str] = set()
         self._versions: dict[str, str] = {}
         self._timers: dict[tuple[str, str], float | None] = {}
         self._untimed: set[str] = set()
@@ -70,16 +87,17 @@ class Group:
 
     def _look_up(self, units: Sequence[Unit]) -> None:
         wanted_runs = {unit.run_id for unit in units if isinstance(unit, Advance | Admit)}
-        for run_id, epoch, owner in self._select(
-            "SELECT id, epoch, owner FROM runs WHERE id IN", [(run_id,) for run_id in wanted_runs]
+        for run_id, epoch, owner, length, status, is_finished in self._select(
+            "SELECT id, epoch, owner, length, status, finished_at IS NOT NULL FROM runs WHERE id IN",
+            [(run_id,) for run_id in wanted_runs],
         ):
-            self._runs[run_id] = (epoch, owner)
+            self._runs[run_id] = _Known(epoch, owner, length, status, bool(is_finished))
         wanted_keys = {
-            (incoming.dedupe.scope, incoming.dedupe.key)
+            (dedupe.scope, dedupe.key)
             for unit in units
             if isinstance(unit, Accept)
-            for incoming in unit.incoming
-            if incoming.dedupe is not None
+            for dedupe in (*(incoming.dedupe for incoming in unit.incoming), *unit.baseline)
+            if dedupe is not None
         }
         for scope, key, event_id, run_id, expires_at in self._select(
             "SELECT scope, key, event_id, run_id, expires_at FROM dedupe WHERE (scope, key) IN",
@@ -114,7 +132,8 @@ class Group:
     def _accept(self, unit: Accept) -> list[Accepted]:
         answers = [self._incoming(incoming) for incoming in unit.incoming]
         for baseline in unit.baseline:
-            self._dedupe.append((baseline.scope, baseline.key, None, None, baseline.expires_at))
+            if (baseline.scope, baseline.key) not in self._keys:
+                self._take_key(baseline, None, None)
         if unit.cursor_of is not None:
             sql = "INSERT INTO cursors VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
             self._db.execute(sql, [unit.cursor_of, json.dumps(unit.cursor)])
@@ -122,18 +141,14 @@ class Group:
 
     def _incoming(self, incoming: Incoming) -> Accepted:
         run, state, reason = incoming.run, incoming.state, incoming.reason
-        first = None
-        if incoming.dedupe is not None:
-            key = (incoming.dedupe.scope, incoming.dedupe.key)
-            first = self._keys.get(key)
-            if first is None:
-                run_id = run.id if run else None
-                self._keys[key] = (incoming.id, run_id)
-                self._dedupe.append((*key, incoming.id, run_id, incoming.dedupe.expires_at))
-            else:
-                run, state, reason = None, "duplicate", f"the same as {first[0] or 'one seen before'}"
-        if run is not None and incoming.skip_if_open and self._has_open_run(incoming.workflow):
+        dedupe = incoming.dedupe
+        first = self._keys.get((dedupe.scope, dedupe.key)) if dedupe is not None else None
+        if first is not None:
+            run, state, reason = None, "duplicate", f"the same as {first[0] or 'one seen before'}"
+        elif run is not None and incoming.skip_if_open and self._has_open_run(incoming.workflow):
             run, state, reason = None, "filtered", "an earlier run is not finished (overlap: skip)"
+        if dedupe is not None and first is None:
+            self._take_key(dedupe, incoming.id, run.id if run else None)
         if run is not None:
             self._create(run)
         self._events.append(
@@ -144,7 +159,7 @@ class Group:
                 incoming.received_at,
                 state,
                 reason,
-                incoming.dedupe.key if incoming.dedupe else None,
+                dedupe.key if dedupe else None,
                 json.dumps(dict(incoming.headers)),
                 incoming.body if first is None else None,
                 dump(incoming.data) if first is None else None,
@@ -155,14 +170,19 @@ class Group:
             return Accepted(first[0] or incoming.id, first[1], "duplicate")
         return Accepted(incoming.id, run.id if run else None, state)
 
+    def _take_key(self, dedupe: Dedupe, event_id: str | None, run_id: str | None) -> None:
+        self._keys[(dedupe.scope, dedupe.key)] = (event_id, run_id)
+        self._dedupe.append((dedupe.scope, dedupe.key, event_id, run_id, dedupe.expires_at))
+
     def _has_open_run(self, workflow: str) -> bool:
         self._write()
-        sql = "SELECT 1 FROM runs WHERE status IN ('queued', 'running', 'waiting') AND workflow = ? LIMIT 1"
+        sql = "SELECT 1 FROM runs WHERE workflow = ? AND finished_at IS NULL LIMIT 1"
         return self._db.execute(sql, [workflow]).fetchone() is not None
 
     def _create(self, run: NewRun) -> None:
         epoch = 1 if run.owner else 0
-        self._runs[run.id] = (epoch, run.owner)
+        self._runs[run.id] = _Known(epoch, run.owner, run.chunk.count, run.status, False)
+        self._new_ids.add(run.id)
         self._new_runs.append(
             (
                 run.id,
@@ -179,9 +199,12 @@ class Group:
                 epoch,
                 run.owner,
                 run.concurrency_key,
+                run.chunk.count,
             )
         )
         self._add_chunk(run.id, run.chunk)
+        if run.turn is not None:
+            self._advance(run.turn)
 
     def _add_chunk(self, run_id: str, chunk: Chunk) -> None:
         self._history.append((run_id, chunk.seq, chunk.at, chunk.count, chunk.body))
@@ -193,7 +216,7 @@ class Group:
             "INSERT OR IGNORE INTO signals (run_id, kind, path, key, body, at) SELECT ?, ?, ?, ?, ?, ?"
             " WHERE EXISTS (SELECT 1 FROM runs WHERE id = ?)"
         )
-        if unit.run_id in {row[0] for row in self._new_runs}:
+        if self._signals_done or unit.run_id in self._new_ids:
             self._write()
         body = json.dumps(unit.body)
         values = [unit.run_id, unit.kind, unit.path, unit.key, body, unit.at, unit.run_id]
@@ -203,25 +226,36 @@ class Group:
 
     def _advance(self, unit: Advance) -> bool | Fenced:
         run_id = unit.run_id
-        epoch, owner = self._runs.get(run_id, (None, None))
-        taken = owner is not None and owner != self._locks.name and self._locks.is_alive(owner)
-        if epoch != unit.expected_epoch or taken:
-            return Fenced(f"run {run_id} has epoch {epoch} and owner {owner}")
-        self._runs[run_id] = (unit.epoch, unit.owner)
-        if unit.chunk is not None:
-            self._add_chunk(run_id, unit.chunk)
-        summary = unit.summary
+        known, chunk, summary = self._runs.get(run_id), unit.chunk, unit.summary
+        if known is None:
+            return Fenced(f"there is no run {run_id}")
+        if known.epoch != unit.expected_epoch:
+            return Fenced(f"run {run_id} is in epoch {known.epoch}, not {unit.expected_epoch}")
+        owner = known.owner
+        if owner is not None and owner != self._locks.name and self._locks.is_alive(owner):
+            return Fenced(f"run {run_id} is with worker {owner}")
+        if chunk is not None:
+            if chunk.seq != known.length:
+                return Fenced(f"run {run_id} has {known.length} events, so {chunk.seq} is not the next")
+            self._add_chunk(run_id, chunk)
+            known.length += chunk.count
+        is_finished = summary.finished_at is not None
+        if summary.status != known.status or is_finished or known.is_finished:
+            self._restated.add(run_id)
+        known.epoch, known.owner = unit.epoch, unit.owner
+        known.status, known.is_finished = summary.status, is_finished
         self._updates[run_id] = (
             run_id,
-            summary.status,
             summary.started_at,
-            summary.finished_at,
             summary.cost_usd,
             summary.waiting_for,
             dump(summary.output),
             dump(summary.error),
             unit.epoch,
             unit.owner,
+            known.length,
+            summary.status,
+            summary.finished_at,
         )
         if unit.version is not None:
             self._versions[run_id] = unit.version
@@ -259,7 +293,10 @@ class Group:
         if owner is not None and owner != unit.owner and self._locks.is_alive(owner):
             return Admission(False)
         if unit.max_running is not None and key is not None:
-            sql = "SELECT count(*) FROM runs WHERE concurrency_key = ? AND status IN ('running', 'waiting')"
+            sql = (
+                "SELECT count(*) FROM runs WHERE concurrency_key = ? AND concurrency_key IS NOT NULL"
+                " AND status IN ('running', 'waiting')"
+            )
             if db.execute(sql, [key]).fetchone()[0] >= unit.max_running:
                 return Admission(False)
         if unit.rate_key is not None:
@@ -268,7 +305,8 @@ class Group:
                 return Admission(False, retry_at=retry_at)
         sql = "UPDATE runs SET status = 'running', owner = ?, epoch = ? WHERE id = ?"
         db.execute(sql, [unit.owner, epoch + 1, unit.run_id])
-        self._runs[unit.run_id] = (epoch + 1, unit.owner)
+        known = self._runs[unit.run_id]
+        known.epoch, known.owner, known.status = epoch + 1, unit.owner, "running"
         return Admission(True, epoch + 1)
 
     def _take_rate(self, unit: Admit, name: str) -> float | None:
@@ -289,41 +327,56 @@ class Group:
     # Forgetting ------------------------------------------------------------------------------------------
 
     def _prune(self, unit: Prune) -> Pruned:
-        db = self._db
-        finished = "SELECT n FROM runs WHERE workflow = ? AND finished_at IS NOT NULL"
-        tests: list[str] = []
-        values: list[Any] = [unit.workflow]
-        if unit.finished_before is not None:
-            tests.append("finished_at < ?")
-            values.append(unit.finished_before)
-        if unit.keep is not None:
-            # The newest that goes: the first one behind the `keep` newest.
-            tests.append(f"n <= ({finished} ORDER BY n DESC LIMIT 1 OFFSET ?)")
-            values.extend([unit.workflow, unit.keep])
-        sql = (
-            "SELECT id FROM runs WHERE workflow = ? AND finished_at IS NOT NULL"
-            f" AND ({' OR '.join(tests) or '0'}) ORDER BY n LIMIT ?"
-        )
-        doomed = [(row[0],) for row in db.execute(sql, [*values, unit.limit])]
-        for table, column in (
-            ("history", "run_id"),
-            ("timers", "run_id"),
-            ("signals", "run_id"),
-            ("approvals", "run_id"),
-            ("runs", "id"),
+        doomed = self._finished(unit)
+        runs = [(run_id,) for run_id, _ in doomed]
+        for start in (
+            "DELETE FROM history WHERE run_id IN",
+            "DELETE FROM timers WHERE run_id IN",
+            "DELETE FROM signals WHERE run_id IN",
+            "DELETE FROM approvals WHERE run_id IN",
+            "DELETE FROM runs WHERE id IN",
         ):
-            db.executemany(f"DELETE FROM {table} WHERE {column} = ?", doomed)
-        events = 0
-        for run_id in doomed:
-            events += db.execute("DELETE FROM events WHERE run_id = ?", run_id).rowcount
+            self._select(start, runs)
+        for run_id, _ in doomed:
+            self._runs.pop(run_id, None)
+        # The event of a run that was replayed stays as long as the run that it started.
+        started = [(event_id, run_id) for run_id, event_id in doomed if event_id is not None]
+        events = len(self._select("DELETE FROM events WHERE (id, run_id) IN", started, " RETURNING 1"))
+        db = self._db
         if unit.finished_before is not None:
             events += db.execute(
-                "DELETE FROM events WHERE workflow = ? AND run_id IS NULL AND received_at < ?",
-                [unit.workflow, unit.finished_before],
+                "DELETE FROM events WHERE n IN (SELECT n FROM events WHERE workflow = ? AND run_id IS NULL"
+                " AND received_at < ? ORDER BY received_at LIMIT ?)",
+                [unit.workflow, unit.finished_before, unit.limit],
             ).rowcount
-        db.execute("DELETE FROM dedupe WHERE expires_at < ?", [unit.now])
+        db.execute(
+            "DELETE FROM dedupe WHERE (scope, key) IN"
+            " (SELECT scope, key FROM dedupe WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
+            [unit.now, unit.limit * KEYS_PER_RUN],
+        )
         db.execute("PRAGMA incremental_vacuum(1000)").fetchall()
         return Pruned(len(doomed), events)
+
+    def _finished(self, unit: Prune) -> list[Row]:
+        """Id and event of the runs that go: too old, or behind the newest; the oldest first."""
+        bounds: list[tuple[float, int]] = []
+        if unit.finished_before is not None:
+            bounds.append((unit.finished_before, 0))
+        if unit.keep is not None:
+            newest_that_goes = self._db.execute(
+                "SELECT finished_at, n + 1 FROM runs WHERE workflow = ? AND finished_at IS NOT NULL"
+                " ORDER BY finished_at DESC, n DESC LIMIT 1 OFFSET ?",
+                [unit.workflow, unit.keep],
+            ).fetchone()
+            if newest_that_goes is not None:
+                bounds.append(newest_that_goes)
+        if not bounds:
+            return []
+        return self._db.execute(
+            "SELECT id, event_id FROM runs WHERE workflow = ? AND finished_at IS NOT NULL"
+            " AND (finished_at, n) < (?, ?) ORDER BY finished_at, n LIMIT ?",
+            [unit.workflow, *max(bounds), unit.limit],
+        ).fetchall()
 
     # Statements over many rows -----------------------------------------------------------------------------
 
@@ -336,9 +389,10 @@ class Group:
         )
         self._insert(
             "INSERT INTO runs (id, workflow, version, status, event_id, parent_run, parent_path, replay_of,"
-            " created_at, cost_usd, waiting_for, epoch, owner, concurrency_key)",
+            " created_at, cost_usd, waiting_for, epoch, owner, concurrency_key, length)",
             self._new_runs,
         )
+        self._new_ids.clear()
         self._insert("INSERT INTO history (run_id, seq, at, count, body)", self._history)
         self._update_runs()
         for run_id, version in self._versions.items():
@@ -363,18 +417,22 @@ class Group:
             self._closed_approvals.clear()
 
     def _update_runs(self) -> None:
-        for part, values in _padded(list(self._updates.values())):
-            sql = _STATEMENTS.get(("update", part))
+        # Most chunks leave the status as it is; without it in the statement no index is touched.
+        self._update(_SAME_STATUS, [row for key, row in self._updates.items() if key not in self._restated])
+        self._update(_NEW_STATUS, [self._updates[run_id] for run_id in self._restated])
+        self._updates.clear()
+        self._restated.clear()
+
+    def _update(self, columns: str, rows: Sequence[Row]) -> None:
+        for part, values in _padded(rows):
+            sql = _STATEMENTS.get((columns, part))
             if sql is None:
-                row = "(?,?,?,?,?,?,?,?,?,?)"
-                sql = _STATEMENTS[("update", part)] = (
-                    "UPDATE runs SET status = v.column2, started_at = v.column3, finished_at = v.column4,"
-                    " cost_usd = v.column5, waiting_for = v.column6, output = v.column7, error = v.column8,"
-                    f" epoch = v.column9, owner = v.column10 FROM (VALUES {','.join([row] * part)}) v"
+                row = "(?,?,?,?,?,?,?,?,?,?,?)"
+                sql = _STATEMENTS[(columns, part)] = (
+                    f"UPDATE runs SET {columns} FROM (VALUES {','.join([row] * part)}) v"
                     " WHERE runs.id = v.column1"
                 )
             self._db.execute(sql, values)
-        self._updates.clear()
 
     def _write_timers(self) -> None:
         self._select("DELETE FROM timers WHERE run_id IN", [(run_id,) for run_id in self._untimed])
@@ -396,17 +454,23 @@ class Group:
             self._db.execute(sql, values)
         rows.clear()
 
-    def _select(self, start: str, rows: Sequence[Row]) -> list[Row]:
-        """Run ``<start> (VALUES …)`` over the rows; what it returns, if it returns anything."""
+    def _select(self, start: str, rows: Sequence[Row], end: str = "") -> list[Row]:
+        """Run ``<start> (VALUES …) <end>`` over the rows; what it returns, if it returns anything."""
         found: list[Row] = []
         for part, values in _padded(rows):
             sql = _STATEMENTS.get((start, part))
             if sql is None:
                 marks = ",".join(["(" + ",".join("?" * len(rows[0])) + ")"] * part)
-                sql = _STATEMENTS[(start, part)] = f"{start} (VALUES {marks})"
+                sql = _STATEMENTS[(start, part)] = f"{start} (VALUES {marks}){end}"
             found.extend(self._db.execute(sql, values).fetchall())
         return found
 
+
+_SAME_STATUS = (
+    "started_at = v.column2, cost_usd = v.column3, waiting_for = v.column4, output = v.column5,"
+    " error = v.column6, epoch = v.column7, owner = v.column8, length = v.column9"
+)
+_NEW_STATUS = f"{_SAME_STATUS}, status = v.column10, finished_at = v.column11"
 
 _STATEMENTS: dict[tuple[str, int], str] = {}
 
