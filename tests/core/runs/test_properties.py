@@ -24,7 +24,7 @@ Json = Any
 
 BOUNDED = settings(
     deadline=None,
-    max_examples=60,
+    max_examples=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 
@@ -173,7 +173,7 @@ ANY_EVENT = st.one_of(
 )
 
 
-@settings(BOUNDED, max_examples=400)
+@settings(BOUNDED, max_examples=250)
 @given(events=st.lists(ANY_EVENT, max_size=40))
 def test_folding_never_fails_and_every_state_is_legal(events: list[ev.Event]) -> None:
     state = RunState()
@@ -182,7 +182,7 @@ def test_folding_never_fails_and_every_state_is_legal(events: list[ev.Event]) ->
         assert illegal(state) == []
 
 
-@settings(BOUNDED, max_examples=400)
+@settings(BOUNDED, max_examples=250)
 @given(event=ANY_EVENT)
 def test_any_event_survives_being_stored(event: ev.Event) -> None:
     _assert_stored(event)
