@@ -1,0 +1,389 @@
+"""``hookline run --dry-run``: what a run would do, decided by the engine's own pure functions.
+
+Nothing is sent and nothing is stored. Actions without IO are executed; for every other one the
+rendered input is shown with the action's effect class, and its result is taken from the step's
+``sample``, else from the action's first example with an output, else made up from its output
+schema. Waiting takes no time: timers fire at once on a clock of our own, callbacks and approvals
+come as the step's ``sample`` says, and a called workflow is decided in the same way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .errors import DONE, FAILED, CliError, translated
+from .output import emit_json, say, status_text
+
+if TYPE_CHECKING:
+    from hookline.core import events as ev
+    from hookline.core.plan import Node, Plan
+    from hookline.core.records import RunState
+    from hookline.engine.registry import Registry
+    from hookline.engine.workflows import Workflows
+    from hookline.sdk import Action
+
+    from .project import Project
+
+__all__ = ["DRY_RUN_SCHEMA", "Rehearsal", "Rehearsed", "dry_run_command"]
+
+Json = Any
+
+DRY_RUN_SCHEMA = "hookline.dry-run/1"
+MAX_EVENTS = 200_000
+"""Commands after which a rehearsal is given up: its samples never let it end."""
+MAX_DEPTH = 16
+"""Calls of workflows within each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A step whose effect was not performed.
+
+    Attributes:
+        source: Where its result comes from: ``executed`` (an action without IO), ``sample``,
+            ``example``, ``schema``, ``nothing``, or ``called`` (another workflow).
+    """
+
+    path: str
+    id: str | None
+    uses: str
+    effect: str
+    source: str
+    input: Json
+    output: Json
+
+    def document(self) -> dict[str, Json]:
+        """As JSON."""
+        return {
+            "path": self.path,
+            "id": self.id,
+            "uses": self.uses,
+            "effect": self.effect,
+            "source": self.source,
+            "input": self.input,
+            "output": self.output,
+        }
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """One workflow, decided to its end without effects.
+
+    Args:
+        plans: The project's valid workflows, for ``call``.
+        clock: Seconds since the epoch; moved on when the run waits for a time.
+    """
+
+    plans: Mapping[str, Plan]
+    registry: Registry
+    clock: float
+    depth: int = 0
+    steps: list[Rehearsed] = field(default_factory=list)
+
+    def play(self, plan: Plan, event: Json, inputs: Mapping[str, Json]) -> RunState:
+        """Decide a run to its end.
+
+        Raises:
+            CliError: It does not come to an end.
+        """
+        from hookline.core import events as ev
+        from hookline.core.decide import decide
+        from hookline.core.state import RunState, evolve
+
+        state = RunState()
+        defaults = {
+            name: schema["default"]
+            for name, schema in (plan.inputs or {}).get("properties", {}).items()
+            if "default" in schema
+        }
+        created = ev.RunCreated(
+            "", "run_dry", plan.name, plan.version, event, {**defaults, **inputs}, self.clock
+        )
+        evolve(state, created, self.clock)
+        evolve(state, ev.RunStarted("", self.clock), self.clock)
+        while state.finished is None:
+            commands = decide(plan, state, self.clock, _callback_url)
+            if not commands and not self._go_on_waiting(plan, state):
+                raise CliError(f"{plan.name} stops without an end; please report this", exit_code=FAILED)
+            for command in commands:
+                evolve(state, command, self.clock)
+                for fact in self._answer(plan, state, command):
+                    evolve(state, fact, self.clock)
+            if state.seq > MAX_EVENTS:
+                raise CliError(
+                    f"{plan.name} does not come to an end with these samples",
+                    hint='give the step its condition reads a "sample" that ends the loop',
+                    exit_code=FAILED,
+                )
+        return state
+
+    def _answer(self, plan: Plan, state: RunState, command: ev.Event) -> list[ev.Event]:
+        """What the outside would say to a command."""
+        from hookline.core import events as ev
+
+        if isinstance(command, ev.StepStarted):
+            node, _ = plan.locate(command.path)
+            return [self._act(plan, node, command)]
+        if not isinstance(command, ev.StepWaiting):
+            return []
+        node, _ = plan.locate(command.path)
+        sample = _written(plan, node).get("sample", _NONE)
+        match command.waits_for:
+            case "callback" if sample is not _NONE:
+                import json
+
+                self._note(node, command.path, "callback", "read", "sample", None, sample)
+                return [ev.CallbackReceived(command.path, command.attempt, "dry", json.dumps(sample), {})]
+            case "approval":
+                return self._decided(node, command, sample)
+            case "run":
+                return [self._called(node, command)]
+        return []
+
+    def _go_on_waiting(self, plan: Plan, state: RunState) -> bool:
+        """Nothing can be decided now: let the next timer fire. False when there is none."""
+        from hookline.core import events as ev
+        from hookline.core.state import evolve
+
+        timers = [(record.timer, path) for path, record in state.records.items() if record.timer is not None]
+        if not timers:
+            return False
+        due, path = min(timers)
+        assert due is not None
+        self.clock = max(self.clock, due)
+        evolve(state, ev.TimerFired(path, self.clock), self.clock)
+        return True
+
+    def _act(self, plan: Plan, node: Node, command: ev.StepStarted) -> ev.Event:
+        """An action: executed when it does no IO, else shown."""
+        from hookline.core import events as ev
+
+        path, attempt = command.path, command.attempt
+        action = self.registry.actions[node.uses]
+        if action.pure:
+            result = _execute(action, node, command)
+            output = result.output if isinstance(result, ev.StepSucceeded) else None
+            self._note(node, path, node.uses, action.effect, "executed", command.input, output)
+            return result
+        error = _wrong_input(action, command.input)
+        if error is not None:
+            failed = {"type": "bad_input", "code": "R209", "message": error, "hint": "", "step": path}
+            self._note(node, path, node.uses, action.effect, "nothing", command.input, None)
+            return ev.AttemptFailed(path, path, attempt, failed)
+        output, source = _result_of(action, _written(plan, node))
+        self._note(node, path, node.uses, action.effect, source, command.input, output)
+        return ev.StepSucceeded(path, path, output)
+
+    def _decided(self, node: Node, command: ev.StepWaiting, sample: Json) -> list[ev.Event]:
+        from hookline.core import events as ev
+
+        given = sample if isinstance(sample, dict) else {}
+        decision = given.get("decision", "approved")
+        quorum = node.options["quorum"] if decision == "approved" else 1
+        by = [str(given.get("by", "somebody")), *(f"person {n}" for n in range(2, quorum + 1))]
+        source = "sample" if given else "nothing"
+        self._note(node, command.path, "approve", "read", source, command.data, {"decision": decision})
+        return [
+            ev.ApprovalDecided(command.path, decision, name, self.clock, form=given.get("form"))
+            for name in by
+        ]
+
+    def _called(self, node: Node, command: ev.StepWaiting) -> ev.Event:
+        from hookline.core import events as ev
+
+        name, inputs = command.data["workflow"], command.data["input"]
+        plan = self.plans.get(name)
+        if plan is None or self.depth >= MAX_DEPTH:
+            reason = "is not there" if plan is None else "is called too deeply"
+            error = {"type": "not_found", "code": "R305", "message": f"the workflow {name!r} {reason}"}
+            return ev.ChildFinished(command.path, command.data["run"], "failed", None, error)
+        child = Rehearsal(self.plans, self.registry, self.clock, self.depth + 1)
+        trigger = {"type": "call", "run": "run_dry", "step": command.path}
+        state = child.play(plan, trigger, inputs)
+        assert state.finished is not None
+        for step in child.steps:
+            self.steps.append(
+                Rehearsed(
+                    f"{command.path} > {step.path}",
+                    step.id,
+                    step.uses,
+                    step.effect,
+                    step.source,
+                    step.input,
+                    step.output,
+                )
+            )
+        finished = state.finished
+        self._note(node, command.path, f"call {name}", "read", "called", inputs, finished.output)
+        return ev.ChildFinished(
+            command.path, command.data["run"], finished.status, finished.output, finished.error
+        )
+
+    def _note(
+        self, node: Node, path: str, uses: str, effect: str, source: str, input: Json, output: Json
+    ) -> None:
+        self.steps.append(Rehearsed(path, node.id, uses, effect, source, input, output))
+
+
+_NONE = object()
+
+
+def _callback_url(run: str, path: str, attempt: int) -> str:
+    return "https://callback.invalid/not-listening"
+
+
+def _execute(action: Action, node: Node, command: ev.StepStarted) -> ev.Event:
+    from hookline.core import events as ev
+    from hookline.engine.attempts import failure, to_json
+    from hookline.engine.context import PureContext
+    from hookline.sdk import ActionError
+
+    path, attempt = command.path, command.attempt
+    try:
+        output = action.run(PureContext(path, attempt), **action.bind(command.input))
+    except ActionError as error:
+        return ev.AttemptFailed(path, path, attempt, failure(error, path))
+    return ev.StepSucceeded(path, path, to_json(output))
+
+
+def _wrong_input(action: Action, value: Json) -> str | None:
+    """Why an action would refuse its rendered input, if the schema says so."""
+    import referencing
+    from jsonschema import Draft202012Validator
+
+    validator = Draft202012Validator(action.input_schema, registry=referencing.Registry())
+    error = next(validator.iter_errors(value), None)
+    if error is None:
+        return None
+    where = "/".join(map(str, error.absolute_path)) or "with"
+    return f"{action.name}: {where}: {error.message[:200]}"
+
+
+def _result_of(action: Action, written: Mapping[str, Json]) -> tuple[Json, str]:
+    if "sample" in written:
+        return written["sample"], "sample"
+    for example in action.examples:
+        if example.output is not None:
+            return example.output, "example"
+    if action.output_schema is not None:
+        return _instance(action.output_schema, action.output_schema, 0), "schema"
+    return None, "nothing"
+
+
+def _instance(schema: Any, root: Any, depth: int) -> Json:
+    """A value that a schema describes, with every property that it names."""
+    if not isinstance(schema, Mapping) or depth > 12:
+        return None
+    for key in ("const", "default"):
+        if key in schema:
+            return schema[key]
+    for key in ("examples", "enum"):
+        if schema.get(key):
+            return schema[key][0]
+    if "$ref" in schema:
+        found = root
+        for part in str(schema["$ref"]).removeprefix("#/").split("/"):
+            found = found.get(part, {}) if isinstance(found, Mapping) else {}
+        return _instance(found, root, depth + 1)
+    for key in ("anyOf", "oneOf", "allOf"):
+        if schema.get(key):
+            return _instance(schema[key][0], root, depth + 1)
+    kind = schema.get("type")
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind == "object" or "properties" in schema:
+        parts = schema.get("properties", {})
+        return {name: _instance(part, root, depth + 1) for name, part in parts.items()}
+    if kind == "array":
+        return [_instance(schema.get("items", {}), root, depth + 1)]
+    makers: dict[Any, Callable[[], Json]] = {
+        "string": lambda: "text",
+        "integer": lambda: schema.get("minimum", 1),
+        "number": lambda: schema.get("minimum", 1.0),
+        "boolean": lambda: True,
+    }
+    return makers[kind]() if kind in makers else None
+
+
+def _written(plan: Plan, node: Node) -> Mapping[str, Json]:
+    """A step as it stands in the definition."""
+    if node.parent is None:
+        steps = plan.value[node.block]
+    else:
+        parent, name = _written(plan, node.parent), node.block_name
+        if name.startswith("parallel."):
+            steps = parent["parallel"][name.removeprefix("parallel.")]
+        elif name.startswith("cases["):
+            steps = list(parent["cases"].values())[int(name[len("cases[") : -1])]
+        else:
+            steps = parent[name]
+    step: Mapping[str, Json] = steps[node.index]
+    return step
+
+
+def dry_run_command(
+    project: Project,
+    workflows: Workflows,
+    plan: Plan,
+    event: Json,
+    inputs: Mapping[str, Json],
+    *,
+    as_json: bool,
+) -> int:
+    """Play a run without effects and show it."""
+    from hookline.engine.engine import Engine
+
+    with translated():
+        Engine.check_inputs(plan, inputs)
+    rehearsal = Rehearsal(workflows.plans, project.registry, time.time())
+    state = rehearsal.play(plan, event, inputs)
+    finished = state.finished
+    assert finished is not None
+    if as_json:
+        emit_json(
+            {
+                "schema": DRY_RUN_SCHEMA,
+                "workflow": plan.name,
+                "version": plan.version,
+                "status": finished.status,
+                "output": finished.output,
+                "error": finished.error,
+                "steps": [step.document() for step in rehearsal.steps],
+            }
+        )
+    else:
+        for step in rehearsal.steps:
+            _show(step)
+        if finished.output is not None:
+            click.echo(click.style("output", bold=True))
+            emit_json(finished.output)
+    say(f"dry run of {plan.name}: {status_text(finished.status)}; nothing was sent or stored")
+    if finished.error is not None:
+        say(f"  {finished.error.get('code')}: {finished.error.get('message')}")
+    return DONE if finished.status == "succeeded" else FAILED
+
+
+_SOURCES = {
+    "executed": "done here, it has no effects",
+    "sample": "result: the step's sample",
+    "example": "result: the action's example",
+    "schema": "result: made up from the output's schema",
+    "nothing": "result: assumed",
+    "called": "decided as below its caller",
+}
+
+
+def _show(step: Rehearsed) -> None:
+    import json
+
+    would = "" if step.source in ("executed", "called") else click.style("would send  ", fg="yellow")
+    label = click.style(step.id or step.path, bold=True)
+    click.echo(f"{would}{label}  {step.uses}  ({step.effect}; {_SOURCES[step.source]})")
+    for name, value in (("input", step.input), ("result", step.output)):
+        if value is not None:
+            text = json.dumps(value, ensure_ascii=False)
+            click.echo(f"    {name}: {text if len(text) <= 400 else text[:400] + '…'}")

@@ -1,0 +1,124 @@
+"""A run on a terminal: one line for each step that ends or waits, as it happens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from .output import on_terminal, status_text
+
+if TYPE_CHECKING:
+    from hookline.core.plan import Node, Plan
+    from hookline.core.records import RunState, StepRecord
+    from hookline.engine.redaction import Redactor
+    from hookline.sdk import Action
+
+__all__ = ["Progress", "duration_text"]
+
+_BLOCKS = frozenset({"if", "switch", "for_each", "parallel", "while"})
+_SHOWN = frozenset(
+    {"succeeded", "failed", "skipped", "canceled", "waiting", "retrying", "unknown", "running"}
+)
+
+
+class Progress:
+    """Writes lines to standard error; may be told from several threads.
+
+    Args:
+        plan: The run's workflow.
+        quiet: Write nothing.
+    """
+
+    def __init__(
+        self, plan: Plan, actions: Mapping[str, Action], redactor: Redactor, *, quiet: bool = False
+    ) -> None:
+        self.plan = plan
+        self._actions = actions
+        self._redactor = redactor
+        self._quiet = quiet
+        self._lock = threading.Lock()
+        self._told: dict[str, tuple[str, int]] = {}
+        self._seq = -1
+        self._is_open = False
+
+    def update(self, state: RunState, paths: Iterable[str] | None = None) -> None:
+        """Tell what is new at these paths, or anywhere.
+
+        A state that is older than what has been told already is ignored.
+        """
+        if self._quiet:
+            return
+        with self._lock:
+            if state.seq < self._seq:
+                return
+            self._seq = state.seq
+            for path in dict.fromkeys(state.records if paths is None else paths):
+                record = state.records.get(path)
+                if path and record is not None:
+                    self._tell(record)
+
+    def close(self) -> None:
+        """Take back the line about what is running."""
+        with self._lock:
+            self._erase()
+
+    def _tell(self, record: StepRecord) -> None:
+        try:
+            node, items = self.plan.locate(record.path)
+        except KeyError:
+            return
+        mark = (record.status, record.attempt)
+        if node.kind in _BLOCKS or record.status not in _SHOWN or self._told.get(record.path) == mark:
+            return
+        self._told[record.path] = mark
+        label = node.id or node.name or node.uses or node.kind
+        if items:
+            label += "#" + "#".join(map(str, items))
+        self._erase()
+        if record.status == "running":
+            if on_terminal():
+                click.echo(f"{status_text('running', 10)} {label} …", err=True, nl=False)
+                self._is_open = True
+            return
+        text = f"{status_text(record.status, 10)} {label:<20} {_took(record):>8}  {self._about(node, record)}"
+        click.echo(text.rstrip(), err=True)
+
+    def _about(self, node: Node, record: StepRecord) -> str:
+        match record.status:
+            case "succeeded":
+                action = self._actions.get(node.uses)
+                text = action.summarize(record.input or {}, record.output) if action else node.kind
+            case "waiting" | "unknown" if record.waiting is not None:
+                text = f"for {record.waiting.reason}"
+            case "retrying" if record.waiting is not None and record.waiting.until is not None:
+                text = f"attempt {record.attempt + 1} follows"
+            case "failed" | "unknown" if record.error is not None:
+                text = f"{record.error.get('code', '')}: {record.error.get('message', '')}"
+            case _:
+                text = ""
+        return self._redactor.redact_known(text)
+
+    def _erase(self) -> None:
+        if self._is_open:
+            click.echo("\r\x1b[K", err=True, nl=False)
+            self._is_open = False
+
+
+def _took(record: StepRecord) -> str:
+    if record.started_at is None or record.finished_at is None:
+        return ""
+    return duration_text(record.finished_at - record.started_at)
+
+
+def duration_text(seconds: float) -> str:
+    """A time span for a person: ``12 ms``, ``3.4 s``, ``5 min``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
