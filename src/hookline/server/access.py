@@ -9,34 +9,22 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from flask import Flask, Request, Response, current_app, request
+from flask import Flask, Request, Response, request
 
 from .problems import problem
+from .routes import Permission, Route
 
-__all__ = ["Access", "Permission", "permission", "protect"]
+__all__ = ["Access", "acting_user", "protect"]
 
-Permission = Literal["open", "read", "run", "edit", "admin"]
-"""What a route asks for; until there are roles, everything but ``open`` asks for the admin token."""
-
-F = TypeVar("F", bound=Callable[..., object])
-
-_PERMISSIONS: dict[str, Permission] = {}
-
-
-def permission(name: Permission) -> Callable[[F], F]:
-    """Declare what a view asks for. A view without a declaration answers 403."""
-
-    def declare(view: F) -> F:
-        _PERMISSIONS[f"{view.__module__}.{view.__qualname__}"] = name
-        return view
-
-    return declare
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_OWN_SITES = frozenset({"same-origin", "none"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,53 +33,85 @@ class Access:
 
     Attributes:
         token: The admin token, None in ``dev``.
-        hosts: ``Host`` values answered in ``dev``.
+        hosts: In ``dev`` the ``Host`` values that are answered; else further names under which
+            browsers know this server, beside the ``Host`` they send.
+
+    Raises:
+        ValueError: The token is empty, which would let everybody in.
     """
 
-    token: str | None
+    token: str | None = field(repr=False)
     hosts: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.token is not None and not self.token.strip():
+            raise ValueError("an empty admin token would let everybody in")
 
     @classmethod
     def dev(cls, port: int) -> Access:
         """No login, but only what asks for this very server, from this machine."""
         names = ("127.0.0.1", "localhost", "[::1]")
-        return cls(None, frozenset(f"{name}:{port}" for name in names))
+        # Browsers leave the usual port out.
+        plain = names if port == 80 else ()
+        return cls(None, frozenset([*(f"{name}:{port}" for name in names), *plain]))
 
     def refuse(self, request: Request, needed: Permission) -> Response | None:
         """The answer to a request that is not allowed, else None."""
         if self.token is None:
             # A page elsewhere can make a browser send requests here, and a name that points to
             # this machine can make it read the answers. Neither gets past these two.
-            if request.headers.get("Host", "") not in self.hosts:
-                return problem(403, "S401", "this server answers to its own address only")
-            origin = request.headers.get("Origin")
-            if origin is not None and urlsplit(origin).netloc not in self.hosts:
-                return problem(403, "S402", "requests from other web pages are refused")
-            return None
+            if request.headers.get("Host", "").lower() not in self.hosts:
+                return problem(403, "S701", "this server answers to its own address only")
+            return _refuse_foreign(request, self.hosts)
         if needed == "open":
             return None
-        given = _credential(request)
-        if given is None:
-            return problem(401, "S403", "an access token is needed", hint="Authorization: Bearer <token>")
-        if not hmac.compare_digest(given.encode(), self.token.encode()):
-            return problem(401, "S404", "this access token is not valid")
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.host:
-            return problem(403, "S402", "requests from other web pages are refused")
-        return None
+        credential = _credential(request)
+        if credential is None:
+            return problem(401, "S703", "an access token is needed", hint="Authorization: Bearer <token>")
+        if not _is_same(credential.secret, self.token):
+            return problem(401, "S704", "this access token is not valid")
+        # The browser adds a password it has saved to whatever a foreign page makes it send.
+        return _refuse_foreign(request, self.hosts | {request.host.lower()})
 
 
-def _credential(request: Request) -> str | None:
+def _refuse_foreign(request: Request, own: frozenset[str]) -> Response | None:
+    origin = request.headers.get("Origin")
+    foreign = origin is not None and urlsplit(origin).netloc.lower() not in own
+    if request.method not in _SAFE_METHODS:
+        foreign = foreign or request.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITES
+    return problem(403, "S702", "requests from other web pages are refused") if foreign else None
+
+
+def _is_same(given: str, expected: str) -> bool:
+    # Hashed, so that the length of the right one does not show in the time taken.
+    digests = (hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in (given, expected))
+    return hmac.compare_digest(*digests)
+
+
+class _Credential(NamedTuple):
+    user: str
+    secret: str
+
+
+def _credential(request: Request) -> _Credential | None:
     """A bearer token, or the password of Basic, which is how a browser asks a person for it."""
     scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return rest.strip()
+        return _Credential("", rest.strip())
     if scheme.lower() == "basic":
         try:
-            return base64.b64decode(rest, validate=True).decode().partition(":")[2]
+            user, _, password = base64.b64decode(rest, validate=True).decode().partition(":")
         except (binascii.Error, ValueError):
             return None
+        return _Credential(user, password)
     return None
+
+
+def acting_user(request: Request, otherwise: str) -> str:
+    """Who is noted for what this request does: the name it gives, which the token vouches for."""
+    credential = _credential(request)
+    name = request.headers.get("X-Hookline-User") or (credential.user if credential else "")
+    return name[:200] or otherwise
 
 
 def protect(app: Flask, access: Access) -> None:
@@ -99,10 +119,10 @@ def protect(app: Flask, access: Access) -> None:
 
     @app.before_request
     def check() -> Response | None:
-        view = current_app.view_functions.get(request.endpoint or "")
-        if view is None:
+        if request.endpoint is None:
             return access.refuse(request, "open")
-        needed = _PERMISSIONS.get(f"{view.__module__}.{view.__qualname__}")
-        if needed is None:
-            return problem(403, "S405", "this address is not released")
-        return access.refuse(request, needed)
+        routes: Mapping[str, Route] = app.extensions["hookline.routes"]
+        route = routes.get(request.endpoint)
+        if route is None:
+            return problem(403, "S705", "this address is not released")
+        return access.refuse(request, route.permission)

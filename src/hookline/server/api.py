@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, Response, current_app, json, request
+import referencing
+from flask import Response, current_app, request
+from jsonschema import Draft202012Validator
 
 from hookline.core.diagnostics import DefinitionError, Diagnostic
 from hookline.core.document import read, strict_json
@@ -14,18 +17,40 @@ from hookline.core.lint import check
 from hookline.engine import documents
 from hookline.engine.catalogue import catalogue_document
 from hookline.engine.engine import Engine, EngineError
-from hookline.store.port import Page, RunFilter
+from hookline.store.port import EventRow, Page, RunFilter
 
-from .access import permission
+from .access import acting_user
+from .openapi import openapi_document
+from .routes import Answer, Parameter, Routes
+from .schemas import APPROVAL_STATUSES, RUN_STATUSES, TEXT, TIME, YES, listing, many, one_of, record, ref
 
-__all__ = ["api"]
+__all__ = ["api", "diagnostic_document", "event_shown", "workflow_documents"]
 
-api = Blueprint("api", __name__, url_prefix="/api/v1")
+api = Routes("/api/v1")
 
 Json = Any
+Schema = dict[str, Any]
 
 MAX_LIMIT = 500
-RUN_STATUSES = ("queued", "running", "waiting", "succeeded", "failed", "canceled")
+"""Most rows of one page of a list."""
+
+STORED_STATES = ("received", "duplicate", "filtered", "rejected")
+"""States that events are kept in; running and done are told from their runs."""
+
+_PAGING = (
+    Parameter(
+        "limit",
+        "Rows of the page.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50},
+    ),
+    Parameter("cursor", "The `next` of the page before."),
+)
+_WORKFLOW = Parameter("workflow", "Only those of this workflow.")
+_STARTED = {202: Answer("A run was started.", ref("Accepted"))}
+_VERSION: Schema = {
+    **one_of("original", "latest"),
+    "description": "The definition the run had, or the newest.",
+}
 
 
 def _engine() -> Engine:
@@ -39,14 +64,14 @@ def _json(document: Json, status: int = 200) -> Response:
 
 def _limit() -> int:
     text = request.args.get("limit", "50")
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_LIMIT:
+    if not text.isascii() or not text.isdigit() or len(text) > 6 or not 1 <= int(text) <= MAX_LIMIT:
         raise EngineError(f"limit must be a number from 1 to {MAX_LIMIT}", code="S601", status=422)
     return int(text)
 
 
 def _cursor() -> str | None:
     cursor = request.args.get("cursor")
-    if cursor is not None and not (cursor.isascii() and cursor.isdigit()):
+    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
         raise EngineError("this cursor was not given by a list", code="S602", status=422)
     return cursor
 
@@ -57,67 +82,109 @@ def _time(name: str) -> float | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            raise EngineError(f"{name} needs a time zone, for example Z", code="S603", status=422)
+        return moment.timestamp()
+    except (ValueError, OverflowError):
         raise EngineError(
             f"{name} must be a time such as 2026-11-20T09:00:00Z", code="S603", status=422
         ) from None
-    if moment.tzinfo is None:
-        raise EngineError(f"{name} needs a time zone, for example Z", code="S603", status=422)
-    return moment.timestamp()
+
+
+def _choice(name: str, choices: Sequence[str]) -> str | None:
+    value = request.args.get(name)
+    if value is not None and value not in choices:
+        raise EngineError(f"{name} must be one of {', '.join(choices)}", code="S605", status=422)
+    return value
 
 
 def _listed(name: str, page: Page, document: Callable[[Any], Json]) -> Response:
     return _json({name: [document(row) for row in page.rows], "next": page.next})
 
 
-def _sent() -> dict[str, Json]:
-    """The request's JSON object; empty when there is no body."""
+def _sent(schema: Schema) -> dict[str, Json]:
+    """The request's JSON object, checked; empty when there is no body."""
     data = request.get_data(cache=False)
-    if not data:
-        return {}
-    try:
-        value = strict_json(data)
-    except ValueError as error:
-        raise EngineError(f"the body is not JSON: {error}", code="S604", status=400) from error
+    if not data.strip():
+        value: Json = {}
+    else:
+        try:
+            value = strict_json(data)
+        except (ValueError, RecursionError) as error:
+            raise EngineError(f"the body is not JSON: {str(error)[:200]}", code="S604", status=400) from error
     if not isinstance(value, dict):
         raise EngineError("the body must be a JSON object", code="S604", status=400)
+    wrong = next(Draft202012Validator(schema, registry=referencing.Registry()).iter_errors(value), None)
+    if wrong is not None:
+        where = "/".join(map(str, ("", *wrong.absolute_path)))
+        raise EngineError(f"the body does not fit: {where} {wrong.message[:200]}", code="S606", status=422)
     return value
 
 
 def _by() -> str:
-    return str(request.headers.get("X-Hookline-User", "")) or "api"
+    return acting_user(request, "api")
 
 
-@api.get("/workflows")
-@permission("read")
-def workflows() -> Response:
+def workflow_documents(engine: Engine) -> list[dict[str, Json]]:
     """Every workflow file, with its findings."""
-    found = [
+    return [
         {
             "name": file.name,
             "version": file.plan.version if file.plan else None,
-            "description": (
-                file.document.value.get("description", "") if file.plan and file.document else ""
-            ),
+            "description": str(file.document.value.get("description", ""))
+            if file.plan and file.document
+            else "",
             "triggers": [trigger.uses for trigger in file.plan.triggers] if file.plan else [],
             "deployed": file.plan is not None,
             "diagnostics": [diagnostic_document(found) for found in file.diagnostics],
         }
-        for file in _engine().workflows.files
+        for file in engine.workflows.files
     ]
-    return _json({"workflows": found, "next": None})
 
 
-@api.get("/workflows/<name>")
-@permission("read")
+def event_shown(engine: Engine, row: EventRow) -> dict[str, Json]:
+    """An event with headers, body and data, without the secrets its sender may have put in."""
+    document = documents.event_document(row, full=True)
+    shown: dict[str, Json] = json.loads(engine.redactor.redact_known(json.dumps(document)))
+    return shown
+
+
+@api.get("/openapi.json", permission="read", answers={200: Answer("This description.", {"type": "object"})})
+def openapi() -> Response:
+    """This description of the API, OpenAPI 3.1."""
+    return _json(openapi_document(current_app.extensions["hookline.routes"].values()))
+
+
+@api.get(
+    "/workflows",
+    permission="read",
+    answers={200: Answer("All of them.", listing("workflows", ref("Workflow")))},
+)
+def workflows() -> Response:
+    """Every workflow file, with its findings."""
+    return _json({"workflows": workflow_documents(_engine()), "next": None})
+
+
+@api.get(
+    "/workflows/<name>",
+    permission="read",
+    answers={200: Answer("The version in force.", ref("Definition"))},
+    problems=(404, 409),
+)
 def workflow(name: str) -> Response:
     """One deployed workflow and its definition."""
     plan = _engine().plan(name)
     return _json({"name": plan.name, "version": plan.version, "definition": plan.value})
 
 
-@api.post("/validate")
-@permission("read")
+@api.post(
+    "/validate",
+    permission="read",
+    answers={200: Answer("Its findings.", ref("Validation"))},
+    problems=(400, 413),
+    body={},
+    body_types=("application/json", "application/yaml"),
+)
 def validate() -> Response:
     """Check a definition without deploying it; the body is the definition's text."""
     engine = _engine()
@@ -149,59 +216,118 @@ def diagnostic_document(found: Diagnostic) -> dict[str, Json]:
     }
 
 
-@api.get("/runs")
-@permission("read")
+@api.get(
+    "/runs",
+    permission="read",
+    answers={200: Answer("A page of runs, without their steps.", listing("runs", ref("Run")))},
+    problems=(422,),
+    parameters=(
+        _WORKFLOW,
+        Parameter("status", "Only those of this status.", one_of(*RUN_STATUSES)),
+        Parameter("since", "Only those created at this time or later.", TIME),
+        Parameter("until", "Only those created before this time.", TIME),
+        *_PAGING,
+    ),
+)
 def runs() -> Response:
     """Runs, newest first."""
-    status = request.args.get("status")
-    if status is not None and status not in RUN_STATUSES:
-        raise EngineError(f"status must be one of {', '.join(RUN_STATUSES)}", code="S605", status=422)
+    status = _choice("status", RUN_STATUSES)
     where = RunFilter(request.args.get("workflow"), status, _time("since"), _time("until"))
     return _listed("runs", _engine().store.runs(where, _limit(), _cursor()), documents.run_summary)
 
 
-@api.post("/runs")
-@permission("run")
+_START = record(
+    {"workflow": TEXT, "trigger": {}, "inputs": {"type": ["object", "null"]}},
+    optional=("trigger", "inputs"),
+)
+
+
+@api.post(
+    "/runs",
+    permission="run",
+    answers=_STARTED,
+    problems=(400, 404, 409, 413, 422),
+    body=_START,
+)
 def start() -> Response:
-    """Start a workflow by hand: ``{"workflow", "trigger"?, "inputs"?}``."""
-    sent = _sent()
-    inputs = sent.get("inputs")
-    if not isinstance(sent.get("workflow"), str) or not isinstance(inputs, dict | None):
-        raise EngineError("workflow (text) and inputs (object) are expected", code="S604", status=422)
-    accepted = _engine().start_run(sent["workflow"], sent.get("trigger"), inputs)
+    """Start a workflow by hand."""
+    sent = _sent(_START)
+    accepted = _engine().start_run(sent["workflow"], sent.get("trigger"), sent.get("inputs"))
     return _json({"event": accepted.event_id, "runs": [accepted.run_id]}, 202)
 
 
-@api.get("/runs/<run_id>")
-@permission("read")
+@api.get(
+    "/runs/<run_id>",
+    permission="read",
+    answers={200: Answer("The run.", ref("RunWithSteps"))},
+    problems=(404,),
+)
 def run(run_id: str) -> Response:
     """A run with its steps."""
     return _json(_engine().run_document(run_id))
 
 
-@api.get("/runs/<run_id>/history")
-@permission("read")
+@api.get(
+    "/runs/<run_id>/history",
+    permission="read",
+    answers={
+        200: Answer(
+            "All of it.",
+            record({"run": TEXT, "history": many(ref("HistoryEntry")), "next": {"type": "null"}}),
+        )
+    },
+    problems=(404,),
+)
 def history(run_id: str) -> Response:
     """Every event of a run, oldest first."""
     return _json({"run": run_id, "history": _engine().history(run_id), "next": None})
 
 
-@api.post("/runs/<run_id>/cancel")
-@permission("run")
+_CANCEL = record({"reason": TEXT}, optional=("reason",))
+
+
+@api.post(
+    "/runs/<run_id>/cancel",
+    permission="run",
+    answers={
+        202: Answer(
+            "It will stop; `duplicate` when it was asked before.",
+            record({"run": TEXT, "canceling": YES, "duplicate": YES}),
+        )
+    },
+    problems=(400, 404, 409, 422),
+    body=_CANCEL,
+)
 def cancel(run_id: str) -> Response:
     """Ask a run to stop."""
-    is_new = _engine().cancel(run_id, reason=str(_sent().get("reason", "")), by=_by())
+    is_new = _engine().cancel(run_id, reason=_sent(_CANCEL).get("reason", ""), by=_by())
     return _json({"run": run_id, "canceling": True, "duplicate": not is_new}, 202)
 
 
-@api.post("/runs/<run_id>/replay")
-@permission("run")
+_REPLAY = record(
+    {
+        "version": _VERSION,
+        "from": {**TEXT, "description": "Id or path of the first step to execute again."},
+        "trigger": {"description": "Another event than the run had."},
+        "inputs": {"type": ["object", "null"]},
+    },
+    optional=("version", "from", "trigger", "inputs"),
+)
+
+
+@api.post(
+    "/runs/<run_id>/replay",
+    permission="run",
+    answers=_STARTED,
+    problems=(400, 404, 409, 422),
+    body=_REPLAY,
+)
 def replay(run_id: str) -> Response:
-    """Run again: ``{"version"?: "original"|"latest", "from"?: step, "trigger"?, "inputs"?}``."""
-    sent = _sent()
+    """Run again, as a new run."""
+    sent = _sent(_REPLAY)
     accepted = _engine().replay_run(
         run_id,
-        version=_version(sent),
+        version=sent.get("version", "original"),
         first_step=sent.get("from"),
         data=sent.get("trigger"),
         inputs=sent.get("inputs"),
@@ -209,86 +335,130 @@ def replay(run_id: str) -> Response:
     return _json({"event": accepted.event_id, "runs": [accepted.run_id]}, 202)
 
 
-@api.post("/runs/<run_id>/resume")
-@permission("run")
+_RESUME = record({"version": _VERSION}, optional=("version",))
+
+
+@api.post(
+    "/runs/<run_id>/resume",
+    permission="run",
+    answers={202: Answer("It goes on.", record({"run": TEXT, "resuming": YES}))},
+    problems=(400, 404, 409, 422),
+    body=_RESUME,
+)
 def resume(run_id: str) -> Response:
-    """Go on with a failed run: ``{"version"?: "original"|"latest"}``."""
-    _engine().resume(run_id, version=_version(_sent()), by=_by())
+    """Go on with a failed or canceled run from what did not succeed."""
+    _engine().resume(run_id, version=_sent(_RESUME).get("version", "original"), by=_by())
     return _json({"run": run_id, "resuming": True}, 202)
 
 
-def _version(sent: dict[str, Json]) -> str:
-    version = sent.get("version", "original")
-    if version not in ("original", "latest"):
-        raise EngineError("version must be original or latest", code="S605", status=422)
-    return str(version)
-
-
-@api.get("/events")
-@permission("read")
+@api.get(
+    "/events",
+    permission="read",
+    answers={200: Answer("A page of events.", listing("events", ref("Event")))},
+    problems=(422,),
+    parameters=(
+        Parameter("state", "Only those of this state.", one_of(*STORED_STATES)),
+        _WORKFLOW,
+        *_PAGING,
+    ),
+)
 def events() -> Response:
     """The inbox, newest first."""
-    page = _engine().store.events(
-        request.args.get("state"), request.args.get("workflow"), _limit(), _cursor()
-    )
+    state = _choice("state", STORED_STATES)
+    page = _engine().store.events(state, request.args.get("workflow"), _limit(), _cursor())
     return _listed("events", page, documents.event_document)
 
 
-@api.get("/events/<event_id>")
-@permission("read")
+@api.get(
+    "/events/<event_id>",
+    permission="read",
+    answers={200: Answer("The event.", ref("Event"))},
+    problems=(404,),
+)
 def event(event_id: str) -> Response:
     """One event with its headers and body."""
     row = _engine().store.event(event_id)
     if row is None:
         raise EngineError(f"there is no event {event_id!r}", code="R414", status=404)
-    return _json(documents.event_document(row, full=True))
+    return _json(event_shown(_engine(), row))
 
 
-@api.post("/events/<event_id>/replay")
-@permission("run")
+@api.post(
+    "/events/<event_id>/replay",
+    permission="run",
+    answers=_STARTED,
+    problems=(400, 404, 409, 422),
+    body=_RESUME,
+)
 def replay_event(event_id: str) -> Response:
     """Run an event's workflow again with the same event."""
     row = _engine().store.event(event_id)
     if row is None or row.run_id is None:
         raise EngineError(f"the event {event_id!r} started no run", code="R414", status=404)
-    accepted = _engine().replay_run(row.run_id, version=_version(_sent()))
+    accepted = _engine().replay_run(row.run_id, version=_sent(_RESUME).get("version", "original"))
     return _json({"event": accepted.event_id, "runs": [accepted.run_id]}, 202)
 
 
-@api.get("/approvals")
-@permission("read")
+@api.get(
+    "/approvals",
+    permission="read",
+    answers={200: Answer("A page of approvals.", listing("approvals", ref("Approval")))},
+    problems=(422,),
+    parameters=(Parameter("status", "Only those of this status.", one_of(*APPROVAL_STATUSES)), *_PAGING),
+)
 def approvals() -> Response:
     """Approvals, newest first; ``status=pending`` for those that are open."""
-    page = _engine().store.approvals(request.args.get("status"), _limit(), _cursor())
+    page = _engine().store.approvals(_choice("status", APPROVAL_STATUSES), _limit(), _cursor())
     return _listed("approvals", page, documents.approval_document)
 
 
-@api.post("/approvals/<approval_id>")
-@permission("run")
+_DECISION = record(
+    {"decision": one_of("approved", "rejected"), "by": TEXT, "comment": TEXT, "form": {}},
+    optional=("by", "comment", "form"),
+)
+
+
+@api.post(
+    "/approvals/<approval_id>",
+    permission="run",
+    answers={
+        202: Answer(
+            "It is decided; `decided` is false when this person had decided before.",
+            record({"approval": TEXT, "decided": YES}),
+        )
+    },
+    problems=(400, 404, 409, 422),
+    body=_DECISION,
+)
 def decide(approval_id: str) -> Response:
-    """Decide: ``{"decision": "approved"|"rejected", "by", "comment"?, "form"?}``."""
-    sent = _sent()
-    by = str(sent.get("by") or _by())
+    """Decide on an approval."""
+    sent = _sent(_DECISION)
     is_new = _engine().decide(
         approval_id,
-        str(sent.get("decision", "")),
-        by=by,
-        comment=str(sent.get("comment", "")),
+        sent["decision"],
+        by=sent.get("by") or _by(),
+        comment=sent.get("comment", ""),
         form=sent.get("form"),
     )
     return _json({"approval": approval_id, "decided": is_new}, 202)
 
 
-@api.get("/connections")
-@permission("read")
+@api.get(
+    "/connections",
+    permission="read",
+    answers={200: Answer("All of them.", listing("connections", ref("Connection")))},
+)
 def connections() -> Response:
     """Names and types of the connections; never what they hold."""
     found = [{"name": name, "type": kind} for name, kind in sorted(_engine().connections.types.items())]
     return _json({"connections": found, "next": None})
 
 
-@api.get("/catalogue")
-@permission("read")
+@api.get(
+    "/catalogue",
+    permission="read",
+    answers={200: Answer("All components.", ref("Catalogue"))},
+)
 def catalogue() -> Response:
     """Every action, trigger and connection type that is installed."""
     return _json(catalogue_document(_engine().registry))

@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import logging
+from pathlib import Path
+from urllib.parse import urlsplit
 
-from flask import Flask, Response, json
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response, render_template, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+import hookline
 from hookline.engine.engine import Busy, Engine, EngineError
+from hookline.engine.redaction import Secret
 from hookline.store.port import StoreError
 
-from .access import Access, permission, protect
+from .access import Access, protect
 from .api import api
-from .hooks import hooks
-from .metrics import metrics_text
+from .artifacts import artifacts
+from .forms import FormTokens, forms
+from .hooks import Waiters, hooks
 from .pages import pages
+from .presentation import present
+from .probes import probes
 from .problems import problem
+from .routes import Route, install
 
-__all__ = ["create_app"]
+__all__ = ["ROUTES", "SECURITY_HEADERS", "create_app"]
 
 log = logging.getLogger(__name__)
 
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'"
+ROUTES: tuple[Route, ...] = (*hooks, *api, *probes, *artifacts, *pages, *forms)
+"""Every address that is answered."""
+
+SECURITY_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "same-origin"),
+    (
+        "Content-Security-Policy",
+        "default-src 'self'; script-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none';"
+        " form-action 'self'",
     ),
-}
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+"""On every answer, unless the view has set its own."""
+
+_WEB = Path(hookline.__file__).parent / "web"
 
 
 def create_app(engine: Engine, access: Access) -> Flask:
@@ -36,15 +55,18 @@ def create_app(engine: Engine, access: Access) -> Flask:
     Args:
         access: Who may ask; see `hookline.server.access`.
     """
-    app = Flask("hookline", template_folder=None, static_folder=None)
+    app = Flask("hookline", template_folder=str(_WEB / "templates"), static_folder=None)
     app.extensions["hookline"] = engine
+    app.extensions["hookline.waiters"] = Waiters(engine.settings.integer("server_threads") // 2)
+    app.extensions["hookline.forms"] = FormTokens.of(engine)
     app.config["MAX_CONTENT_LENGTH"] = engine.settings.integer("max_body_bytes")
-    app.register_blueprint(hooks)
-    app.register_blueprint(api)
-    app.register_blueprint(pages)
-    app.add_url_rule("/healthz", view_func=healthz)
-    app.add_url_rule("/readyz", view_func=readyz)
-    app.add_url_rule("/metrics", view_func=metrics)
+    if access.token is not None:
+        engine.redactor.add(Secret("admin_token", access.token))
+        # Behind a proxy, Host may be another name than the one people see.
+        public = urlsplit(engine.base_url).netloc.lower()
+        access = dataclasses.replace(access, hosts=access.hosts | {public})
+    install(app, ROUTES)
+    present(app)
     protect(app, access)
     app.register_error_handler(EngineError, _engine_error)
     app.register_error_handler(StoreError, _store_error)
@@ -53,39 +75,28 @@ def create_app(engine: Engine, access: Access) -> Flask:
 
     @app.after_request
     def secure(response: Response) -> Response:
-        for name, value in SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
+        headers = response.headers
+        for name, value in SECURITY_HEADERS:
+            if name not in headers:
+                headers[name] = value
+        if response.mimetype == "application/problem+json" and _is_page():
+            return _as_page(response)
         return response
 
     return app
 
 
-def _engine() -> Engine:
-    from flask import current_app
-
-    engine: Engine = current_app.extensions["hookline"]
-    return engine
-
-
-@permission("open")
-def healthz() -> Response:
-    """Whether the process lives."""
-    return Response(json.dumps({"ok": True}), mimetype="application/json")
+def _is_page() -> bool:
+    """Whether a person is looking, to whom an error is shown as a page."""
+    is_ours = not request.path.startswith(("/api/", "/hooks/", "/callbacks/"))
+    return is_ours and "text/html" in request.headers.get("Accept", "")
 
 
-@permission("open")
-def readyz() -> Response:
-    """Whether events can be taken in."""
-    health = _engine().health()
-    if health.ok:
-        return Response(json.dumps({"ok": True}), mimetype="application/json")
-    return problem(503, "S101", "nothing can be stored just now", hint=health.reason, retry_after=5)
-
-
-@permission("read")
-def metrics() -> Response:
-    """Figures in Prometheus' text format."""
-    return Response(metrics_text(_engine()), mimetype="text/plain; version=0.0.4")
+def _as_page(response: Response) -> Response:
+    document = json.loads(response.get_data())
+    response.set_data(render_template("problem.html", problem=document))
+    response.mimetype = "text/html"
+    return response
 
 
 def _engine_error(error: EngineError) -> Response:
@@ -94,11 +105,16 @@ def _engine_error(error: EngineError) -> Response:
 
 
 def _store_error(error: StoreError) -> Response:
-    return problem(503, error.code, str(error), retry_after=5)
+    log.warning("%s: %s", error.code, error)
+    return problem(503, error.code, "the database cannot be used just now", retry_after=5)
 
 
 def _http_error(error: HTTPException) -> Response:
-    return problem(error.code or 500, f"S{error.code or 500}", error.description or error.name)
+    status = error.code or 500
+    response = problem(status, f"S{status}", error.description or error.name)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
 
 
 def _fault(error: Exception) -> Response:

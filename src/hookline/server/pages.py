@@ -1,25 +1,157 @@
-"""The pages."""
+"""Pages for people: runs, approvals, workflows and events. They need no JavaScript."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app
+from typing import Any
+from urllib.parse import urlencode
 
-from hookline.engine.engine import Engine
+from flask import Response, current_app, render_template, request
+
+from hookline.engine import documents
+from hookline.engine.engine import Engine, EngineError
 from hookline.store.port import RunFilter
 
-from .access import permission
+from .api import STORED_STATES, event_shown, workflow_documents
+from .presentation import run_in_words
+from .routes import Answer, Routes
+from .schemas import APPROVAL_STATUSES, RUN_STATUSES
 
 __all__ = ["pages"]
 
-pages = Blueprint("pages", __name__)
+pages = Routes(is_listed=False)
+
+ROWS = 50
+"""Rows on a page of a list."""
+
+MAX_STEPS = 300
+"""Steps on the page of a run; the API gives all of them."""
+
+MAX_HISTORY = 200
+"""Entries of the history on the page of a run, the newest ones."""
+
+_PAGE = {200: Answer("A page.", None, "text/html")}
 
 
-@pages.get("/")
-@permission("read")
-def runs() -> Response:
-    """Runs, newest first."""
+def _engine() -> Engine:
     engine: Engine = current_app.extensions["hookline"]
-    page = engine.store.runs(RunFilter(), 50, None)
-    return Response(
-        "\n".join(f"{row.id} {row.workflow} {row.status}" for row in page.rows), mimetype="text/plain"
+    return engine
+
+
+def _page(template: str, **values: Any) -> Response:
+    response = Response(render_template(template, **values), mimetype="text/html")
+    # Data of runs does not belong into caches, nor into the history of a shared machine.
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _chosen(name: str, choices: tuple[str, ...]) -> str | None:
+    """A filter of the address; what it cannot be is no filter."""
+    value = request.args.get(name)
+    return value if value in choices else None
+
+
+def _cursor() -> str | None:
+    cursor = request.args.get("cursor", "")
+    return cursor if cursor.isascii() and cursor.isdigit() and len(cursor) <= 18 else None
+
+
+def _older(following: str | None, **filters: str | None) -> str | None:
+    """The query of the next page."""
+    if following is None:
+        return None
+    kept = {name: value for name, value in filters.items() if value}
+    return "?" + urlencode({**kept, "cursor": following})
+
+
+@pages.get("/", permission="read", answers=_PAGE)
+def runs_page() -> Response:
+    """Runs, newest first."""
+    engine = _engine()
+    status = _chosen("status", RUN_STATUSES)
+    workflow = request.args.get("workflow") or None
+    page = engine.store.runs(RunFilter(workflow, status), ROWS, _cursor())
+    return _page(
+        "runs.html",
+        runs=[documents.run_summary(row) for row in page.rows],
+        older=_older(page.next, workflow=workflow, status=status),
+        workflows=sorted(
+            {file.name for file in engine.workflows.files} | ({workflow} if workflow else set())
+        ),
+        statuses=RUN_STATUSES,
+        workflow=workflow,
+        status=status,
     )
+
+
+@pages.get("/runs/<run_id>", permission="read", answers=_PAGE, problems=(404,))
+def run_page(run_id: str) -> Response:
+    """One run with its steps and its history."""
+    engine = _engine()
+    document = engine.run_document(run_id)
+    history = engine.history(run_id)
+    return _page(
+        "run.html",
+        run=document,
+        words=run_in_words(document),
+        steps=document["steps"][:MAX_STEPS],
+        steps_left=max(len(document["steps"]) - MAX_STEPS, 0),
+        history=history[-MAX_HISTORY:],
+        history_left=max(len(history) - MAX_HISTORY, 0),
+        is_open=document["status"] in ("queued", "running", "waiting"),
+        is_resumable=document["status"] in ("failed", "canceled"),
+    )
+
+
+@pages.get("/approvals", permission="read", answers=_PAGE)
+def approvals_page() -> Response:
+    """Approvals, those that are open unless another status is asked for."""
+    status = _chosen("status", (*APPROVAL_STATUSES, "all")) or "pending"
+    page = _engine().store.approvals(None if status == "all" else status, ROWS, _cursor())
+    return _page(
+        "approvals.html",
+        approvals=[documents.approval_document(row) for row in page.rows],
+        older=_older(page.next, status=status),
+        statuses=(*APPROVAL_STATUSES, "all"),
+        status=status,
+    )
+
+
+@pages.get("/approvals/<approval_id>", permission="read", answers=_PAGE, problems=(404,))
+def approval_page(approval_id: str) -> Response:
+    """One approval. Looking at it decides nothing; its buttons do."""
+    row = _engine().store.approval(approval_id)
+    if row is None:
+        raise EngineError(f"there is no approval {approval_id!r}", code="R411", status=404)
+    return _page("approval.html", approval=documents.approval_document(row))
+
+
+@pages.get("/workflows", permission="read", answers=_PAGE)
+def workflows_page() -> Response:
+    """Every workflow file, with its findings."""
+    return _page("workflows.html", workflows=workflow_documents(_engine()))
+
+
+@pages.get("/events", permission="read", answers=_PAGE)
+def events_page() -> Response:
+    """The inbox, newest first."""
+    state = _chosen("state", STORED_STATES)
+    workflow = request.args.get("workflow") or None
+    page = _engine().store.events(state, workflow, ROWS, _cursor())
+    return _page(
+        "events.html",
+        events=[documents.event_document(row) for row in page.rows],
+        older=_older(page.next, state=state, workflow=workflow),
+        states=STORED_STATES,
+        state=state,
+        workflow=workflow,
+    )
+
+
+@pages.get("/events/<event_id>", permission="read", answers=_PAGE, problems=(404,))
+def event_page(event_id: str) -> Response:
+    """One event with its headers and body."""
+    engine = _engine()
+    row = engine.store.event(event_id)
+    if row is None:
+        raise EngineError(f"there is no event {event_id!r}", code="R414", status=404)
+    return _page("event.html", event=event_shown(engine, row))

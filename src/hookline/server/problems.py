@@ -8,20 +8,20 @@ from typing import Any
 
 from flask import Response
 
-__all__ = ["problem"]
+__all__ = ["PROBLEM_TYPE", "problem", "problem_document"]
+
+PROBLEM_TYPE = "application/problem+json"
 
 
-def problem(
-    status: int, code: str, detail: str, *, hint: str = "", retry_after: int | None = None, **more: Any
-) -> Response:
-    """An error answer.
+def problem_document(status: int, code: str, detail: str, hint: str = "", **more: Any) -> dict[str, Any]:
+    """The body of an error answer.
 
     Args:
         code: A stable code; ``hookline explain CODE`` says more.
         detail: What is wrong, for a person.
-        retry_after: Seconds, sent as ``Retry-After``.
+        hint: What to do about it; may be empty.
     """
-    body = {
+    return {
         "type": f"urn:hookline:code:{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
@@ -30,9 +30,21 @@ def problem(
         **({"hint": hint} if hint else {}),
         **more,
     }
-    response = Response(json.dumps(body), status, mimetype="application/problem+json")
+
+
+def problem(
+    status: int, code: str, detail: str, *, hint: str = "", retry_after: int | None = None, **more: Any
+) -> Response:
+    """An error answer; see `problem_document`.
+
+    Args:
+        retry_after: Seconds, sent as ``Retry-After``.
+    """
+    body = problem_document(status, code, detail, hint, **more)
+    response = Response(json.dumps(body), status, mimetype=PROBLEM_TYPE)
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
     if status == HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = 'Bearer, Basic realm="hookline"'
+        response.headers.add("WWW-Authenticate", 'Basic realm="hookline", charset="UTF-8"')
+        response.headers.add("WWW-Authenticate", 'Bearer realm="hookline"')
     return response

@@ -1,0 +1,95 @@
+"""``/artifacts/<sha256>`` and ``/static/<name>``: files, without giving any of them a say in our pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from flask import Response, current_app, request
+
+import hookline
+from hookline.engine.engine import Engine, EngineError
+from hookline.store.artifacts import ArtifactMissing
+
+from .routes import Answer, Parameter, Routes
+
+__all__ = ["SAFE_TYPES", "artifact_url", "artifacts"]
+
+artifacts = Routes(is_listed=False)
+
+SAFE_TYPES = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/gif": "gif",
+    "image/webp": "webp",
+    "audio/mpeg": "mp3",
+    "audio/wav": "wav",
+    "video/mp4": "mp4",
+    "video/webm": "webm",
+    "application/pdf": "pdf",
+    "application/json": "json",
+    "text/plain": "txt",
+}
+"""Media types that are sent as such, with their suffix; everything else is a row of bytes."""
+
+_STATIC = Path(hookline.__file__).parent / "web" / "static"
+_STATIC_TYPES = {".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript"}
+_STATIC_NAME = re.compile(r"[a-z0-9-]+\.(?:css|svg|js)")
+
+
+@artifacts.get(
+    "/artifacts/<sha256>",
+    permission="read",
+    answers={200: Answer("The bytes.", None, "application/octet-stream")},
+    problems=(404,),
+    parameters=(Parameter("type", "Media type to send it as, when it is a harmless one."),),
+)
+def artifact(sha256: str) -> Response:
+    """A file that a run has kept, as a download."""
+    engine: Engine = current_app.extensions["hookline"]
+    try:
+        size = engine.artifacts.path(sha256).stat().st_size
+    except ArtifactMissing as error:
+        raise EngineError("there is no such file", code="S404", status=404) from error
+    media_type = request.args.get("type", "")
+    suffix = SAFE_TYPES.get(media_type)
+    if suffix is None:
+        media_type, suffix = "application/octet-stream", "bin"
+    response = Response(_pieces(engine, sha256), content_type=media_type)
+    response.content_length = size
+    # Never shown by the browser as a page of ours: neither the type nor the name is the sender's.
+    response.headers["Content-Disposition"] = f'attachment; filename="{sha256[:16]}.{suffix}"'
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    return response
+
+
+def _pieces(engine: Engine, sha256: str) -> Iterator[bytes]:
+    yield from engine.artifacts.pieces(sha256)
+
+
+def artifact_url(reference: dict[str, object]) -> str | None:
+    """The address of a file reference's content, None when it is not kept here."""
+    sha256, media_type = reference.get("sha256"), reference.get("mime")
+    if not str(reference.get("$file", "")).startswith("artifact:") or not isinstance(sha256, str):
+        return None
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        return None
+    return f"/artifacts/{sha256}?type={media_type}" if media_type in SAFE_TYPES else f"/artifacts/{sha256}"
+
+
+@artifacts.get(
+    "/static/<name>",
+    permission="open",
+    answers={200: Answer("The file.", None, "text/css")},
+    problems=(404,),
+)
+def static(name: str) -> Response:
+    """Style sheets and pictures of the pages."""
+    path = _STATIC / name
+    if not _STATIC_NAME.fullmatch(name) or not path.is_file():
+        raise EngineError("there is no such file", code="S404", status=404)
+    response = Response(path.read_bytes(), content_type=f"{_STATIC_TYPES[path.suffix]}; charset=utf-8")
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response

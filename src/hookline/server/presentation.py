@@ -1,0 +1,152 @@
+"""Putting runs into words for people: filters and functions of the templates.
+
+Everything a run, an event or an author has given is text to the templates, and Jinja escapes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from flask import Flask, current_app
+
+from .artifacts import artifact_url
+from .forms import FormTokens
+
+__all__ = ["SHOWN_CHARACTERS", "duration", "files_in", "present", "pretty", "run_in_words", "step_in_words"]
+
+Json = Any
+
+SHOWN_CHARACTERS = 20_000
+"""Most characters of one value on a page; the API gives all of it."""
+
+_SHAPES = {
+    "succeeded": "✓",
+    "approved": "✓",
+    "done": "✓",
+    "failed": "✕",
+    "rejected": "✕",
+    "unknown": "?",
+    "running": "▸",
+    "retrying": "↻",
+    "waiting": "◷",
+    "pending": "◷",
+    "queued": "…",
+}
+
+
+def pretty(value: Json) -> str:
+    """A value as indented JSON, cut when it is long."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if len(text) > SHOWN_CHARACTERS:
+        return f"{text[:SHOWN_CHARACTERS]}\n… {len(text) - SHOWN_CHARACTERS} more characters"
+    return text
+
+
+def moment(text: str | None) -> str:
+    """An RFC 3339 time as people read it, in UTC."""
+    return "" if text is None else f"{text[:10]} {text[11:19]} UTC"
+
+
+def _seconds(document: dict[str, Json]) -> float | None:
+    begin, end = document.get("started_at"), document.get("finished_at")
+    if begin is None or end is None:
+        return None
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
+
+
+def duration(document: dict[str, Json]) -> str:
+    """How long a run or step took: ``0.12 s``, ``3 min 20 s``, ``2 h 5 min``; empty while it is open."""
+    seconds = _seconds(document)
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def step_in_words(step: dict[str, Json]) -> str:
+    """What a step is doing, in a few words."""
+    waiting = step.get("waiting_for")
+    if waiting is None:
+        return str(step["status"])
+    until = f", until {moment(waiting['until'])}" if waiting["until"] else ""
+    return f"{step['status']}: {waiting['reason'] or waiting['kind']}{until}"
+
+
+def _name(step: dict[str, Json]) -> str:
+    return str(step.get("name") or step.get("id") or step["path"])
+
+
+def run_in_words(run: dict[str, Json]) -> str:
+    """What a run is doing or how it ended, as a sentence."""
+    steps = run.get("steps", [])
+    match run["status"]:
+        case "queued":
+            return "It waits for its turn: the workflow limits how many runs go on at a time."
+        case "running":
+            busy = [_name(step) for step in steps if step["status"] == "running"]
+            return f"It is executing {', '.join(busy[:5])}." if busy else "It is being executed."
+        case "waiting":
+            told = [
+                f"{_name(step)} ({step_in_words(step)})"
+                for step in steps
+                if step["waiting_for"] is not None or step["status"] == "retrying"
+            ]
+            return f"It waits: {'; '.join(told[:5]) or run['waiting_for'] or 'for what comes'}."
+        case "succeeded":
+            return f"It succeeded in {duration(run)}."
+        case "canceled":
+            return f"It was canceled after {duration(run)}."
+    error = run["error"] or {}
+    where = f" at {error['step']}" if error.get("step") else ""
+    return f"It failed{where}: {error.get('message', 'no reason was given')}"
+
+
+def files_in(value: Json, most: int = 50) -> list[tuple[str, str]]:
+    """Name and download address of the files that a value refers to."""
+    found: list[tuple[str, str]] = []
+    for reference in _references(value):
+        url = artifact_url(reference)
+        if url is not None and (each := (str(reference.get("name") or "file"), url)) not in found:
+            found.append(each)
+            if len(found) == most:
+                break
+    return found
+
+
+def _references(value: Json) -> Iterator[dict[str, Json]]:
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            if "$file" in each:
+                yield each
+            waiting.extend(reversed(list(each.values())))
+        elif isinstance(each, list):
+            waiting.extend(reversed(each))
+
+
+def _form_token(action: str) -> str:
+    tokens: FormTokens = current_app.extensions["hookline.forms"]
+    return tokens.token(action)
+
+
+def present(app: Flask) -> None:
+    """Give the templates their filters and functions."""
+    environment = app.jinja_env
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.filters.update(
+        pretty=pretty,
+        moment=moment,
+        duration=duration,
+        in_words=step_in_words,
+        files=files_in,
+        shape=lambda status: _SHAPES.get(status, "–"),
+    )
+    environment.globals.update(form_token=_form_token)
