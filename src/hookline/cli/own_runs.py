@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, cast
 
 from hookline.store.port import Accept, Advance, Done, NewRun, Prune, Pruned, Store, Timer, Unit
 
-__all__ = ["OwnRuns"]
+__all__ = ["HandedOver", "OwnRuns"]
 
 _ALL = 100_000
 """More rows than a foreground command will meet; those of others are left out of the answer."""
@@ -93,3 +94,27 @@ class OwnRuns:
         """The run whose turn it is under this key, if it is ours; another's is left to its worker."""
         run_id = self._store.queued_run(concurrency_key)
         return run_id if run_id in self._runs else None
+
+
+class HandedOver:
+    """A store's port through which new runs belong to nobody: whichever server comes first has them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @classmethod
+    def around(cls, store: Store) -> Store:
+        """The same as the store it stands for."""
+        return cast("Store", cls(store))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def submit(self, unit: Unit, done: Done) -> None:
+        if isinstance(unit, Accept):
+            incoming = [
+                each if each.run is None else replace(each, run=replace(each.run, owner=None))
+                for each in unit.incoming
+            ]
+            unit = replace(unit, incoming=incoming)
+        self._store.submit(unit, done)

@@ -41,8 +41,13 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
         "fmt": Lazy("fmt:fmt", "Write workflows in their canonical form.", _FILES),
         "schema": Lazy("schema:schema", "Print the JSON Schema of workflows, for editors.", _FILES),
         "explain": Lazy("explain:explain", "Say what a code means and what to do.", _FILES),
+        "runs": Lazy("runs:runs", "Look at runs, cancel, replay and resume them.", _RUNS),
+        "events": Lazy("events:events", "Look at what came in, send and replay events.", _RUNS),
+        "approvals": Lazy("approvals:approvals", "Look at approvals and decide on them.", _RUNS),
+        "connectors": Lazy("connectors:connectors", "Look at what is installed, and check it.", _INSTALLED),
         "serve": Lazy("serve:serve", "Run the project as a server.", _INSTALLED),
         "worker": Lazy("serve:worker", "Run an extra worker.", _INSTALLED),
+        "doctor": Lazy("doctor:doctor", "Check the installation and its settings.", _INSTALLED),
         "completion": Lazy("completion:completion", "Print a shell's completion script.", _INSTALLED),
     }
 )

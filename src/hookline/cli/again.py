@@ -1,0 +1,166 @@
+"""Going on with runs, and running them again, here or on a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from .errors import DONE, INTERRUPTED, CliError, translated
+from .foreground import Foreground, report, say_where_it_goes_on, worker_name
+from .logs import set_up_logging
+from .office import Local, Office, office_of
+from .output import emit_json, next_step, say
+from .own_runs import HandedOver
+from .runs import whoever
+
+if TYPE_CHECKING:
+    from hookline.engine.engine import Engine
+
+    from .project import Project
+
+__all__ = ["handing_over", "replay_run", "resume_run", "tell_accepted"]
+
+Json = Any
+
+
+@contextmanager
+def handing_over(project: Project) -> Iterator[Engine]:
+    """An engine that stores new runs for a server to execute, and executes nothing itself.
+
+    Raises:
+        CliError: The database cannot be opened.
+    """
+    from hookline.engine.engine import Engine, open_store
+
+    with translated():
+        store = open_store(project.settings, worker_name("cli"))
+        try:
+            engine = Engine(project.settings, project.registry, HandedOver.around(store))
+        except BaseException:
+            store.close()
+            raise
+        set_up_logging(project.settings, engine.redactor, default="warning")
+        # The first turn of a run is for the worker that goes on with it.
+        engine.intake.first_turn = None
+        try:
+            yield engine
+        finally:
+            engine.stop()
+
+
+def tell_accepted(answer: Json, *, as_json: bool) -> int:
+    """Say what was started for somebody else to execute."""
+    if as_json:
+        emit_json({"schema": "hookline.accepted/1", **answer})
+    else:
+        say(f"event {answer['event']}, run {answer['runs'][0]}")
+    next_step(f"hookline runs watch {answer['runs'][0]}")
+    return DONE
+
+
+def replay_run(
+    project: Project,
+    run_id: str,
+    options: dict[str, Json],
+    given: Json,
+    *,
+    server: str | None,
+    detach: bool,
+    as_json: bool,
+    timeout: float | None,
+) -> int:
+    """Run again with the same event, or with `given` as its input."""
+    if server is not None:
+        with office_of(project, server) as office:
+            return tell_accepted(
+                office.replay(run_id, _with_input(office, run_id, options, given)), as_json=as_json
+            )
+    if detach:
+        with handing_over(project) as engine, translated():
+            _deploy_latest(project, engine, options["version"])
+            local = Local(engine)
+            return tell_accepted(
+                local.replay(run_id, _with_input(local, run_id, options, given)), as_json=as_json
+            )
+    with Foreground(project) as foreground:
+        engine = foreground.engine
+        local = Local(engine)
+        with translated():
+            _deploy_latest(project, engine, options["version"])
+            answer = local.replay(run_id, _with_input(local, run_id, options, given))
+        return _to_the_end(foreground, answer["runs"][0], as_json=as_json, timeout=timeout)
+
+
+def _with_input(office: Office, run_id: str, options: Mapping[str, Json], given: Json) -> dict[str, Json]:
+    """The options with another input: of a run that had inputs, these; else its event."""
+    if given is None:
+        return dict(options)
+    created = office.history(run_id)["history"][0]["data"]
+    changed = dict(options)
+    if created.get("inputs"):
+        if not isinstance(given, dict):
+            raise CliError("the input must be a JSON object")
+        changed["inputs"] = given
+    if not created.get("inputs") or created.get("trigger") == created.get("inputs"):
+        changed["trigger"] = given
+    return changed
+
+
+def resume_run(
+    project: Project,
+    run_id: str,
+    version: str,
+    *,
+    server: str | None,
+    detach: bool,
+    as_json: bool,
+    timeout: float | None,
+) -> int:
+    """Go on with a run that failed, was canceled, or was left open."""
+    if server is not None or detach:
+        with office_of(project, server) as office:
+            office.resume(run_id, version, whoever())
+            say(f"{run_id}: will be resumed by the server")
+            next_step(f"hookline runs watch {run_id}")
+            return DONE
+    with Foreground(project) as foreground:
+        engine = foreground.engine
+        with translated():
+            row = engine.store.run(run_id)
+            if row is None:
+                raise CliError(f"there is no run {run_id!r}", code="R405", hint="see `hookline runs list`")
+            _deploy_latest(project, engine, version)
+            foreground.adopt(row)
+            if row.finished_at is not None:
+                engine.resume(run_id, version=version, by=whoever())
+            elif version == "latest":
+                raise CliError(
+                    f"{run_id} is {row.status}; an open run keeps its version",
+                    hint="cancel it first, or leave out --version",
+                )
+        return _to_the_end(foreground, run_id, as_json=as_json, timeout=timeout)
+
+
+def _deploy_latest(project: Project, engine: Engine, version: str) -> None:
+    """Make the project's workflows known: for the newest version, and for those that are called."""
+    if version == "latest" or project.workflows_folder.is_dir():
+        loaded = project.load()
+        for plan in loaded.plans.values():
+            engine.deploy(plan)
+        engine.workflows.files = loaded.files
+
+
+def _to_the_end(foreground: Foreground, run_id: str, *, as_json: bool, timeout: float | None) -> int:
+    engine = foreground.engine
+    with translated():
+        row = engine.store.run(run_id)
+        assert row is not None
+        plan = engine.plans.get(row.version)
+    try:
+        row = foreground.follow(run_id, plan, timeout)
+    except KeyboardInterrupt:
+        say("\ninterrupted")
+        say_where_it_goes_on(run_id)
+        return INTERRUPTED
+    return report(engine, row, as_json=as_json)

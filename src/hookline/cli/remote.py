@@ -1,0 +1,132 @@
+"""A server's runs, events and approvals, through its HTTP API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from .errors import FAILED, USAGE, CliError
+from .office import iso, refused
+
+__all__ = ["Remote"]
+
+Json = Any
+
+TIMEOUT = 30.0
+"""Seconds for one request."""
+
+
+class Remote:
+    """`hookline.cli.office.Office` over a server's API.
+
+    Args:
+        server: Its address, ``https://hooks.example.com``.
+        token: Sent as bearer token, None for a development server.
+
+    Raises:
+        CliError: The address is none, or the token would travel unencrypted.
+    """
+
+    def __init__(self, server: str, token: str | None) -> None:
+        parts = urlsplit(server)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise CliError(f"{server!r} is not a server's address", hint="write https://hooks.example.com")
+        is_here = parts.hostname in ("127.0.0.1", "::1", "localhost")
+        if token is not None and parts.scheme == "http" and not is_here:
+            raise refused(f"the token is not sent to {server} without encryption", hint="use https://")
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._client = httpx.Client(
+            base_url=f"{server.rstrip('/')}/api/v1/",
+            headers=headers,
+            timeout=TIMEOUT,
+            follow_redirects=False,
+            # A server on this machine is not behind the proxy of the environment.
+            trust_env=not is_here,
+        )
+        self._server = server
+
+    def __enter__(self) -> Remote:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def _ask(self, method: str, path: str, body: Json = None, **query: Json) -> Json:
+        params = {name: str(value) for name, value in query.items() if value is not None}
+        content: dict[str, Json] = {} if body is None else {"json": body}
+        try:
+            response = self._client.request(method, path, params=params, **content)
+        except httpx.HTTPError as error:
+            raise refused(
+                f"{self._server} cannot be reached: {error}", hint="is the address right, does it run?"
+            ) from error
+        if response.is_success:
+            return response.json()
+        raise _problem(self._server, response)
+
+    def runs(self, workflow: str | None, status: str | None, since: float | None, limit: int) -> Json:
+        moment = None if since is None else iso(since)
+        return self._ask("GET", "runs", workflow=workflow, status=status, since=moment, limit=limit)
+
+    def run(self, run_id: str) -> Json:
+        return self._ask("GET", f"runs/{_part(run_id)}")
+
+    def history(self, run_id: str) -> Json:
+        return self._ask("GET", f"runs/{_part(run_id)}/history")
+
+    def cancel(self, run_id: str, reason: str, by: str) -> Json:
+        return self._ask("POST", f"runs/{_part(run_id)}/cancel", {"reason": reason, "by": by})
+
+    def replay(self, run_id: str, options: Mapping[str, Json]) -> Json:
+        body = {name: value for name, value in options.items() if value is not None}
+        return self._ask("POST", f"runs/{_part(run_id)}/replay", body)
+
+    def resume(self, run_id: str, version: str, by: str) -> Json:
+        return self._ask("POST", f"runs/{_part(run_id)}/resume", {"version": version, "by": by})
+
+    def events(self, state: str | None, workflow: str | None, limit: int) -> Json:
+        return self._ask("GET", "events", state=state, workflow=workflow, limit=limit)
+
+    def event(self, event_id: str) -> Json:
+        return self._ask("GET", f"events/{_part(event_id)}")
+
+    def replay_event(self, event_id: str, version: str) -> Json:
+        return self._ask("POST", f"events/{_part(event_id)}/replay", {"version": version})
+
+    def start(self, workflow: str, data: Json, inputs: Mapping[str, Json] | None) -> Json:
+        body: dict[str, Json] = {"workflow": workflow, "trigger": data}
+        return self._ask("POST", "runs", body if inputs is None else {**body, "inputs": dict(inputs)})
+
+    def approvals(self, status: str | None, limit: int) -> Json:
+        return self._ask("GET", "approvals", status=status, limit=limit)
+
+    def decide(self, approval_id: str, decision: str, by: str, comment: str) -> Json:
+        body = {"decision": decision, "by": by, "comment": comment}
+        return self._ask("POST", f"approvals/{_part(approval_id)}", body)
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _problem(server: str, response: httpx.Response) -> CliError:
+    """What a refusal says (RFC 9457), as an error of the command line."""
+    try:
+        found = response.json()
+    except ValueError:
+        found = {}
+    body: dict[str, Json] = found if isinstance(found, dict) else {}
+    detail = str(body.get("detail") or f"{server} answered {response.status_code}")
+    code, hint = str(body.get("code", "")), str(body.get("hint", ""))
+    if response.status_code in (401, 403):
+        return refused(detail, code=code, hint="put an access token of this server into HOOKLINE_TOKEN")
+    if response.status_code >= 500:
+        return refused(detail, code=code, hint=hint)
+    is_usage = response.status_code in (404, 409, 422)
+    return CliError(detail, code=code, hint=hint, exit_code=USAGE if is_usage else FAILED)
