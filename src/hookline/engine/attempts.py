@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import math
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from hookline.core import events as ev
 from hookline.core.plan import Node
@@ -26,12 +29,23 @@ from hookline.sdk import (
 from .context import AttemptContext, run_blocking
 from .journal import dump_json
 
-__all__ = ["LOOKUP_DELAYS", "AttemptResult", "execute", "failure", "lookup_delay", "retried_by_default"]
+__all__ = [
+    "LOOKUP_DELAYS",
+    "AttemptResult",
+    "execute",
+    "failure",
+    "lookup_delay",
+    "not_json",
+    "retried_by_default",
+    "storable",
+    "to_json",
+]
 
 log = logging.getLogger(__name__)
 
 Json = Any
 AttemptResult = ev.StepSucceeded | ev.AttemptFailed | ev.AttemptUnknown | ev.StepWaiting
+E = TypeVar("E", bound=ev.Event)
 
 LOOKUP_DELAYS = (2.0, 5.0, 15.0, 60.0, 300.0)
 """Seconds between look-ups of an unknown outcome; the last one is repeated until the deadline."""
@@ -87,11 +101,10 @@ async def execute(
     path, attempt = record.path, record.attempt
     now = context.clock()
     remaining = None if record.deadline is None else max(record.deadline - now, 0.001)
+    limit: asyncio.Timeout | None = None
     try:
-        async with asyncio.timeout(remaining):
+        async with asyncio.timeout(remaining) as limit:
             result = await _call(action, record, context, mode, pool)
-    except TimeoutError:
-        return _cut_off(node, action, record, context)
     except OutcomeUnknown as error:
         if action.effect in ("read", "idempotent"):
             return _failed(action, path, attempt, error, context.spent)
@@ -102,6 +115,8 @@ async def execute(
     except asyncio.CancelledError:
         raise
     except Exception as error:
+        if isinstance(error, TimeoutError) and limit is not None and limit.expired():
+            return _cut_off(node, action, record, context)
         log.exception("%s (step %s of %s) raised", action.name, path, context.run_id)
         message = f"{action.name} failed with {type(error).__name__}; the log says more"
         hint = "this is a fault in the component: report it, or catch the error"
@@ -110,12 +125,28 @@ async def execute(
     if isinstance(result, Park):
         until = None if result.until is None else result.until.timestamp()
         return ev.StepWaiting(
-            path, path, attempt, "action", result.reason, until, dict(result.data), cost=context.spent
+            path,
+            path,
+            attempt,
+            "action",
+            result.reason,
+            until,
+            to_json(dict(result.data)),
+            cost=context.spent,
         )
-    return _succeeded(action, path, attempt, result, context.spent)
+    return ev.StepSucceeded(path, path, to_json(result), cost=context.spent)
 
 
 async def _call(
+    action: Action, record: StepRecord, context: AttemptContext, mode: Mode, pool: Executor
+) -> Any:
+    crashpoint("attempt.begins")
+    result = await _run(action, record, context, mode, pool)
+    crashpoint("attempt.returned")
+    return result
+
+
+async def _run(
     action: Action, record: StepRecord, context: AttemptContext, mode: Mode, pool: Executor
 ) -> Any:
     arguments = action.bind(record.input)
@@ -128,10 +159,7 @@ async def _call(
         context.log("a look-up proved that nothing was done; it is sent now")
     if action.blocking:
         return await run_blocking(pool, action.run, context, **arguments)
-    crashpoint("attempt.begins")
-    result = await action.run(context, **arguments)
-    crashpoint("attempt.returned")
-    return result
+    return await action.run(context, **arguments)
 
 
 def _cut_off(node: Node, action: Action, record: StepRecord, context: AttemptContext) -> AttemptResult:
@@ -141,7 +169,7 @@ def _cut_off(node: Node, action: Action, record: StepRecord, context: AttemptCon
         code="R205",
         hint="raise the step's timeout, or look at what it waits for",
     )
-    if action.effect == "check" and record.wake == "start":
+    if action.effect == "check" and action.lookup is not None and record.wake == "start":
         # It may have been acted upon. One look-up is owed, however late it is.
         unknown = failure(OutcomeUnknown(error.message, hint=error.hint), record.path)
         return ev.AttemptUnknown(record.path, record.attempt, unknown, context.clock() + lookup_delay(0))
@@ -151,8 +179,11 @@ def _cut_off(node: Node, action: Action, record: StepRecord, context: AttemptCon
 def _failed(action: Action, path: str, attempt: int, error: ActionError, cost: float) -> ev.AttemptFailed:
     if error.detail:
         log.info("%s at %s: %s (%s)", action.name, path, error.message, error.detail)
+    retry_after = error.retry_after
+    if retry_after is not None and not math.isfinite(retry_after):
+        retry_after = None
     return ev.AttemptFailed(
-        path, path, attempt, failure(error, path), error.retry_after, retried_by_default(action), cost
+        path, path, attempt, failure(error, path), retry_after, retried_by_default(action), cost
     )
 
 
@@ -167,16 +198,30 @@ def failure(error: ActionError, path: str) -> ev.Error:
     }
 
 
-def _succeeded(action: Action, path: str, attempt: int, output: Any, cost: float) -> AttemptResult:
-    output = to_json(output)
-    try:
-        dump_json(output)
-    except (TypeError, ValueError, RecursionError) as error:
-        message = f"{action.name} gave something that is not JSON: {error}"
-        hint = "this is a fault in the component: report it"
-        wrong = {"type": "malformed_output", "code": "R302", "message": message, "hint": hint, "step": path}
-        return ev.AttemptFailed(path, path, attempt, wrong, cost=cost)
-    return ev.StepSucceeded(path, path, output, cost=cost)
+def storable(event: E, mask: Callable[[str], str] = str) -> E:
+    """The event as the history will have it: with known secrets masked, everywhere the same.
+
+    Raises:
+        TypeError, ValueError, RecursionError: A value in it is not JSON.
+    """
+    kind, path, data = ev.to_record(event)
+    text = dump_json(data)
+    # Half of a pair that stands for one character: no text can hold it.
+    text.encode()
+    masked = mask(text)
+    if masked == text:
+        return event
+    stored: Any = ev.from_record(kind, path, json.loads(masked))
+    found: E = stored
+    return found
+
+
+def not_json(name: str, path: str, attempt: int, error: Exception, cost: float = 0.0) -> ev.AttemptFailed:
+    """What becomes of an attempt whose result cannot be stored."""
+    message = f"{name} gave something that is not JSON: {error}"
+    hint = "this is a fault in the component: report it"
+    wrong = {"type": "malformed_output", "code": "R302", "message": message, "hint": hint, "step": path}
+    return ev.AttemptFailed(path, path, attempt, wrong, cost=cost)
 
 
 def to_json(value: Any) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ class AttemptContext:
         self.say(message, values)
 
     def cost(self, usd: float) -> None:
+        if not math.isfinite(usd):
+            raise ValueError(f"a cost of {usd} US dollars")
         self.spent += usd
 
 

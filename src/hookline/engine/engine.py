@@ -27,11 +27,11 @@ from jsonschema import Draft202012Validator
 from hookline.core import events as ev
 from hookline.core.document import strict_json
 from hookline.core.expressions import ExpressionError
-from hookline.core.plan import Plan, TriggerPlan
+from hookline.core.plan import Node, Plan, TriggerPlan
 from hookline.core.state import RunState, replay
 from hookline.core.units import parse_duration
 from hookline.crashpoints import crashpoint
-from hookline.sdk import BadInput, HookRefused, HookRequest
+from hookline.sdk import ActionError, BadInput, HookRefused, HookRequest
 from hookline.store.artifacts import ArtifactStore
 from hookline.store.port import Accept, Accepted, Health, Prune, PutDefinition, PutSignal, Store, StoreError
 from hookline.store.sqlite import SQLiteStore
@@ -43,7 +43,7 @@ from .files import EngineFiles
 from .http import GuardedClient, Policy
 from .http.sdk import SdkHttp
 from .ids import IdFactory
-from .intake import WEBHOOK_MEMORY, Draft, Intake
+from .intake import WEBHOOK_MEMORY, Draft, Intake, WrongInputs, check_inputs
 from .journal import Journal
 from .live import replayed_from
 from .pollers import Poller
@@ -62,6 +62,9 @@ Json = Any
 
 RETENTION_SECONDS = 600.0
 """How often finished runs that are too old are looked for."""
+
+VERIFY_SECONDS = 30.0
+"""Longest time that checking the sender of a callback may take."""
 
 STOP_GRACE = 10.0
 """Seconds that attempts have to finish when the engine is stopped."""
@@ -155,6 +158,8 @@ class Engine:
         clock: Seconds since the epoch.
         random_bytes: Source of ids and secrets.
         base_url: Address of this server, used when the settings name none.
+        loop_factory: Makes the engine's event loop. All delays are measured by the loop's time, so a
+            loop whose time follows `clock` makes the engine stand still until the clock is moved.
     """
 
     def __init__(
@@ -166,18 +171,20 @@ class Engine:
         clock: Callable[[], float] = time.time,
         random_bytes: Callable[[int], bytes] = os.urandom,
         base_url: str = "http://127.0.0.1:8420",
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
         self.settings = settings
         self.registry = registry
         self.store = store
         self.clock = clock
+        self._loop_factory = loop_factory
         self.redactor = Redactor()
         self.connections = Connections(settings, registry, self.redactor)
         self.installed = Installed.of(registry, self.connections)
         self.artifacts = ArtifactStore(settings.path("artifacts_dir"))
         self.journal = Journal(self.artifacts, self.redactor.redact_known)
         self.ids = IdFactory(clock, random_bytes)
-        self.intake = Intake(self.ids, self.journal, clock, store.worker)
+        self.intake = Intake(self.ids, self.journal, clock, store.worker, store.seen)
         self.workflows = Workflows()
         self.plans = Plans(store)
         master_key = settings["master_key"] or store.setting("master_key", lambda: secrets.token_urlsafe(32))
@@ -192,6 +199,7 @@ class Engine:
             plans=self.plans,
             intake=self.intake,
             journal=self.journal,
+            mask=self.redactor.redact_known,
             tokens=self.tokens,
             clock=clock,
             max_attempts=settings.integer("max_attempts_at_once"),
@@ -212,6 +220,7 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._recover = False
+        self._looks = False
 
     # Life --------------------------------------------------------------------------------------
 
@@ -221,34 +230,43 @@ class Engine:
         Args:
             recover: Go on with runs that dead workers left, and with whatever becomes due.
             triggers: Look for events of polling triggers.
+
+        Raises:
+            StoreError: What is to be gone on with cannot be read.
         """
-        started = threading.Event()
+        started: Future[None] = Future()
         self._recover = recover
         self._thread = threading.Thread(
             target=self._run_loop, args=(started,), name="hookline-engine", daemon=True
         )
         self._thread.start()
-        started.wait()
+        started.result()
+        self._looks = triggers
         if triggers:
             self._call(self._start_pollers)
         if recover:
             self._call(lambda: self.runner.keep(self._retain_forever()))
 
-    def _run_loop(self, started: threading.Event) -> None:
-        with asyncio.Runner() as runner:
-            self._loop = runner.get_loop()
-            runner.run(self._main(started))
+    def _run_loop(self, started: Future[None]) -> None:
+        try:
+            with asyncio.Runner(loop_factory=self._loop_factory) as runner:
+                self._loop = runner.get_loop()
+                runner.run(self._main(started))
+        except Exception as error:
+            if started.done():
+                raise
+            started.set_exception(error)
 
-    async def _main(self, started: threading.Event) -> None:
+    async def _main(self, started: Future[None]) -> None:
         self._stopped = asyncio.Event()
         policy = Policy(allow_origins=tuple(self.settings.list("allow_origins")))
         client = GuardedClient(policy, wall=self.clock, redactor=self.redactor)
         self.runner.client = client
         self.runner.files = self.files
         self.runner.http = SdkHttp(client, files=self.files)
-        self.runner.start(recover=self._recover)
-        started.set()
         try:
+            self.runner.start(recover=self._recover)
+            started.set_result(None)
             await self._stopped.wait()
             for task in self._poll_tasks.values():
                 task.cancel()
@@ -262,7 +280,8 @@ class Engine:
         """Stop taking in, let attempts finish for `grace` seconds, write everything, close."""
         if self._thread is not None and self._loop is not None:
             self._grace = grace
-            self._loop.call_soon_threadsafe(self._stopped.set)
+            if self._thread.is_alive():
+                self._loop.call_soon_threadsafe(self._stopped.set)
             self._thread.join()
             self._thread = None
         self.store.close()
@@ -303,7 +322,7 @@ class Engine:
         self._wait(PutDefinition(plan.version, plan.name, plan.value, self.clock()))
         self.plans.add(plan)
         self.workflows.deploy(plan, self.registry)
-        if self._poll_tasks:
+        if self._looks:
             self._call(lambda: self._restart_pollers(plan))
 
     def plan(self, name: str) -> Plan:
@@ -347,7 +366,7 @@ class Engine:
         Raises:
             Busy: The backlog is full, or the store cannot be written.
         """
-        if draft.run is not None and self.runner.open_runs >= self._max_backlog:
+        if draft.run is not None and self.runner.backlog >= self._max_backlog:
             raise Busy(f"{self._max_backlog} runs are waiting to be executed", code="S301")
         done: Future[Any] = Future()
 
@@ -359,7 +378,8 @@ class Engine:
                     self.runner.deliver(lambda: self.runner.begin(run))
             done.set_result(answer)
 
-        self.store.submit(Accept([draft.incoming]), answered)
+        remembered = [draft.remembered] if draft.remembered is not None else ()
+        self.store.submit(Accept([draft.incoming], baseline=remembered), answered)
         crashpoint("accept.submitted")
         answer = done.result()
         if isinstance(answer, StoreError):
@@ -441,7 +461,23 @@ class Engine:
         plan = self.plan(name)
         inputs = dict(inputs or {})
         self.check_inputs(plan, inputs)
-        return self._take(self.intake.manual(plan, data, inputs, source=source))
+        return self._take(self._manual(plan, data, inputs, source))
+
+    def _manual(
+        self,
+        plan: Plan,
+        data: Json,
+        inputs: Mapping[str, Json],
+        source: str,
+        replay_of: str | None = None,
+        copied: Sequence[ev.Event] = (),
+    ) -> Draft:
+        try:
+            return self.intake.manual(plan, data, inputs, source=source, replay_of=replay_of, copied=copied)
+        except ExpressionError as error:
+            raise EngineError(
+                f"limits: {error.message}", code=error.code, status=422, hint=error.hint
+            ) from error
 
     @staticmethod
     def check_inputs(plan: Plan, inputs: Mapping[str, Json]) -> None:
@@ -450,15 +486,10 @@ class Engine:
         Raises:
             EngineError: R403, naming the first that does not fit.
         """
-        if plan.inputs is None:
-            return
-        validator = Draft202012Validator(dict(plan.inputs), registry=referencing.Registry())
-        error = next(validator.iter_errors(dict(inputs)), None)
-        if error is not None:
-            where = "/".join(map(str, error.absolute_path))
-            raise EngineError(
-                f"inputs{'/' + where if where else ''}: {error.message[:200]}", code="R403", status=422
-            )
+        try:
+            check_inputs(plan, inputs)
+        except WrongInputs as wrong:
+            raise EngineError(wrong.message, code=wrong.code, status=422) from wrong
 
     def replay_run(
         self,
@@ -474,7 +505,8 @@ class Engine:
         Args:
             version: ``original`` or ``latest``.
             first_step: Id or path of a step of the workflow's own list: earlier outputs are
-                taken over from the run.
+                taken over from the run, from the steps of the same id (without one: of the same
+                place and kind). What the run has no outcome of is executed.
             data, inputs: Other values than the run had; None keeps them.
 
         Raises:
@@ -492,15 +524,17 @@ class Engine:
                     status=422,
                     hint="name a step that is not inside another one",
                 )
-            earlier = [sibling.path for sibling in node.siblings[: node.index]]
-            copied = replayed_from(state, earlier)
-        draft = self.intake.manual(
+            entries = self.journal.decode(self.store.history(run_id))
+            copied = replayed_from(entries, _same_steps(original, node.siblings[: node.index]))
+        if inputs is not None:
+            self.check_inputs(plan, inputs)
+        draft = self._manual(
             plan,
             state.trigger if data is None else data,
             state.inputs if inputs is None else inputs,
-            source="replay",
-            replay_of=run_id,
-            copied=copied,
+            "replay",
+            run_id,
+            copied,
         )
         return self._take(draft)
 
@@ -539,13 +573,13 @@ class Engine:
             raise EngineError("the run is over", code="R407", status=410)
         self._check_callback(row.version, target.path, headers, body)
         try:
-            text = body.decode()
+            text = self.redactor.redact_known(body.decode())
         except UnicodeDecodeError as error:
             raise EngineError("the body must be UTF-8 text", code="R408", status=400) from error
         kept = {name: value for name, value in headers.items() if name in _CALLBACK_HEADERS}
         digest = hashlib.sha256(body).hexdigest()
         key = f"callback:{target.path}:{target.attempt}:{headers.get('webhook-id', '')}:{digest}"
-        content = {"attempt": target.attempt, "body": text, "headers": kept}
+        content = {"id": key, "attempt": target.attempt, "body": text, "headers": kept}
         return self._signal(target.run_id, "callback", target.path, key, content)
 
     def _check_callback(self, version: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
@@ -576,7 +610,13 @@ class Engine:
             context = VerifyContext(connection, self.runner.http, self.files, self.clock)
             return bool(await verify(context, headers, body))
 
-        if not asyncio.run_coroutine_threadsafe(genuine(), self._loop).result(timeout=30):
+        checking = asyncio.run_coroutine_threadsafe(genuine(), self._loop)
+        try:
+            is_genuine = checking.result(timeout=VERIFY_SECONDS)
+        except (ActionError, TimeoutError) as error:
+            checking.cancel()
+            raise Busy(f"the sender cannot be checked now: {error}", code="R409") from error
+        if not is_genuine:
             raise EngineError("the signature does not fit", code="R409", status=401)
 
     def cancel(self, run_id: str, *, reason: str = "", by: str = "") -> bool:
@@ -610,8 +650,27 @@ class Engine:
                 f"the run is {row.status}; only a failed or canceled one is resumed", code="R410", status=409
             )
         latest = self.plan(row.workflow).version if version == "latest" else row.version
+        if latest != row.version:
+            self._check_resumable(run_id, latest)
         body = {"version": latest, "by": by}
         self._signal(run_id, "resume", "", f"resume:{row.finished_at}", body)
+
+    def _check_resumable(self, run_id: str, version: str) -> None:
+        """What is done must stand where it stood: the outputs of steps are found by their place."""
+        state, before = self._state(run_id)
+        plan = self.plans.get(version)
+        for path, record in state.records.items():
+            if path == "" or record.status not in ("succeeded", "skipped"):
+                continue
+            done, _ = before.locate(path)
+            now = plan.by_path.get(done.path)
+            if now is None or not _is_same(done, now):
+                raise EngineError(
+                    f"the step {done.label!r} is done, and is not at {done.path} in the newest version",
+                    code="R303",
+                    status=409,
+                    hint="replay the run, or resume it under its original version",
+                )
 
     def decide(
         self, approval_id: str, decision: str, *, by: str, comment: str = "", form: Json = None
@@ -733,7 +792,7 @@ class Engine:
                 files=self.files,
                 pool=self.runner.pool,
                 clock=self.clock,
-                has_room=lambda: self.runner.open_runs < self._max_backlog,
+                has_room=lambda: self.runner.backlog < self._max_backlog,
                 begin=self._begin,
                 count=self._count,
                 deliver=self.runner.deliver,
@@ -777,6 +836,20 @@ class Engine:
                 self.store.submit(unit, again)
 
         self.store.submit(unit, again)
+
+
+def _same_steps(original: Plan, steps: Sequence[Node]) -> dict[str, str]:
+    """Path in the original version of each of these steps of a version's own list, to its path."""
+    found: dict[str, str] = {}
+    for step in steps:
+        before = original.by_id.get(step.id) if step.id else original.by_path.get(step.path)
+        if before is not None and before.block == "steps" and _is_same(before, step):
+            found[before.path] = step.path
+    return found
+
+
+def _is_same(before: Node, now: Node) -> bool:
+    return (before.id, before.kind, before.uses) == (now.id, now.kind, now.uses)
 
 
 _CALLBACK_HEADERS = frozenset(

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import referencing
+from jsonschema import Draft202012Validator
+
 from hookline.core import events as ev
 from hookline.core.expressions import ExpressionError, ValueTemplate
 from hookline.core.plan import Plan, TriggerPlan
@@ -16,7 +19,7 @@ from .ids import IdFactory
 from .journal import Journal
 from .live import LiveRun
 
-__all__ = ["Draft", "Intake", "trigger_scope"]
+__all__ = ["Draft", "Intake", "WrongInputs", "check_inputs", "rate_name", "trigger_scope"]
 
 Json = Any
 
@@ -32,16 +35,45 @@ def trigger_scope(plan: Plan, trigger: TriggerPlan) -> str:
     return f"{plan.name}/{trigger.id or trigger.index}"
 
 
+class WrongInputs(Exception):
+    """Values do not satisfy a workflow's declared inputs; `message` names the first that does not."""
+
+    code = "R403"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+def check_inputs(plan: Plan, inputs: Mapping[str, Json]) -> None:
+    """Check values against the declared inputs.
+
+    Raises:
+        WrongInputs: One does not fit.
+    """
+    if plan.inputs is None:
+        return
+    validator = Draft202012Validator(dict(plan.inputs), registry=referencing.Registry())
+    error = next(validator.iter_errors(dict(inputs)), None)
+    if error is not None:
+        where = "/".join(map(str, error.absolute_path))
+        raise WrongInputs(f"inputs{'/' + where if where else ''}: {error.message[:200]}")
+
+
 FirstTurn = Callable[[LiveRun], tuple[Sequence[ev.Event], Advance]]
 """Lets a new run go as far as it can by itself; see `hookline.engine.runner.Runner.first_turn`."""
 
 
 @dataclass(slots=True)
 class Draft:
-    """An event on its way to the store, and the run that it will start."""
+    """An event on its way to the store, and the run that it will start.
+
+    `remembered` is the event's own key where the workflow's ``limits.dedupe`` has the say.
+    """
 
     incoming: Incoming
     run: LiveRun | None
+    remembered: Dedupe | None = None
 
 
 class Intake:
@@ -49,10 +81,19 @@ class Intake:
 
     Args:
         owner: This worker; the runs it accepts are its own from the start.
+        seen: Which of these keys of a trigger are known; asked only for workflows with ``limits.dedupe``.
     """
 
-    def __init__(self, ids: IdFactory, journal: Journal, clock: Callable[[], float], owner: str) -> None:
+    def __init__(
+        self,
+        ids: IdFactory,
+        journal: Journal,
+        clock: Callable[[], float],
+        owner: str,
+        seen: Callable[[str, list[str]], set[str]] = lambda scope, keys: set(),
+    ) -> None:
         self._ids = ids
+        self._seen = seen
         self._journal = journal
         self._clock = clock
         self._owner = owner
@@ -88,10 +129,17 @@ class Intake:
         if skip or (trigger.when is not None and trigger.when.render(scope) is not True):
             state, reason = "filtered", skip or "the trigger's when is not true"
         dedupe = Dedupe(trigger_scope(plan, trigger), key, now + memory) if key else None
+        remembered = None
         limits = plan.limits
         if limits.dedupe_key is not None and state == "received":
+            if dedupe is not None and self._seen(dedupe.scope, [key]):
+                state, reason = "duplicate", "the same as one seen before"
+            else:
+                remembered = dedupe
             value = str(_text(limits.dedupe_key, scope))
             dedupe = Dedupe(f"{plan.name}/limits.dedupe", value, now + limits.dedupe_window)
+            if state == "duplicate":
+                dedupe = None
         run = None
         overlap = trigger.parameters.get("overlap", "allow")
         if state == "received":
@@ -110,7 +158,7 @@ class Intake:
             run=run[1] if run else None,
             skip_if_open=overlap == "skip",
         )
-        return Draft(incoming, run[0] if run else None)
+        return Draft(incoming, run[0] if run else None, remembered)
 
     def manual(
         self,
@@ -158,10 +206,13 @@ class Intake:
         """A new run: at once under way, or queued where the workflow has limits."""
         now = self._clock()
         limits = plan.limits
+        inputs = {**_defaults(plan), **inputs}
+        scope = {**scope, "inputs": inputs}
         key = None
-        if limits.concurrency is not None or limits.rate is not None:
-            templates = (limits.concurrency_key, limits.rate_key)
-            key = "/".join([plan.name, *(_text(each, scope) for each in templates if each is not None)])
+        if limits.concurrency is not None:
+            key = _limit_name(plan, limits.concurrency_key, scope)
+        elif limits.rate is not None:
+            key = _limit_name(plan, limits.rate_key, scope)
         elif one_at_a_time:
             key = plan.name
         queued = key is not None
@@ -171,7 +222,7 @@ class Intake:
             plan.name,
             plan.version,
             trigger,
-            {**_defaults(plan), **inputs},
+            inputs,
             now,
             event_id,
             parent,
@@ -205,6 +256,20 @@ class Intake:
             turn=turn,
         )
         return live, new
+
+
+def rate_name(plan: Plan, state: RunState) -> str:
+    """The name of the rate limiter that a run counts against.
+
+    Raises:
+        ExpressionError: The rate's key cannot be evaluated.
+    """
+    scope = {"trigger": state.trigger, "inputs": state.inputs, "vars": {}}
+    return _limit_name(plan, plan.limits.rate_key, scope)
+
+
+def _limit_name(plan: Plan, key: ValueTemplate | None, scope: Mapping[str, Json]) -> str:
+    return plan.name if key is None else f"{plan.name}/{_text(key, scope)}"
 
 
 def _text(template: ValueTemplate, scope: Mapping[str, Json]) -> str:

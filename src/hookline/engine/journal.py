@@ -26,6 +26,9 @@ SPILL_BYTES = 64 * 1024
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
+_encode_ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
 def dump_json(value: Json) -> str:
     """Compact JSON.
 
@@ -57,6 +60,12 @@ class Journal:
         body = _encode(records)
         if len(body) > SPILL_BYTES:
             body = _encode([(kind, path, self._spill(data)) for kind, path, data in records])
+        if not body.isascii():
+            try:
+                body.encode()
+            except UnicodeEncodeError:
+                # Half of a character's pair, from a sender who escapes it; only an escape can hold it.
+                body = _encode_ascii(json.loads(body))
         return Chunk(first_seq, at, self._mask(body), len(events))
 
     def _spill(self, data: dict[str, Json]) -> dict[str, Json]:

@@ -15,7 +15,7 @@ from hookline.core import events as ev
 from hookline.core.decide import decide
 from hookline.core.plan import Node, Plan
 from hookline.core.scope import CallbackUrl
-from hookline.core.state import TERMINAL, RunState, evolve
+from hookline.core.state import Entry, RunState, evolve
 from hookline.store.port import ApprovalChange, RunSummary
 
 __all__ = ["MAX_COMMANDS", "LiveRun", "Pure", "Step", "approval_id"]
@@ -43,6 +43,7 @@ _TIMED: frozenset[str] = frozenset(
         "block.entered",
         "parallel.entered",
         "loop.entered",
+        "block.finished",
         "timer.fired",
         "cancel.ordered",
     }
@@ -80,6 +81,7 @@ class LiveRun:
         lookups: How often each unknown outcome was looked up by this process.
         taken: Signals that are part of a chunk on its way to the store.
         unwritten: Chunks on their way to the store.
+        called_off: Attempts whose work elsewhere was stopped by this process.
         lost: A chunk was refused: another worker has the run, what is here is not true.
         first: The turn that is stored together with the run itself, until it has begun.
     """
@@ -95,6 +97,7 @@ class LiveRun:
     taken: set[int] = field(default_factory=set)
     unwritten: int = 0
     lost: bool = False
+    called_off: set[tuple[str, int]] = field(default_factory=set)
     first: Any = None
 
     @property
@@ -108,20 +111,24 @@ class LiveRun:
         pure: Pure,
         callback_url: CallbackUrl,
         limit: int = MAX_COMMANDS,
+        step: Step | None = None,
     ) -> Step:
         """Fold facts in and decide, up to about `limit` commands.
+
+        Args:
+            step: Added to; it holds what was folded in even when an error is raised.
 
         Raises:
             KeyError: The plan does not know a step of the history.
         """
-        step = Step()
+        step = step if step is not None else Step()
         for fact in facts:
-            self._take(step, fact, now)
+            self.take(step, fact, now)
         decided = 0
         while self.state.ready and decided < limit:
             for command in decide(self.plan, self.state, now, callback_url):
                 decided += 1
-                self._take(step, command, now)
+                self.take(step, command, now)
                 if command.kind == "step.started":
                     assert isinstance(command, ev.StepStarted)
                     node, _ = self.plan.locate(command.path)
@@ -129,13 +136,14 @@ class LiveRun:
                     if not results:
                         step.orders.append(command)
                     for result in results:
-                        self._take(step, result, now)
+                        self.take(step, result, now)
                 elif command.kind in _ORDERS:
                     step.orders.append(command)
         step.more = bool(self.state.ready)
         return step
 
-    def _take(self, step: Step, event: ev.Event, now: float) -> None:
+    def take(self, step: Step, event: ev.Event, now: float) -> None:
+        """Fold one event in and note what follows from it."""
         before = self._open_approval(event)
         evolve(self.state, event, now)
         step.events.append(event)
@@ -219,18 +227,9 @@ _ORDERS: Mapping[str, None] = dict.fromkeys(
 
 
 def due_time(state: RunState, path: str) -> float | None:
-    """When a path wants to be woken: the time it waits for, or its deadline."""
-    if state.finished is not None:
-        return None
-    record = state.records.get(path)
-    if record is None or record.status in TERMINAL or path in state.executing:
-        return None
-    times = []
-    if record.waiting is not None:
-        times = [record.waiting.until, record.deadline if record.status != "retrying" else None]
-    elif (record.is_container or path == "") and record.ending is None:
-        times = [record.deadline]
-    return min((time for time in times if time is not None), default=None)
+    """When a path wants to be woken: exactly when its record would take notice of it."""
+    record = state.records.get(path) if state.finished is None else None
+    return None if record is None else record.timer
 
 
 def due_times(state: RunState) -> dict[str, float]:
@@ -258,10 +257,24 @@ def approval_id(run_id: str, path: str, attempt: int) -> str:
     return f"apr_{digest[:26]}"
 
 
-def replayed_from(state: RunState, first_kept: Sequence[str]) -> list[ev.Event]:
-    """The outputs a replay takes over: those of the run's own steps named in `first_kept`."""
-    return [
-        ev.StepCopied(path, state.records[path].output)
-        for path in first_kept
-        if path in state.records and state.records[path].status in ("succeeded", "skipped")
-    ]
+def replayed_from(entries: Iterable[Entry], kept: Mapping[str, str]) -> list[ev.Event]:
+    """The outcomes that a replay takes over, with the variables as they were behind them.
+
+    Args:
+        kept: Path of each step of the run's own list to its path in the replay.
+    """
+    state = RunState()
+    variables: dict[str, dict[str, Json]] = {}
+    for entry in entries:
+        evolve(state, entry.event, entry.at)
+        last = state.records.get(entry.event.path)
+        # A step's own catch and finally may set variables too, and end behind it.
+        for path in [path for path in kept if last is not None and entry.event.path.startswith(path)]:
+            variables[path] = state.vars
+    copied: list[ev.Event] = []
+    for path, new_path in kept.items():
+        record = state.records.get(path)
+        if record is not None and record.status in ("succeeded", "skipped"):
+            values = variables.get(path) or None
+            copied.append(ev.StepCopied(new_path, record.output, record.status, values))
+    return copied

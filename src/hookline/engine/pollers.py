@@ -150,28 +150,37 @@ class Poller:
                 [draft.incoming for draft in part],
                 cursor_of=self.scope if is_last else None,
                 cursor=poll.cursor if is_last else None,
-                baseline=baseline if is_last else (),
+                baseline=[
+                    *(draft.remembered for draft in part if draft.remembered is not None),
+                    *(baseline if is_last else ()),
+                ],
             )
-            answers = await self._submit(unit)
-            self._count(answers)
-            for draft, answer in zip(part, answers, strict=True):
-                if draft.run is not None and answer.run_id == draft.run.id:
-                    self._begin(draft)
+            await self._submit(unit, part)
 
     def _draft(self, data: Any, key: str, skip: str = "") -> Draft:
-        return self._intake.event(self._plan, self._trigger, data, key=key, skip=skip)
+        try:
+            return self._intake.event(self._plan, self._trigger, data, key=key, skip=skip)
+        except ExpressionError as error:
+            # One event that does not fit must not keep all that come after it from being looked at.
+            return self._intake.event(self._plan, self._trigger, data, key=key, skip=error.message)
 
-    async def _submit(self, unit: Accept) -> list[Accepted]:
+    async def _submit(self, unit: Accept, drafts: Sequence[Draft]) -> None:
         loop = asyncio.get_running_loop()
-        stored: asyncio.Future[list[Accepted]] = loop.create_future()
+        stored: asyncio.Future[None] = loop.create_future()
 
         def answered(answer: Any) -> None:
+            if not isinstance(answer, StoreError):
+                # Even if the look itself was called off meanwhile: these runs are on disk, and ours.
+                self._count(answer)
+                for draft, accepted in zip(drafts, answer, strict=True):
+                    if draft.run is not None and accepted.run_id == draft.run.id:
+                        self._begin(draft)
             if stored.done():
                 return
             if isinstance(answer, StoreError):
                 stored.set_exception(answer)
             else:
-                stored.set_result(answer)
+                stored.set_result(None)
 
         self._store.submit(unit, lambda answer: self._deliver(lambda: answered(answer)))
-        return await stored
+        await stored

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,8 +25,9 @@ from typing import Any
 from hookline.core import events as ev
 from hookline.core.decide import child_run_id
 from hookline.core.diagnostics import DefinitionError
+from hookline.core.expressions import ExpressionError
 from hookline.core.plan import Node
-from hookline.core.state import RunState, replay
+from hookline.core.state import Entry, RunState, replay
 from hookline.crashpoints import crashpoint
 from hookline.sdk import Action, ActionError, Files, Http, InternalError
 from hookline.store.artifacts import ArtifactMissing
@@ -44,12 +45,12 @@ from hookline.store.port import (
     Unit,
 )
 
-from .attempts import execute, failure, mode_of, to_json
+from .attempts import execute, failure, mode_of, not_json, storable, to_json
 from .connections import Connections
 from .context import AttemptContext, PureContext
 from .http import GuardedClient
-from .intake import Intake
-from .journal import Journal
+from .intake import Intake, WrongInputs, check_inputs, rate_name
+from .journal import Journal, dump_json
 from .live import LiveRun, Step, due_times
 from .registry import Registry
 from .tokens import CallbackTokens
@@ -91,10 +92,18 @@ class Turn:
 
 @dataclass(slots=True)
 class _Read:
-    """A run as the store has it; `was_owned` when a worker had it and did not give it up."""
+    """A run as the store has it.
+
+    Attributes:
+        was_owned: Another worker had it and did not give it up.
+        was_admitted: It was under way, not queued.
+        crashes: How often its worker died since it last made progress.
+    """
 
     run: LiveRun
     was_owned: bool
+    was_admitted: bool
+    crashes: int
 
 
 class Runner:
@@ -110,6 +119,7 @@ class Runner:
         plans: Plans,
         intake: Intake,
         journal: Journal,
+        mask: Callable[[str], str],
         tokens: CallbackTokens,
         clock: Callable[[], float],
         max_attempts: int,
@@ -122,6 +132,7 @@ class Runner:
         self._plans = plans
         self._intake = intake
         self._journal = journal
+        self._mask = mask
         self._tokens = tokens
         self._clock = clock
         self._live: dict[str, LiveRun] = {}
@@ -131,6 +142,9 @@ class Runner:
         self._answers: deque[Callable[[], None]] = deque()
         self._scheduled = False
         self._slots = asyncio.Semaphore(max_attempts)
+        self._cancels: set[asyncio.Task[Any]] = set()
+        self._queued = 0
+        self._batch = TIMER_BATCH
         self.pool = ThreadPoolExecutor(blocking_threads, thread_name_prefix="hookline-blocking")
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
@@ -154,16 +168,18 @@ class Runner:
             self._sweep()
             self.keep(self._sweep_forever())
 
-    def keep(self, work: Any) -> None:
+    def keep(self, work: Any) -> asyncio.Task[Any]:
         """Run a coroutine in the background until the engine stops."""
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     async def stop(self, grace: float) -> None:
         """Let attempts finish for `grace` seconds, then give every run up for others to go on with."""
         self._stopping = True
         tasks = [task for run in self._live.values() for task in run.executing.values()]
+        tasks += self._cancels
         if tasks:
             await asyncio.wait(tasks, timeout=grace)
         for task in [*tasks, *self._background]:
@@ -180,6 +196,14 @@ class Runner:
     def open_runs(self) -> int:
         """Runs in memory that are not parked."""
         return len(self._live)
+
+    @property
+    def backlog(self) -> int:
+        """Runs that want to go on: those in memory, those that are queued, and other workers'.
+
+        What is not in memory is counted once in `SWEEP_SECONDS`.
+        """
+        return len(self._live) + self._queued
 
     @property
     def executing(self) -> int:
@@ -224,10 +248,15 @@ class Runner:
 
     def begin(self, run: LiveRun) -> None:
         """A run was accepted and is on disk."""
+        self.begun += 1
         turn, run.first = run.first, None
         if run.epoch == 0:
             assert run.concurrency_key is not None
+            self._queued += 1
             self._admit_next(run.concurrency_key)
+            return
+        if run.id in self._live or run.id in self._parked:
+            # A timer of its first turn was due before we heard that it is on disk.
             return
         if turn is None:
             self._live[run.id] = run
@@ -249,9 +278,14 @@ class Runner:
         loaded = self._read(run_id) if run_id is not None else None
         if loaded is None:
             return
+        limits = loaded.run.plan.limits
+        try:
+            rate_key = rate_name(loaded.run.plan, loaded.run.state) if limits.rate is not None else None
+        except ExpressionError as error:
+            self._live[loaded.run.id] = loaded.run
+            self._give_up(loaded.run, Step(), error.code, f"limits.rate: {error.message}", error.hint)
+            return
         self._admitting.add(key)
-        plan = loaded.run.plan
-        limits = plan.limits
         # Without a limit of their own, runs are queued because they may not overlap.
         one_at_a_time = limits.concurrency is None and limits.rate is None
         unit = Admit(
@@ -259,7 +293,7 @@ class Runner:
             owner=self._store.worker,
             now=self._clock(),
             max_running=1 if one_at_a_time else limits.concurrency,
-            rate_key=key if limits.rate is not None else None,
+            rate_key=rate_key,
             rate=limits.rate or 0,
             rate_per=limits.rate_per,
         )
@@ -270,6 +304,7 @@ class Runner:
         if isinstance(answer, StoreError):
             log.warning("%s: run %s was not admitted: %s", answer.code, run.id, answer)
         elif answer.admitted:
+            self._queued = max(self._queued - 1, 0)
             run.epoch = run.stored_epoch = answer.epoch
             self._live[run.id] = run
             self._go_on(run, [ev.RunStarted("", self._clock())])
@@ -280,13 +315,22 @@ class Runner:
 
     # The turn of one run -----------------------------------------------------------------------
 
-    def _go_on(self, run: LiveRun, facts: Sequence[ev.Event], signals: Sequence[Signal] = ()) -> None:
+    def _go_on(
+        self,
+        run: LiveRun,
+        facts: Sequence[ev.Event],
+        signals: Sequence[Signal] = (),
+        then: Callable[[Any], None] | None = None,
+    ) -> None:
+        step = Step()
         try:
-            step = run.go_on(facts, self._clock(), self._pure, self._tokens.url)
+            run.go_on(facts, self._clock(), self._pure, self._tokens.url, step=step)
         except KeyError as error:
-            self._give_up(run, "R303", f"the definition has no step {error.args[0]}", "replay the run")
+            message = f"the definition has no step {error.args[0]}"
+            hint = "resume it under its original version, or replay it"
+            self._give_up(run, step, "R303", message, hint, signals)
             return
-        self._submit_advance(run, step, signals=signals)
+        self._submit_advance(run, step, signals=signals, then=then)
         if step.more:
             self._later(run)
 
@@ -294,14 +338,15 @@ class Runner:
         assert self._loop is not None
         self._loop.call_soon(lambda: self._go_on(run, ()) if run.id in self._live else None)
 
-    def _give_up(self, run: LiveRun, code: str, message: str, hint: str) -> None:
-        """End a run that cannot be decided any more."""
+    def _give_up(
+        self, run: LiveRun, step: Step, code: str, message: str, hint: str, signals: Sequence[Signal] = ()
+    ) -> None:
+        """End a run that cannot be decided any more; `step` is how far its turn came."""
         error = {"type": "internal", "code": code, "message": message, "hint": hint, "step": ""}
-        run.state.ready.clear()
-        step = Step()
-        run._take(step, ev.RunFinished("", "", "failed", None, error), self._clock())
-        step.orders = list(step.events)
-        self._submit_advance(run, step)
+        finished = ev.RunFinished("", "", "failed", None, error)
+        run.take(step, finished, self._clock())
+        step.orders.append(finished)
+        self._submit_advance(run, step, signals=signals)
 
     def _submit_advance(
         self,
@@ -346,6 +391,8 @@ class Runner:
                 self._call(run, order, children, outbox)
             elif isinstance(order, ev.RunFinished) and run.state.parent is not None:
                 outbox.append(self._report(run.state, order))
+            elif isinstance(order, ev.StepCanceled | ev.AttemptFailed):
+                outbox.extend(self._call_off(run, order.path))
         return Turn(step, children, outbox)
 
     @staticmethod
@@ -444,7 +491,13 @@ class Runner:
         if action is None or action.cancel is None or record is None or not started_elsewhere:
             return
         if record.status in ("canceled", "failed", "failing", "retrying"):
-            self.keep(self._cancel_elsewhere(run, node, action, record))
+            # The parked work's own end is ordered first; what comes of the step is another order.
+            key = (path, record.attempt)
+            if key not in run.called_off:
+                run.called_off.add(key)
+                work = self.keep(self._cancel_elsewhere(run, node, action, record))
+                self._cancels.add(work)
+                work.add_done_callback(self._cancels.discard)
 
     @staticmethod
     def _node(run: LiveRun, path: str) -> Node | None:
@@ -483,6 +536,10 @@ class Runner:
             result = ev.AttemptFailed(path, path, attempt, failure(fault, path))
         else:
             result = ev.StepSucceeded(path, path, to_json(output))
+            try:
+                dump_json(result.output)
+            except (TypeError, ValueError, RecursionError) as error:
+                result = not_json(action.name, path, attempt, error)
         return [*context.lines, result]
 
     def _missing(self, node: Node, path: str, attempt: int) -> ev.Event:
@@ -540,7 +597,11 @@ class Runner:
         if mode.kind == "lookup":
             run.lookups[record.path] = run.lookups.get(record.path, 0) + 1
         lookups = run.lookups.get(record.path, 0)
-        return await execute(node, action, record, context, mode, self.pool, lookups)
+        result = await execute(node, action, record, context, mode, self.pool, lookups)
+        try:
+            return storable(result, self._mask)
+        except (TypeError, ValueError, RecursionError) as error:
+            return not_json(action.name, record.path, record.attempt, error, context.spent)
 
     async def _context(self, run: LiveRun, node: Node, action: Action, record: Any) -> AttemptContext:
         path, attempt = record.path, record.attempt
@@ -551,12 +612,18 @@ class Runner:
             connection = self.open(node.connection or kind, kind)
 
         async def keep(values: dict[str, Json]) -> None:
-            await self._keep_fact(run, ev.StepNoted(path, attempt, to_json(values)))
+            await self._keep_fact(run, storable(ev.StepNoted(path, attempt, to_json(values)), self._mask))
 
         def say(message: str, values: dict[str, Json]) -> None:
-            log.info("%s %s: %s", run.id, path, message)
+            try:
+                line = storable(ev.StepLogged(path, message, to_json(values)), self._mask)
+            except (TypeError, ValueError, RecursionError):
+                # A line for people is no reason to fail.
+                shown = {"values": ascii(values)[:1000]}
+                line = storable(ev.StepLogged(path, ascii(message)[:1000], shown), self._mask)
+            log.info("%s %s: %s", run.id, path, line.message)
             if not run.lost:
-                self._go_on(run, [ev.StepLogged(path, message, to_json(values))])
+                self._go_on(run, [line])
 
         async def open_connection(name: str, type: str) -> Any:
             return self.open(name, type)
@@ -629,13 +696,40 @@ class Runner:
                 "hint": "deploy it, then resume the run",
                 "step": order.path,
             }
-            body = {"run": child_id, "status": "failed", "error": error}
-            outbox.append(PutSignal(run.id, "child", order.path, f"child:{child_id}", body, self._clock()))
+            outbox.append(self._not_called(run, order, child_id, error))
             return
         trigger = {"type": "call", "run": run.id, "step": order.path}
         scope = {"trigger": trigger, "inputs": inputs, "vars": {}}
         parent = {"run": run.id, "path": order.path}
-        children.append(self._intake.run(plan, trigger, inputs, None, scope, run_id=child_id, parent=parent))
+        try:
+            check_inputs(plan, inputs)
+            child = self._intake.run(plan, trigger, inputs, None, scope, run_id=child_id, parent=parent)
+        except (WrongInputs, ExpressionError) as wrong:
+            kind = "bad_input" if isinstance(wrong, WrongInputs) else "expression"
+            error = {
+                "type": kind,
+                "code": wrong.code,
+                "message": f"{name} cannot be called: {wrong.message}",
+                "hint": "compare the step's with to the inputs that the workflow declares",
+                "step": order.path,
+            }
+            outbox.append(self._not_called(run, order, child_id, error))
+            return
+        children.append(child)
+
+    def _not_called(self, run: LiveRun, order: ev.StepWaiting, child_id: str, error: ev.Error) -> PutSignal:
+        body = {"run": child_id, "status": "failed", "error": error}
+        return PutSignal(run.id, "child", order.path, f"child:{child_id}", body, self._clock())
+
+    def _call_off(self, run: LiveRun, path: str) -> list[PutSignal]:
+        """A step that called a run has ended before it: nobody waits for that run any more."""
+        node, record = self._node(run, path), run.state.records.get(path)
+        if node is None or node.kind != "call" or record is None or record.child is not None:
+            return []
+        if not isinstance(record.input, dict) or "run" not in record.input:
+            return []
+        body = {"reason": f"the step {path} of {run.id}, which called it, has ended", "by": ""}
+        return [PutSignal(record.input["run"], "cancel", "", "cancel", body, self._clock())]
 
     def _report(self, state: RunState, finished: ev.RunFinished) -> PutSignal:
         """A called run has ended: its caller is told in the same unit."""
@@ -678,7 +772,11 @@ class Runner:
                 case "callback":
                     facts.append(
                         ev.CallbackReceived(
-                            signal.path, body["attempt"], str(signal.id), body["body"], body["headers"]
+                            signal.path,
+                            body["attempt"],
+                            body.get("id") or str(signal.id),
+                            body["body"],
+                            body["headers"],
                         )
                     )
                 case "approval":
@@ -724,7 +822,8 @@ class Runner:
         if row is None or run_id in self._unreadable:
             return None
         try:
-            state = replay(self._journal.decode(self._store.history(run_id)))
+            entries = self._journal.decode(self._store.history(run_id))
+            state = replay(entries)
             plan = self._plans.get(state.version)
         except (ValueError, KeyError, DefinitionError, ArtifactMissing, StoreError) as error:
             log.error("R307: run %s cannot be read and stays as it is: %s", run_id, error)
@@ -732,28 +831,46 @@ class Runner:
             return None
         run = LiveRun(plan, state, row.epoch + 1, row.epoch, row.concurrency_key)
         run.timers = due_times(state)
-        return _Read(run, was_owned=row.owner is not None)
+        return _Read(
+            run,
+            was_owned=row.owner not in (None, self._store.worker),
+            was_admitted=row.status == "running",
+            crashes=_crashes(entries),
+        )
 
-    def _take_over(self, run_id: str, extra: Sequence[ev.Event] = ()) -> None:
-        """Go on with a run that nobody has: parked, given up, or left by a process that died."""
+    def _take_over(self, run_id: str, extra: Sequence[ev.Event] = ()) -> bool:
+        """Go on with a run that nobody has: parked, given up, or left by a process that died.
+
+        Gives False when there is nothing to go on with.
+        """
         read = self._read(run_id)
         if read is None:
-            return
+            return False
         run, state = read.run, read.run.state
         signals = self._store.signals(run_id)
         interrupted = sorted(state.executing)
-        if not (signals or extra or interrupted or state.ready):
-            return
-        self._live[run_id] = run
         facts: list[ev.Event] = []
-        if read.was_owned:
+        if read.was_admitted and state.started_at is None:
+            # Its worker died between its admission and its first chunk.
+            facts.append(ev.RunStarted("", self._clock()))
+        if not (signals or extra or interrupted or facts or state.ready):
+            return False
+        self._live[run_id] = run
+        if read.was_owned and interrupted:
             # One crash counts once, however many attempts it cut off.
-            facts.extend(ev.AttemptInterrupted(path, state.records[path].attempt) for path in interrupted[:1])
-        if facts and state.interruptions + 1 >= QUARANTINE_AFTER:
-            facts.append(self._quarantined())
-        self._go_on(run, [*facts, *extra, *self._facts(run, signals)], signals)
-        for path in interrupted:
-            self._execute(run, path, interrupted=True)
+            facts.append(ev.AttemptInterrupted(interrupted[0], state.records[interrupted[0]].attempt))
+            if read.crashes + 1 >= QUARANTINE_AFTER:
+                facts.append(self._quarantined())
+
+        def taken(answer: Any) -> None:
+            # Not before it is on disk that the run is ours: its worker may be alive, and whatever
+            # kills the process must have been counted.
+            if not isinstance(answer, StoreError):
+                for path in interrupted:
+                    self._execute(run, path, interrupted=True)
+
+        self._go_on(run, [*facts, *extra, *self._facts(run, signals)], signals, taken)
+        return True
 
     @staticmethod
     def _quarantined() -> ev.Event:
@@ -781,44 +898,70 @@ class Runner:
         self._timer, self._timer_at = None, float("inf")
         now = self._clock()
         try:
-            due = self._store.due_timers(now, TIMER_BATCH)
-            following = self._store.next_timer() if len(due) < TIMER_BATCH else now
+            due = self._store.due_timers(now, self._batch)
+            following = self._store.next_timer()
         except StoreError as error:
             log.warning("%s: timers cannot be read: %s", error.code, error)
             return
-        for timer in due:
-            self._fire(timer.run_id, timer.path, now)
-        if following is not None:
-            self._time(max(following, now + 0.005))
+        fired = [self._fire(timer.run_id, timer.path, now) for timer in due]
+        is_full = len(due) == self._batch
+        # Timers that are another worker's, or cannot be written just now, stay: look past them.
+        self._batch = self._batch * 2 if is_full and not any(fired) else TIMER_BATCH
+        if any(fired) or is_full:
+            self._time(now + 0.005)
+        elif following is not None:
+            self._time(following if following > now else now + SWEEP_SECONDS)
 
-    def _fire(self, run_id: str, path: str, now: float) -> None:
+    def _fire(self, run_id: str, path: str, now: float) -> bool:
+        """Let a run know that a time has come; False when it knows, or is not ours to tell."""
         run = self._live.get(run_id) or self._parked.get(run_id)
         fired = ev.TimerFired(path, now)
         if run is None:
-            self._take_over(run_id, [fired])
-        elif run.timers.get(path, float("inf")) <= now:
-            self._own_again(run)
-            self._go_on(run, [fired])
+            return self._take_over(run_id, [fired])
+        if run.timers.get(path, float("inf")) > now:
+            return False
+        self._own_again(run)
+        self._go_on(run, [fired])
+        return True
 
     async def _sweep_forever(self) -> None:
+        is_more = False
         while True:
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(SWEEP_SECONDS / 20 if is_more else SWEEP_SECONDS)
             try:
-                self._sweep()
+                is_more = self._sweep()
             except StoreError as error:
                 log.warning("%s: %s", error.code, error)
 
-    def _sweep(self) -> None:
-        """Look for what other processes left for us."""
+    def _sweep(self) -> bool:
+        """Look for what other processes left for us; True when there is more than was taken."""
+        self._queued = max(self._store.open_runs() - len(self._live), 0)
         for run_id in self._store.signalled_runs(TIMER_BATCH):
             run = self._live.get(run_id)
             if run is None or not run.unwritten:
                 self.wake(run_id)
         following = self._store.next_timer()
-        if following is not None:
+        if following is not None and following <= self._clock() < self._timer_at:
+            # The machine slept, or its clock was set: the loop's own time knows nothing of it.
+            self._timers_due()
+        elif following is not None:
             self._time(following)
-        for run_id in self._store.abandoned_runs(TIMER_BATCH):
-            if run_id not in self._live:
-                self._take_over(run_id)
+        abandoned = self._store.abandoned_runs(TIMER_BATCH)
+        taken = [self._take_over(run_id) for run_id in abandoned if run_id not in self._live]
         for key in self._store.queued_keys(TIMER_BATCH):
             self._admit_next(key)
+        return len(abandoned) == TIMER_BATCH and any(taken)
+
+
+def _crashes(entries: Iterable[Entry]) -> int:
+    """How often the process died over a run since anything in it last came to an end.
+
+    A long run outlives many deployments; what kills its worker lets nothing come to an end.
+    """
+    crashes = 0
+    for entry in entries:
+        if entry.event.kind == "attempt.interrupted":
+            crashes += 1
+        elif entry.event.kind in ("step.succeeded", "attempt.failed", "run.resumed"):
+            crashes = 0
+    return crashes
