@@ -76,8 +76,9 @@ def show(project: Project, name: str, as_json: bool) -> None:
 
 def _show(kind: str, part: Json) -> None:
     click.echo(f"{click.style(part['name'], bold=True)}  ({kind})  {part['title']}")
-    if part.get("description"):
-        click.echo(f"\n{part['description']}")
+    description = part.get("description", "").partition("Raises:")[0].strip()
+    if description:
+        click.echo(f"\n{description}")
     click.echo()
     for label in ("docs", "connection", "effect"):
         if part.get(label):
