@@ -155,24 +155,25 @@ class Demo:
             DemoFailed: The run did not succeed, or its effects are not there.
         """
         self.screen.text("An uploaded photo is checked, restyled by a model, stored and announced.")
-        with ExitStack() as parts:
+        # Those that call Hookline are stopped first, so that nobody finds it gone.
+        with ExitStack() as parts, ExitStack() as callers:
             try:
-                self._play(parts)
+                self._play(parts, callers)
             finally:
                 _clean_up_undisturbed()
 
-    def _play(self, parts: ExitStack) -> None:
+    def _play(self, parts: ExitStack, callers: ExitStack) -> None:
         screen = self.screen
         screen.heading("Starting")
         s3 = self._start(parts, "S3 server", "rclone serve s3", lambda: S3Server(self.folder / "buckets"))
         cog = self._start(parts, "Model server", "Cog, model restyle", lambda: CogServer(MODELS / "restyle"))
         replicate = self._start(
-            parts,
+            callers,
             "Replicate's API",
             "stand-in, runs the model on Cog",
             lambda: ReplicateStandIn(cog.base_url),
         )
-        slack = self._start(parts, "Slack inbox", "stand-in", SlackStandIn)
+        slack = self._start(callers, "Slack inbox", "stand-in", SlackStandIn)
         for bucket in ("uploads", "processed"):
             s3.create_bucket(bucket)
 
