@@ -451,7 +451,8 @@ class Engine:
         """Start a workflow by hand.
 
         Args:
-            data: The event, as ``trigger`` shows it.
+            data: The event, as ``trigger`` shows it. A ``manual`` trigger checks it and fills in
+                the defaults of its form; without any it takes `inputs`.
             inputs: Values of the workflow's declared inputs.
 
         Raises:
@@ -461,7 +462,21 @@ class Engine:
         plan = self.plan(name)
         inputs = dict(inputs or {})
         self.check_inputs(plan, inputs)
-        return self._take(self._manual(plan, data, inputs, source))
+        return self._take(self._manual(plan, self._by_hand(plan, data, inputs), inputs, source))
+
+    def _by_hand(self, plan: Plan, data: Json, inputs: Mapping[str, Json]) -> Json:
+        """The event as the workflow's manual trigger gives it, or `data` when there is none."""
+        for trigger in plan.triggers:
+            declared = self.registry.triggers.get(trigger.uses)
+            if declared is None or declared.kind != "manual":
+                continue
+            context = HookContextImpl(plan.name, None, self.files, self.artifacts, self.clock)
+            given = inputs if data is None else data
+            try:
+                return dict(declared.run(context, given, **declared.bind(trigger.parameters)))
+            except BadInput as error:
+                raise EngineError(error.message, code="R403", status=422, hint=error.hint) from error
+        return data
 
     def _manual(
         self,
