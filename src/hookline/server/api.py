@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import referencing
@@ -12,7 +13,8 @@ from flask import Response, current_app, request
 from jsonschema import Draft202012Validator
 
 from hookline.core.diagnostics import DefinitionError, Diagnostic
-from hookline.core.document import read, strict_json
+from hookline.core.document import read as read_definition
+from hookline.core.document import strict_json
 from hookline.core.lint import check
 from hookline.engine import documents
 from hookline.engine.catalogue import catalogue_document
@@ -69,13 +71,6 @@ def _limit() -> int:
     return int(text)
 
 
-def _cursor() -> str | None:
-    cursor = request.args.get("cursor")
-    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-        raise EngineError("this cursor was not given by a list", code="S602", status=422)
-    return cursor
-
-
 def _time(name: str) -> float | None:
     text = request.args.get(name)
     if text is None:
@@ -98,7 +93,14 @@ def _choice(name: str, choices: Sequence[str]) -> str | None:
     return value
 
 
-def _listed(name: str, page: Page, document: Callable[[Any], Json]) -> Response:
+def _listed(name: str, read: Callable[[int, str | None], Page], document: Callable[[Any], Json]) -> Response:
+    limit, cursor = _limit(), request.args.get("cursor")
+    try:
+        page = read(limit, cursor)
+    except ValueError as error:
+        if cursor is None:
+            raise
+        raise EngineError("this cursor was not given by this list", code="S602", status=422) from error
     return _json({name: [document(row) for row in page.rows], "next": page.next})
 
 
@@ -190,7 +192,7 @@ def validate() -> Response:
     engine = _engine()
     syntax: Any = "yaml" if "yaml" in (request.content_type or "") else "jsonc"
     try:
-        document = read(request.get_data(cache=False), syntax=syntax)
+        document = read_definition(request.get_data(cache=False), syntax=syntax)
     except DefinitionError as error:
         found: list[Diagnostic] = list(error.diagnostics)
     else:
@@ -233,7 +235,7 @@ def runs() -> Response:
     """Runs, newest first."""
     status = _choice("status", RUN_STATUSES)
     where = RunFilter(request.args.get("workflow"), status, _time("since"), _time("until"))
-    return _listed("runs", _engine().store.runs(where, _limit(), _cursor()), documents.run_summary)
+    return _listed("runs", partial(_engine().store.runs, where), documents.run_summary)
 
 
 _START = record(
@@ -365,8 +367,8 @@ def resume(run_id: str) -> Response:
 def events() -> Response:
     """The inbox, newest first."""
     state = _choice("state", STORED_STATES)
-    page = _engine().store.events(state, request.args.get("workflow"), _limit(), _cursor())
-    return _listed("events", page, documents.event_document)
+    read = partial(_engine().store.events, state, request.args.get("workflow"))
+    return _listed("events", read, documents.event_document)
 
 
 @api.get(
@@ -408,8 +410,8 @@ def replay_event(event_id: str) -> Response:
 )
 def approvals() -> Response:
     """Approvals, newest first; ``status=pending`` for those that are open."""
-    page = _engine().store.approvals(_choice("status", APPROVAL_STATUSES), _limit(), _cursor())
-    return _listed("approvals", page, documents.approval_document)
+    read = partial(_engine().store.approvals, _choice("status", APPROVAL_STATUSES))
+    return _listed("approvals", read, documents.approval_document)
 
 
 _DECISION = record(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,7 +11,7 @@ from flask import Response, current_app, render_template, request
 
 from hookline.engine import documents
 from hookline.engine.engine import Engine, EngineError
-from hookline.store.port import RunFilter
+from hookline.store.port import Page, RunFilter
 
 from .api import STORED_STATES, event_shown, workflow_documents
 from .presentation import run_in_words
@@ -50,9 +52,12 @@ def _chosen(name: str, choices: tuple[str, ...]) -> str | None:
     return value if value in choices else None
 
 
-def _cursor() -> str | None:
-    cursor = request.args.get("cursor", "")
-    return cursor if cursor.isascii() and cursor.isdigit() and len(cursor) <= 18 else None
+def _rows(read: Callable[[int, str | None], Page]) -> Page:
+    """The page that the address asks for; the first one when its cursor is none of this list."""
+    try:
+        return read(ROWS, request.args.get("cursor"))
+    except ValueError:
+        return read(ROWS, None)
 
 
 def _older(following: str | None, **filters: str | None) -> str | None:
@@ -69,7 +74,7 @@ def runs_page() -> Response:
     engine = _engine()
     status = _chosen("status", RUN_STATUSES)
     workflow = request.args.get("workflow") or None
-    page = engine.store.runs(RunFilter(workflow, status), ROWS, _cursor())
+    page = _rows(partial(engine.store.runs, RunFilter(workflow, status)))
     return _page(
         "runs.html",
         runs=[documents.run_summary(row) for row in page.rows],
@@ -106,7 +111,7 @@ def run_page(run_id: str) -> Response:
 def approvals_page() -> Response:
     """Approvals, those that are open unless another status is asked for."""
     status = _chosen("status", (*APPROVAL_STATUSES, "all")) or "pending"
-    page = _engine().store.approvals(None if status == "all" else status, ROWS, _cursor())
+    page = _rows(partial(_engine().store.approvals, None if status == "all" else status))
     return _page(
         "approvals.html",
         approvals=[documents.approval_document(row) for row in page.rows],
@@ -136,7 +141,7 @@ def events_page() -> Response:
     """The inbox, newest first."""
     state = _chosen("state", STORED_STATES)
     workflow = request.args.get("workflow") or None
-    page = _engine().store.events(state, workflow, ROWS, _cursor())
+    page = _rows(partial(_engine().store.events, state, workflow))
     return _page(
         "events.html",
         events=[documents.event_document(row) for row in page.rows],

@@ -1,41 +1,203 @@
-"""The HTTP server in the engine's own process."""
+"""The HTTP server in the engine's own process (`docs/adr/0005-http-server.md`).
+
+waitress reads requests and writes answers on one thread and hands only complete requests to its
+worker threads, so that a slow sender occupies a connection and never a worker. What it lacks is
+here: a limit on the time a request may take to arrive, errors as problem details, and an orderly end.
+"""
 
 from __future__ import annotations
 
+import ipaddress
+import json
+import logging
 import threading
+import time
+from typing import Any
 
-import waitress
-import waitress.server
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer
+from waitress.task import ErrorTask, ThreadedTaskDispatcher
 
 from hookline.engine.engine import Engine
 
 from .access import Access
-from .app import create_app
+from .app import SECURITY_HEADERS, create_app
+from .problems import PROBLEM_TYPE, problem_document
 
-__all__ = ["Server", "serve"]
+__all__ = ["REQUEST_SECONDS", "Server", "serve"]
+
+log = logging.getLogger(__name__)
+
+REQUEST_SECONDS = 30.0
+"""Longest time from a request's first byte to its last."""
+
+IDLE_SECONDS = 60
+"""How long an open connection may be silent."""
+
+MAX_CONNECTIONS = 2000
+"""Open connections; further ones wait to be accepted."""
+
+CLOSE_SECONDS = 30.0
+"""Most time that answers under way get when the server is closed; more than a waiting hook needs."""
+
+_CODES = {400: "S400", 413: "S612", 431: "S431", 501: "S501"}
+
+
+class _ErrorTask(ErrorTask):  # type: ignore[misc]
+    """What waitress itself refuses, in the form of all our errors."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        status = int(error.code)
+        document = problem_document(status, _CODES.get(status, "S400"), str(error.body))
+        body = json.dumps(document).encode()
+        self.status = f"{status} {document['title']}"
+        self.response_headers.append(("Content-Type", PROBLEM_TYPE))
+        self.response_headers.extend(SECURITY_HEADERS)
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection that knows since when a request has been arriving."""
+
+    error_task_class = _ErrorTask
+    arriving_since: float | None = None
+
+    def received(self, data: bytes) -> bool:
+        taken: bool = super().received(data)
+        if self.request is None:
+            self.arriving_since = None
+        elif self.arriving_since is None:
+            self.arriving_since = time.monotonic()
+        return taken
+
+
+class _Acceptor(TcpWSGIServer):  # type: ignore[misc]
+    """Accepts connections, and closes those that take too long."""
+
+    channel_class = _Channel
+    request_seconds = REQUEST_SECONDS
+
+    def maintenance(self, now: float) -> None:
+        super().maintenance(now)
+        oldest = time.monotonic() - self.request_seconds
+        for channel in self.active_channels.values():
+            if channel.arriving_since is not None and channel.arriving_since < oldest:
+                channel.will_close = True
 
 
 class Server:
-    """A server that answers until `close`."""
+    """A server that answers, on threads of this process, until `close`.
 
-    def __init__(self, server: waitress.server.BaseWSGIServer) -> None:
-        self._server = server
-        self.port: int = int(server.effective_port)
-        self._thread = threading.Thread(target=server.run, name="hookline-http", daemon=True)
+    Attributes:
+        port: The port it listens on.
+
+    Raises:
+        OSError: The address cannot be used, for example because another program has it.
+    """
+
+    def __init__(
+        self, application: Any, host: str, port: int, threads: int, max_body: int, request_seconds: float
+    ) -> None:
+        adjustments = Adjustments(
+            listen=_listen_on(host, port),
+            threads=threads,
+            # waitress refuses what reaches its limit, not only what is beyond it.
+            max_request_body_size=max_body + 1,
+            max_request_header_size=64 * 1024,
+            # Larger bodies wait in a file until they are complete: many slow senders cost no memory.
+            inbuf_overflow=128 * 1024,
+            channel_timeout=IDLE_SECONDS,
+            cleanup_interval=1,
+            connection_limit=MAX_CONNECTIONS,
+            backlog=1024,
+            asyncore_use_poll=True,
+            # Nothing here believes X-Forwarded-…; a workflow may want to see it.
+            clear_untrusted_proxy_headers=False,
+            ident="",
+        )
+        self._sockets: dict[int, Any] = {}
+        # A request that finds every worker busy is not news.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        self._workers = ThreadedTaskDispatcher()
+        self._workers.set_thread_count(threads)
+        self._acceptor = _Acceptor(
+            application,
+            self._sockets,
+            dispatcher=self._workers,
+            adj=adjustments,
+            sockinfo=adjustments.listen[0],
+        )
+        self._acceptor.request_seconds = request_seconds
+        self.port: int = int(self._acceptor.effective_port)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="hookline-http", daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
-        """Stop listening and answering."""
-        self._server.close()
-        self._thread.join(5)
+    def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """Accept nothing more, finish the answers under way (for at most `seconds`), and stop."""
+        if self._closing.is_set():
+            return
+        self._close_seconds = seconds
+        self._closing.set()
+        self._acceptor.pull_trigger()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._turn(1.0)
+        wasyncore.dispatcher.close(self._acceptor)
+        deadline = time.monotonic() + self._close_seconds
+        while self._is_answering() and time.monotonic() < deadline:
+            self._turn(0.05)
+        self._workers.shutdown(cancel_pending=True, timeout=1)
+        for channel in list(self._acceptor.active_channels.values()):
+            channel.handle_close()
+        self._acceptor.trigger.close()
+
+    def _turn(self, seconds: float) -> None:
+        try:
+            wasyncore.loop(timeout=seconds, use_poll=True, map=self._sockets, count=1)
+        except Exception:
+            # One connection's fault must not end the server for all others.
+            log.exception("S500: a fault in the HTTP server")
+
+    def _is_answering(self) -> bool:
+        channels = self._acceptor.active_channels.values()
+        return any(channel.requests or channel.total_outbufs_len for channel in channels)
 
 
-def serve(engine: Engine, access: Access, host: str, port: int, threads: int) -> Server:
-    """Answer requests on a thread of this process.
+def _listen_on(host: str, port: int) -> str:
+    try:
+        is_v6 = ipaddress.ip_address(host).version == 6
+    except ValueError:
+        is_v6 = False
+    return f"[{host}]:{port}" if is_v6 else f"{host}:{port}"
+
+
+def serve(
+    engine: Engine,
+    access: Access,
+    host: str,
+    port: int,
+    threads: int,
+    *,
+    request_seconds: float = REQUEST_SECONDS,
+) -> Server:
+    """Answer requests for a started engine.
 
     Args:
         port: 0 for any free one; the server's `port` says which.
         threads: Requests answered at the same time.
+        request_seconds: Longest time that a request may take to arrive.
+
+    Raises:
+        OSError: The address cannot be used.
     """
-    app = create_app(engine, access)
-    return Server(waitress.server.create_server(app, host=host, port=port, threads=threads))
+    application = create_app(engine, access)
+    max_body = engine.settings.integer("max_body_bytes")
+    return Server(application, host, port, threads, max_body, request_seconds)
