@@ -166,7 +166,7 @@ def main() -> None:
     options = parser.parse_args()
     for in_flight in (1, 50, 500):
         rate, used = three_step_runs(options.runs if in_flight > 1 else options.runs // 20, in_flight)
-        print(f"three-step runs, {in_flight:>3} in flight: {rate:8.0f} runs/s, {used:5.0f} us of processor each")
+        print(f"three-step runs, {in_flight:>3} in flight: {rate:8.0f} runs/s, {used:5.0f} us of CPU each")
     for items in (1_000, 10_000, 50_000):
         print(f"for_each over {items:>6} items: {loop_items(items, 100):8.0f} items/s")
     grown, taken = waiting_runs(options.waiting)
