@@ -166,7 +166,15 @@ class Demo:
         screen = self.screen
         screen.heading("Starting")
         s3 = self._start(parts, "S3 server", "rclone serve s3", lambda: S3Server(self.folder / "buckets"))
-        cog = self._start(parts, "Model server", "Cog, model restyle", lambda: CogServer(MODELS / "restyle"))
+        # The model makes temporary files; they go with the folder.
+        scratch = self.folder / "model"
+        scratch.mkdir()
+        cog = self._start(
+            parts,
+            "Model server",
+            "Cog, model restyle",
+            lambda: CogServer(MODELS / "restyle", environment={"TMPDIR": str(scratch)}),
+        )
         replicate = self._start(
             callers,
             "Replicate's API",
