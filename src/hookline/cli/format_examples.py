@@ -72,9 +72,12 @@ STEP_EXAMPLES: Mapping[str, str] = MappingProxyType(
 ]""",
         "while": """\
 {
-  "while": "{{ index < trigger.body.pages }}",
+  "while": "{{ vars.count < trigger.body.pages }}",
   "max_iterations": 50,
-  "do": [{ "uses": "log", "with": { "message": "page {{ index }}" } }]
+  "do": [
+    { "uses": "log", "with": { "message": "page {{ vars.count }}" } },
+    { "set": { "count": "{{ vars.count + 1 }}" } }
+  ]
 }""",
         "wait": """\
 [

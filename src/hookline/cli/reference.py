@@ -1,4 +1,4 @@
-"""The generated pages of ``docs/reference``: commands, components, codes and settings.
+"""The generated pages of ``docs/reference``: commands, components, codes, settings and the workflow format.
 
 ``python -m hookline.cli.reference [--check] [FOLDER]`` writes them, or says which are stale.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .errors import DONE, FAILED, CliError
+from .format_reference import workflow_format_page
 
 if TYPE_CHECKING:
     from hookline.sdk import Action, ConnectionType, Trigger
@@ -251,6 +252,7 @@ PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "components.md": components_page,
         "errors.md": errors_page,
         "settings.md": settings_page,
+        "workflow-format.md": workflow_format_page,
     }
 )
 """The generated pages by file name."""
