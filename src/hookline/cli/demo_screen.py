@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO
@@ -104,8 +104,8 @@ class Screen:
         """A screen on this stream; ``NO_COLOR`` and ``TERM=dumb`` turn the colours off."""
         is_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
         unicode = (stream.encoding or "").lower().replace("-", "") in ("utf8", "utf16", "utf32")
-        if not unicode and stream is sys.stdout:
-            sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+        if not unicode and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
         return cls(stream, is_terminal and not os.environ.get("NO_COLOR"), _SYMBOLS if unicode else _PLAIN)
 
     def heading(self, text: str) -> None:
