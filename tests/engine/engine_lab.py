@@ -465,6 +465,9 @@ class Lab:
             return self.engine.runner.open_runs == 0
 
         self.until(idle, "quiet")
+        for _ in range(5):
+            # Whoever was answered has gone on to its next pause.
+            self.engine._call(lambda: None)
 
     def document(self, run: str) -> dict[str, Json]:
         document: dict[str, Json] = self.engine.run_document(run)
