@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .errors import DONE, INTERRUPTED, CliError, translated
-from .foreground import Foreground, report, say_where_it_goes_on, worker_name
+from .errors import DONE, CliError, translated
+from .foreground import Foreground, report, worker_name
 from .logs import set_up_logging
 from .office import Local, Office, office_of
 from .output import emit_json, next_step, say
@@ -160,7 +160,5 @@ def _to_the_end(foreground: Foreground, run_id: str, *, as_json: bool, timeout: 
     try:
         row = foreground.follow(run_id, plan, timeout)
     except KeyboardInterrupt:
-        say("\ninterrupted")
-        say_where_it_goes_on(run_id)
-        return INTERRUPTED
+        return foreground.interrupted(run_id)
     return report(engine, row, as_json=as_json)

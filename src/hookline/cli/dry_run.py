@@ -325,6 +325,24 @@ def _written(plan: Plan, node: Node) -> Mapping[str, Json]:
     return step
 
 
+def _by_hand(plan: Plan, registry: Registry, event: Json, inputs: Mapping[str, Json]) -> Json:
+    """The event as the workflow's manual trigger gives it, with the defaults of its form."""
+    from hookline.engine.context import HookContextImpl
+    from hookline.sdk import BadInput
+
+    for trigger in plan.triggers:
+        declared = registry.triggers[trigger.uses]
+        if declared.kind == "manual":
+            nothing: Any = None
+            context = HookContextImpl(plan.name, None, nothing, nothing)
+            given = inputs if event is None else event
+            try:
+                return dict(declared.run(context, given, **declared.bind(trigger.parameters)))
+            except BadInput as error:
+                raise CliError(error.message, code="R403", hint=error.hint) from error
+    return event
+
+
 def dry_run_command(
     project: Project,
     workflows: Workflows,
@@ -339,6 +357,7 @@ def dry_run_command(
 
     with translated():
         Engine.check_inputs(plan, inputs)
+    event = _by_hand(plan, project.registry, event, inputs)
     rehearsal = Rehearsal(workflows.plans, project.registry, time.time())
     state = rehearsal.play(plan, event, inputs)
     finished = state.finished

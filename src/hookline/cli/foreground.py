@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -85,6 +86,7 @@ class Foreground:
         self._changed = threading.Event()
         self._progress: Progress | None = None
         self._run_id: str | None = None
+        self._handlers: dict[signal.Signals, Any] = {}
         with translated():
             real = open_store(project.settings, worker_name("cli"))
             self.own, store = OwnRuns.around(real)
@@ -105,9 +107,18 @@ class Foreground:
             self._progress.close()
         try:
             self.engine.stop(GRACE_SECONDS)
-        except KeyboardInterrupt:
-            # Asked twice. What is on disk is enough to go on from, as after a crash.
-            os._exit(INTERRUPTED)
+        finally:
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
+
+    def interrupted(self, run_id: str) -> int:
+        """Somebody asked the command to end: from now on once more ends it at once."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # What is on disk is enough to go on from, as after a crash.
+            self._handlers[number] = signal.signal(number, lambda *_: os._exit(INTERRUPTED))
+        say(f"\ninterrupted; leaving {run_id} once its step is done (Ctrl-C again: at once)")
+        say_where_it_goes_on(run_id)
+        return INTERRUPTED
 
     def _happened(self, state: RunState, events: Sequence[ev.Event]) -> None:
         if state.id != self._run_id or self._progress is None:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from .errors import INTERRUPTED, translated
+from .errors import translated
 from .inputs import DURATION, JSON, start_values
-from .output import say
 from .project import Project, pass_project
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def _run(
     timeout: float | None,
     quiet: bool,
 ) -> int:
-    from .foreground import Foreground, report, say_where_it_goes_on
+    from .foreground import Foreground, report
 
     with Foreground(project, quiet=quiet) as foreground:
         engine = foreground.engine
@@ -98,9 +97,7 @@ def _run(
         try:
             row = foreground.follow(accepted.run_id, plan, timeout)
         except KeyboardInterrupt:
-            say(f"\ninterrupted; {accepted.run_id} is left once its step is done (Ctrl-C again: at once)")
-            say_where_it_goes_on(accepted.run_id)
-            return INTERRUPTED
+            return foreground.interrupted(accepted.run_id)
         return report(engine, row, as_json=as_json)
 
 
