@@ -352,3 +352,17 @@ def test_a_replay_begins_behind_the_steps_it_copies(kept: int) -> None:
     assert again.output == sim.output
     assert set(again.executed()) == {path for path in sim.executed() if int(path[6]) >= kept}
     assert again.state.replay_of == "run_1"
+
+
+@pytest.mark.parametrize("how", ["run", "branch"])
+def test_what_cleans_up_is_not_stopped(how: str) -> None:
+    cleaning = {**do(), "finally": [{"wait": {"for": "1m"}}, do("cleaned")]}
+    step = {"parallel": {"a": [cleaning, do()], "b": [do(uses="test.bad")]}}
+    sim = simulate(step, actions={"test.bad": [Park(5), Fail("bad_input")]}).start()
+    sim.settle()
+    if how == "run":
+        sim.cancel()
+    sim.run()
+    assert sim.status == ("canceled" if how == "run" else "failed")
+    assert sim.step("steps[0].parallel.a[0].finally[1]").status == "succeeded"
+    assert "steps[0].parallel.a[1]" not in sim.state.records
