@@ -1,0 +1,254 @@
+"""What a sender of events is answered, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from server_lab import SECRET, Lab, signature
+
+JSON = {"Content-Type": "application/json"}
+
+
+def is_problem(answer: Any, status: int, code: str | None = None) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.mimetype == "application/problem+json"
+    document: dict[str, Any] = answer.get_json()
+    assert document["status"] == status
+    assert document["type"] == f"urn:hookline:code:{document['code']}"
+    assert {"title", "detail"} <= document.keys()
+    if code is not None:
+        assert document["code"] == code
+    return document
+
+
+def test_an_event_is_stored_with_its_run(lab: Lab) -> None:
+    answer = lab.post("/hooks/plain", {"n": 1})
+    assert answer.status_code == 202
+    document = answer.get_json()
+    assert set(document) == {"event", "runs"}
+    (run,) = document["runs"]
+    stored = lab.engine.store.event(document["event"])
+    assert stored is not None
+    assert stored.run_id == run
+    assert stored.body == b'{"n": 1}'
+    assert lab.finished(run)["output"] == {"n": 1}
+
+
+def test_a_duplicate_has_the_same_ids(lab: Lab) -> None:
+    first = lab.post("/hooks/once", {"id": "a"}).get_json()
+    again = lab.post("/hooks/once", {"id": "a"})
+    assert again.status_code == 200
+    assert again.get_json() == {**first, "duplicate": True}
+    assert lab.post("/hooks/once", {"id": "b"}).status_code == 202
+
+
+def test_senders_who_come_together_start_one_run(lab: Lab) -> None:
+    body = {"id": "x"}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: lab.app.test_client().post("/hooks/once", json=body), range(24)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 23 + [202]
+    assert len({json.dumps(answer.get_json()["runs"]) for answer in answers}) == 1
+
+
+def test_a_bad_signature_runs_nothing_and_is_seen(lab: Lab) -> None:
+    answer = lab.post("/hooks/signed", {"n": 1}, X_Signature="0" * 64)
+    document = is_problem(answer, 401, "C601")
+    assert document["detail"] == "the request is refused"
+    lab.engine.store.flush()
+    (event,) = lab.get("/api/v1/events").get_json()["events"]
+    assert event["state"] == "rejected"
+    assert event["reason"]
+    assert event["runs"] == []
+    assert lab.engine.store.event(event["id"]).body is None  # type: ignore[union-attr]
+    assert lab.get("/api/v1/runs").get_json()["runs"] == []
+    right = lab.client.post("/hooks/signed", data=b"{}", headers={**JSON, "X-Signature": signature(b"{}")})
+    assert right.status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "content_type", "status"),
+    [
+        ("/hooks/plain", b"{", "application/json", 400),
+        ("/hooks/plain", b"[" * 100_000, "application/json", 400),
+        ("/hooks/plain", b'{"a":' * 5_000 + b"1" + b"}" * 5_000, "application/json", 400),
+        ("/hooks/plain", b'{"a": NaN}', "application/json", 400),
+        ("/hooks/plain", b'{"a": 1, "a": 2}', "application/json", 400),
+        ("/hooks/plain", b"\x00\x01", "application/octet-stream", 415),
+        ("/hooks/plain", b"{}", "", 415),
+        ("/hooks/plain", b'{"f": {"$file": "artifact:0"}}', "application/json", 422),
+        ("/hooks/strict", b'{"m": 1}', "application/json", 422),
+        ("/hooks/once", b'{"m": 1}', "application/json", 422),
+    ],
+)
+def test_what_cannot_be_read_is_refused(
+    lab: Lab, path: str, data: bytes, content_type: str, status: int
+) -> None:
+    is_problem(lab.client.post(path, data=data, headers={"Content-Type": content_type}), status)
+    assert lab.get("/api/v1/runs").get_json()["runs"] == []
+
+
+def test_an_unknown_path_is_not_found(lab: Lab) -> None:
+    is_problem(lab.post("/hooks/nobody", {}), 404, "R402")
+    is_problem(lab.post("/hooks/plain/more", {}), 404, "R402")
+    is_problem(lab.post("/hooks/", {}), 404, "S404")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
+def test_only_post_is_taken(lab: Lab, method: str) -> None:
+    answer = lab.client.open("/hooks/plain", method=method)
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "POST"
+    if method != "HEAD":
+        is_problem(answer, 405, "S405")
+
+
+def test_a_body_that_is_too_large_is_refused(labs: Any) -> None:
+    lab = labs(max_body_bytes="1000")
+    assert lab.client.post("/hooks/plain", data=b'"' + b"a" * 998 + b'"', headers=JSON).status_code == 202
+    is_problem(lab.client.post("/hooks/plain", data=b'"' + b"a" * 999 + b'"', headers=JSON), 413, "S612")
+
+
+def test_chunks_without_a_length_are_refused_where_a_server_passes_them_on(lab: Lab) -> None:
+    answer = lab.client.post(
+        "/hooks/plain",
+        environ_overrides={"CONTENT_LENGTH": ""},
+        headers={**JSON, "Transfer-Encoding": "chunked"},
+    )
+    is_problem(answer, 411, "S611")
+
+
+def test_an_empty_body_is_null(lab: Lab) -> None:
+    answer = lab.client.post("/hooks/plain")
+    assert lab.finished(answer.get_json()["runs"][0])["output"] is None
+
+
+def test_while_nothing_can_be_stored_senders_are_told_to_come_back(lab: Lab) -> None:
+    lab.store.interrupt("the disk is full: /secret/place")
+    answer = lab.post("/hooks/plain", {"n": 1})
+    document = is_problem(answer, 503, "S101")
+    assert int(answer.headers["Retry-After"]) > 0
+    ready = lab.get("/readyz")
+    is_problem(ready, 503, "S101")
+    assert "/secret/place" not in ready.text
+    assert lab.get("/healthz").status_code == 200
+    assert document["hint"]
+    lab.store.resume()
+    assert lab.get("/readyz").status_code == 200
+    assert lab.post("/hooks/plain", {"n": 1}).status_code == 202
+
+
+def test_a_full_backlog_turns_senders_away(labs: Any) -> None:
+    lab = labs(max_backlog="0")
+    answer = lab.post("/hooks/plain", {"n": 1})
+    is_problem(answer, 503, "S301")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert lab.get("/api/v1/events").get_json()["events"] == []
+
+
+def test_the_output_can_be_the_answer(lab: Lab) -> None:
+    answer = lab.post("/hooks/output", {"x": 21})
+    assert answer.status_code == 200
+    assert answer.get_json()["output"] == {"doubled": 42}
+
+
+def test_a_failed_run_is_a_bad_gateway(lab: Lab) -> None:
+    document = is_problem(lab.post("/hooks/output", {"x": "text"}), 502)
+    assert document["runs"]
+    assert document["event"]
+
+
+def test_a_respond_step_answers(lab: Lab) -> None:
+    answer = lab.post("/hooks/answers", {"word": "<script>"})
+    assert answer.status_code == 418
+    assert answer.text == "<h1><script></h1>"
+    # An author's text is no page of this server, and the author sets no cookie on it.
+    assert answer.mimetype == "text/plain"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["X-Kind"] == "tea"
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_who_waits_too_long_gets_an_address(lab: Lab) -> None:
+    lab.app.extensions["hookline.waiters"].seconds = 0.0
+    answer = lab.post("/hooks/slow", {})
+    assert answer.status_code == 202
+    document = answer.get_json()
+    assert answer.headers["Location"] == document["location"] == f"/api/v1/runs/{document['runs'][0]}"
+    assert lab.get(answer.headers["Location"]).get_json()["status"] == "waiting"
+
+
+def test_only_so_many_wait_at_a_time(labs: Any) -> None:
+    lab = labs(server_threads="2")
+    waiters = lab.app.extensions["hookline.waiters"]
+    assert waiters.places.acquire(blocking=False)
+    answer = lab.post("/hooks/output", {"x": 1})
+    assert answer.status_code == 202
+    assert answer.headers["Location"]
+    waiters.places.release()
+    assert lab.post("/hooks/output", {"x": 1}).status_code == 200
+
+
+# Callbacks -------------------------------------------------------------------------------------------
+
+
+def callback_of(lab: Lab, run: str, attempt: int = 0) -> str:
+    return f"/callbacks/{lab.engine.tokens.token(run, 'steps[0]', attempt)}"
+
+
+def test_a_callback_wakes_its_step_once(lab: Lab) -> None:
+    run = lab.start("callback", {})
+    first = lab.post(callback_of(lab, run), {"ok": 1})
+    assert first.status_code == 202
+    assert first.get_json() == {"ok": True}
+    assert lab.finished(run)["status"] == "succeeded"
+    is_problem(lab.post(callback_of(lab, run), {"ok": 2}), 410, "R407")
+
+
+def test_a_repeated_callback_is_a_duplicate(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = lab.start("callback", {})
+    monkeypatch.setattr(lab.engine.runner, "wake", lambda run_id: None)  # it is not taken in yet
+    assert lab.post(callback_of(lab, run), {"ok": 1}).status_code == 202
+    again = lab.post(callback_of(lab, run), {"ok": 1})
+    assert again.status_code == 200
+    assert again.get_json() == {"ok": True, "duplicate": True}
+    assert lab.post(callback_of(lab, run), {"ok": 2}).status_code == 202
+
+
+def test_a_forged_token_is_not_found(lab: Lab) -> None:
+    run = lab.start("callback", {})
+    token = callback_of(lab, run)
+    signed, _, mark = token.rpartition(".")
+    changed = f"{signed}.{'A' if mark[0] != 'A' else 'B'}{mark[1:]}"
+    for forged in ("/callbacks/x", "/callbacks/x.y", changed, token.replace(".", "")):
+        is_problem(lab.post(forged, {"ok": 1}), 404)
+    unknown_run = f"/callbacks/{lab.engine.tokens.token('run_none', 'steps[0]', 0)}"
+    is_problem(lab.post(unknown_run, {"ok": 1}), 404, "R406")
+    unknown_step = f"/callbacks/{lab.engine.tokens.token(run, 'steps[7]', 0)}"
+    is_problem(lab.post(unknown_step, {"ok": 1}), 404, "R406")
+
+
+def test_a_callback_that_does_not_fit_leaves_the_step_waiting(lab: Lab) -> None:
+    run = lab.start("callback", {})
+    is_problem(lab.post(callback_of(lab, run), {"no": 1}), 422, "R408")
+    is_problem(lab.client.post(callback_of(lab, run), data=b"{", headers=JSON), 400, "R408")
+    is_problem(lab.client.post(callback_of(lab, run), data=b"[" * 100_000, headers=JSON), 400, "R408")
+    assert lab.get(f"/api/v1/runs/{run}").get_json()["status"] == "waiting"
+
+
+def test_a_callback_cannot_be_stored_while_the_store_is_down(lab: Lab) -> None:
+    run = lab.start("callback", {})
+    lab.store.interrupt("full")
+    answer = lab.post(callback_of(lab, run), {"ok": 1})
+    is_problem(answer, 503, "S101")
+    assert answer.headers["Retry-After"]
+
+
+def test_secrets_of_senders_are_not_kept(lab: Lab) -> None:
+    lab.post("/hooks/plain", {"a": 1}, Authorization=f"Bearer {SECRET}", Cookie="session=abcdefgh")
+    (event,) = lab.get("/api/v1/events").get_json()["events"]
+    text = lab.get(f"/api/v1/events/{event['id']}").text
+    assert SECRET not in text
+    assert "abcdefgh" not in text

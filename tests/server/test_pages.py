@@ -1,0 +1,299 @@
+"""The pages: what is shown is text, what changes something is a POST from a page of ours."""
+
+from __future__ import annotations
+
+import hashlib
+from html.parser import HTMLParser
+
+import pytest
+from server_lab import EVIL, TOKEN, Lab, basic
+from test_hooks import is_problem
+
+from hookline.server import forms
+from hookline.server.presentation import duration, files_in, pretty, run_in_words
+
+HTML = "text/html"
+
+
+class Page(HTMLParser):
+    """A page's elements; fails on what must not be there."""
+
+    void = frozenset({"meta", "link", "input", "br", "img"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.shown = ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        assert tag not in ("script", "img", "iframe", "style")
+        assert not any(name.startswith("on") or name == "style" for name, _ in attrs)
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.shown += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def page(lab: Lab, path: str) -> Page:
+    answer = lab.get(path, Accept=HTML)
+    assert answer.status_code == 200, answer.text
+    assert answer.mimetype == HTML
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+    found = Page(answer.text)
+    (html,) = found.all("html")
+    assert html["lang"] == "en"
+    assert len(found.all("h1")) == 1
+    assert found.all("main")
+    assert found.elements[found.elements.index(("body", {})) + 1] == ("a", {"class": "skip", "href": "#main"})
+    for form in found.all("form"):
+        assert form["method"] in ("get", "post")
+    return found
+
+
+@pytest.mark.parametrize("path", ["/", "/approvals", "/workflows", "/events"])
+def test_empty_pages_say_so(lab: Lab, path: str) -> None:
+    assert page(lab, path).shown
+
+
+def test_everything_shown_is_text(lab: Lab) -> None:
+    ran = lab.start("plain", {EVIL: EVIL})
+    failed = lab.post("/hooks/fails", {"why": EVIL}).get_json()["runs"][0]
+    asked = lab.start("asks", {"question": EVIL})
+    lab.post("/hooks/signed", {}, User_Agent=EVIL)
+    lab.post("/hooks/plain", {}, User_Agent=EVIL, X_Evil=EVIL)
+    lab.finished(ran)
+    lab.finished(failed)
+    approval = lab.approval_of(asked)
+    lab.post(f"/api/v1/approvals/{approval}", {"decision": "rejected", "by": EVIL, "comment": EVIL})
+    lab.finished(asked)
+    lab.store.flush()
+    events = [row["id"] for row in lab.get("/api/v1/events").get_json()["events"]]
+    shown = 0
+    paths = [
+        "/",
+        f"/?workflow={EVIL}",
+        "/approvals?status=all",
+        "/workflows",
+        "/events",
+        f"/events?workflow={EVIL}",
+    ]
+    paths += [f"/runs/{ran}", f"/runs/{failed}", f"/runs/{asked}", f"/approvals/{approval}"]
+    for path in [*paths, *(f"/events/{event}" for event in events)]:
+        shown += EVIL[:20] in page(lab, path).shown
+    assert shown >= 9
+    error = lab.get("/runs/<script>", Accept=HTML)
+    assert error.status_code == 404
+    assert "<script>" in Page(error.text).shown
+
+
+def test_a_run_is_explained(lab: Lab) -> None:
+    waiting = lab.start("callback", {})
+    assert "waits" in page(lab, f"/runs/{waiting}").shown
+    failed = lab.post("/hooks/fails", {"why": "the reason"}).get_json()["runs"][0]
+    lab.finished(failed)
+    assert "the reason" in page(lab, f"/runs/{failed}").shown
+    done = lab.start("plain", {"n": 1})
+    lab.finished(done)
+    found = page(lab, f"/runs/{done}")
+    assert "It succeeded" in found.shown
+    actions = [form["action"] for form in found.all("form")]
+    assert f"/runs/{done}/replay" in actions
+    assert f"/runs/{done}/cancel" not in actions
+
+
+def test_runs_are_filtered_and_paged(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hookline.server.pages.ROWS", 2)
+    runs = [lab.start("plain", number) for number in range(5)]
+    lab.start("callback", {})
+    for run in runs:
+        lab.finished(run)
+    seen: list[str] = []
+    path = "/?workflow=plain&status=succeeded"
+    for _ in range(3):
+        links = [link["href"] or "" for link in page(lab, path).all("a")]
+        seen += [link.removeprefix("/runs/") for link in links if link.startswith("/runs/")]
+        path = next((link for link in links if "cursor=" in link), "")
+        assert path == "" or "workflow=plain" in path
+    assert seen == runs[::-1]
+    assert path == ""
+    assert page(lab, "/?cursor=wrong&status=wrong").all("table")
+
+
+# Buttons ---------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_canceled_by_a_button(lab: Lab) -> None:
+    run = lab.start("callback", {})
+    action = f"/runs/{run}/cancel"
+    token = lab.form_token(f"/runs/{run}", action)
+    answer = lab.form(action, {"form_token": token})
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == f"/runs/{run}"
+    assert lab.finished(run)["status"] == "canceled"
+    is_problem(lab.form(action, {"form_token": token}), 409, "R407")
+    action = f"/runs/{run}/resume"
+    again = lab.form(action, {"form_token": lab.form_token(f"/runs/{run}", action)})
+    assert again.status_code == 303
+    assert lab.settled(run, lambda document: document["status"] == "waiting")
+
+
+def test_a_replay_leads_to_the_new_run(lab: Lab) -> None:
+    run = lab.start("plain", {"n": 1})
+    lab.finished(run)
+    action = f"/runs/{run}/replay"
+    token = lab.form_token(f"/runs/{run}", action)
+    answer = lab.form(action, {"form_token": token, "version": "latest"})
+    new = answer.headers["Location"].removeprefix("/runs/")
+    assert new != run
+    assert lab.finished(new)["replay_of"] == run
+
+
+@pytest.mark.parametrize("token", [None, "", "0" * 64, "é"])
+def test_a_form_without_the_right_token_does_nothing(lab: Lab, token: str | None) -> None:
+    run = lab.start("asks", {"question": "Well?"})
+    approval = lab.approval_of(run)
+    values = {"decision": "approved"} if token is None else {"decision": "approved", "form_token": token}
+    for action in (
+        f"/approvals/{approval}",
+        f"/runs/{run}/cancel",
+        f"/runs/{run}/replay",
+        f"/runs/{run}/resume",
+    ):
+        is_problem(lab.form(action, values), 403, "S706")
+    assert lab.get(f"/api/v1/runs/{run}").get_json()["status"] == "waiting"
+    assert len(lab.get("/api/v1/runs").get_json()["runs"]) == 1
+
+
+def test_a_token_is_good_for_its_own_form_and_time(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, other = lab.start("callback", {}), lab.start("callback", {})
+    token = lab.form_token(f"/runs/{run}", f"/runs/{run}/cancel")
+    is_problem(lab.form(f"/runs/{other}/cancel", {"form_token": token}), 403, "S706")
+    is_problem(lab.form(f"/runs/{run}/replay", {"form_token": token}), 403, "S706")
+    now = lab.engine.clock()
+    monkeypatch.setattr(lab.engine, "clock", lambda: now + 2 * forms.TOKEN_SECONDS)
+    is_problem(lab.form(f"/runs/{run}/cancel", {"form_token": token}), 403, "S706")
+    monkeypatch.setattr(lab.engine, "clock", lambda: now + forms.TOKEN_SECONDS)
+    assert lab.form(f"/runs/{run}/cancel", {"form_token": token}).status_code == 303
+
+
+def test_a_form_of_another_page_is_refused_even_with_the_token(lab: Lab) -> None:
+    run = lab.start("callback", {})
+    action = f"/runs/{run}/cancel"
+    values = {"form_token": lab.form_token(f"/runs/{run}", action)}
+    is_problem(lab.form(action, values, Origin="https://evil.example"), 403, "S702")
+    assert lab.form(action, values, Origin="http://localhost").status_code == 303
+
+
+def test_looking_decides_nothing(lab: Lab) -> None:
+    run = lab.start("asks", {"question": "Well?"})
+    approval = lab.approval_of(run)
+    assert page(lab, f"/approvals/{approval}?decision=approved").all("form")
+    page(lab, "/approvals?decision=approved")
+    assert lab.engine.store.approval(approval).status == "pending"  # type: ignore[union-attr]
+
+
+def test_a_person_decides_with_a_form(lab: Lab) -> None:
+    run = lab.start("asks", {"question": "Well?"})
+    path = f"/approvals/{lab.approval_of(run)}"
+    values = {
+        "form_token": lab.form_token(path, path),
+        "comment": "go",
+        "form.reason": "cheap",
+        "form.urgent": "true",
+    }
+    is_problem(lab.form(path, {**values, "decision": "maybe"}), 422, "R413")
+    is_problem(lab.form(path, {**values, "decision": "approved", "form.amount": "many"}), 422, "S707")
+    answer = lab.form(
+        path, {**values, "decision": "approved", "form.amount": "3"}, Authorization=basic("ada", TOKEN)
+    )
+    assert answer.status_code == 303
+    output = lab.finished(run)["output"]
+    assert output["by"] == "ada"
+    assert output["comment"] == "go"
+    assert output["form"] == {"reason": "cheap", "amount": 3, "urgent": True}
+    assert "approved" in page(lab, path).shown
+
+
+# Artifacts ----------------------------------------------------------------------------------------------
+
+
+def test_a_kept_file_is_a_download_and_no_page(lab: Lab) -> None:
+    content = EVIL.encode()
+    stored = lab.engine.artifacts.save(content)
+    assert stored.sha256 == hashlib.sha256(content).hexdigest()
+    for query, media_type in (
+        ("", "application/octet-stream"),
+        ("?type=text/html", "application/octet-stream"),
+        ("?type=image/svg%2Bxml", "application/octet-stream"),
+        ("?type=image/png", "image/png"),
+        ("?type=image/png%0d%0aX-Evil: 1", "application/octet-stream"),
+    ):
+        answer = lab.get(f"/artifacts/{stored.sha256}{query}", Accept=HTML)
+        assert answer.data == content
+        assert answer.mimetype == media_type
+        assert answer.headers["Content-Disposition"].startswith("attachment;")
+        assert answer.headers["Content-Security-Policy"].startswith("sandbox")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert int(answer.headers["Content-Length"]) == len(content)
+    assert lab.client.get(f"/artifacts/{stored.sha256}").status_code == 401
+
+
+@pytest.mark.parametrize("name", ["0" * 64, "../../hookline.db", "..%2f..%2fhookline.db", "A" * 64, "tmp"])
+def test_other_files_are_not_given(lab: Lab, name: str) -> None:
+    assert lab.get(f"/artifacts/{name}").status_code == 404
+
+
+def test_files_of_a_run_can_be_downloaded(lab: Lab) -> None:
+    sha256 = "a" * 64
+    kept = {"$file": f"artifact:{sha256}", "name": EVIL, "mime": "image/png", "sha256": sha256}
+    foreign = {"$file": "s3://bucket/key", "name": "x", "sha256": sha256}
+    forged = {"$file": "artifact:x", "name": "x", "sha256": "../../etc"}
+    value = {"deep": [kept, kept, foreign, forged], "other": "text"}
+    assert files_in(value) == [(EVIL, f"/artifacts/{sha256}?type=image/png")]
+
+
+def test_the_style_sheet_is_there_for_everybody(lab: Lab) -> None:
+    answer = lab.client.get("/static/hookline.css")
+    assert answer.mimetype == "text/css"
+    for name in ("..", "../app.py", "hookline", "HOOKLINE.CSS", "x.css"):
+        assert lab.client.get(f"/static/{name}").status_code == 404
+
+
+# Words ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ("2026-01-01T00:00:00.120Z", "0.12 s"),
+        ("2026-01-01T00:03:20.000Z", "3 min 20 s"),
+        ("2026-01-01T02:05:00.000Z", "2 h 5 min"),
+        (None, ""),
+    ],
+)
+def test_durations_are_for_people(end: str | None, words: str) -> None:
+    assert duration({"started_at": "2026-01-01T00:00:00.000Z", "finished_at": end}) == words
+
+
+def test_long_values_are_cut() -> None:
+    text = pretty(["x" * 1000] * 100)
+    assert len(text) < 21_000
+    assert text.endswith("more characters")
+
+
+def test_a_run_that_executes_names_its_steps() -> None:
+    steps = [{"path": "steps[0]", "id": "a", "status": "running", "waiting_for": None}]
+    assert run_in_words({"status": "running", "steps": steps}) == "It is executing a."
+    assert "turn" in run_in_words({"status": "queued"})
