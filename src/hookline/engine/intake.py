@@ -206,7 +206,8 @@ class Intake:
         """A new run: at once under way, or queued where the workflow has limits."""
         now = self._clock()
         limits = plan.limits
-        inputs = {**_defaults(plan), **inputs}
+        # What a sender has put in must not reach summaries, approvals or another service either.
+        trigger, inputs = self._journal.masked([trigger, {**_defaults(plan), **inputs}])
         scope = {**scope, "inputs": inputs}
         key = None
         if limits.concurrency is not None:

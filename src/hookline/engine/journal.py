@@ -68,6 +68,16 @@ class Journal:
                 body = _encode_ascii(json.loads(body))
         return Chunk(first_seq, at, self._mask(body), len(events))
 
+    def masked(self, value: Json) -> Json:
+        """A value as the store will have it: with known secrets replaced.
+
+        Raises:
+            TypeError, ValueError: It is not JSON.
+        """
+        text = _encode(value)
+        shown = self._mask(text)
+        return value if shown == text else json.loads(shown)
+
     def _spill(self, data: dict[str, Json]) -> dict[str, Json]:
         spilled = {}
         for name, value in data.items():
