@@ -9,11 +9,7 @@ from hookline.core.code import Code
 from hookline.core.component_codes import COMPONENT_CODES
 from hookline.core.definition_codes import DEFINITION_CODES
 from hookline.core.expressions.codes import EXPRESSION_CODES
-
-try:
-    from hookline.core.runtime_codes import RUNTIME_CODES  # type: ignore[import-not-found, unused-ignore]
-except ModuleNotFoundError:
-    RUNTIME_CODES = ()
+from hookline.core.runtime_codes import RUNTIME_CODES
 
 __all__ = ["CODES", "join_codes"]
 

@@ -227,6 +227,8 @@ class _Decision:
             deadline = record.deadline
         match node.kind:
             case "action":
+                if self._is_over_budget(node):
+                    return [self._over_budget(path, cause)]
                 return [ev.StepStarted(path, cause, attempt, value, deadline)]
             case "if":
                 if not isinstance(value, bool):
@@ -265,6 +267,18 @@ class _Decision:
                 return [self._respond(path, cause, value)]
             case _:
                 return self._stop(node, path, cause, _text(value))
+
+    def _is_over_budget(self, node: Node) -> bool:
+        """Whether the run has cost as much as it may; telling people about it is still allowed."""
+        budget = self.plan.limits.budget_run
+        cleans_up = node.path.startswith(("on_error", "finally"))
+        return budget is not None and self.state.cost >= budget and not cleans_up
+
+    def _over_budget(self, path: str, cause: str) -> ev.Event:
+        spent, budget = self.state.cost, self.plan.limits.budget_run
+        message = f"the run has cost {spent:.4f} USD (an estimate), and its budget is {budget:g} USD"
+        hint = "raise limits.budget.run and resume the run"
+        return ev.StepFailed(path, cause, _error("insufficient_credit", "R210", message, hint, path))
 
     def _enter(
         self, node: Node, path: str, cause: str, block: str, attempt: int, deadline: float | None

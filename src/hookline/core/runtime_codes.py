@@ -81,6 +81,20 @@ RUNTIME_CODES: Final[tuple[Code, ...]] = (
         "Look at the expression in status, or write the number itself.",
     ),
     Code(
+        "R211",
+        "A key of the workflow's limits cannot be used",
+        "An expression under limits (the key of concurrency, rate or dedupe) gave null, a list or an object. "
+        "The event is refused and recorded.",
+        "Let the key be a text or a number, for example with orValue.",
+    ),
+    Code(
+        "R210",
+        "The run's budget is spent",
+        "The steps so far have cost as much as limits.budget.run allows, by estimate. The next action is not "
+        "started and the step fails with insufficient_credit.",
+        "Raise limits.budget.run and resume the run, or find out what costs more than expected.",
+    ),
+    Code(
         "C900",
         "There is a fault in Hookline or in a component",
         "Something failed that is not the workflow's doing. The step fails and is not retried.",
