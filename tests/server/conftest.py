@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,12 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     return load_all(tmp_path_factory.mktemp("empty"))
 
 
-@pytest.fixture
-def labs(tmp_path: Path, registry: Registry) -> Iterator[LabMaker]:
-    """``labs(access=…, max_backlog="1")``: engines that are stopped after the test."""
+@contextmanager
+def labs_in(folder: Path, registry: Registry) -> Iterator[LabMaker]:
     made: list[Lab] = []
 
     def make(**arguments: Any) -> Lab:
-        project = tmp_path / str(len(made))
+        project = folder / str(len(made))
         project.mkdir()
         made.append(make_lab(project, registry, **arguments))
         return made[-1]
@@ -36,12 +36,27 @@ def labs(tmp_path: Path, registry: Registry) -> Iterator[LabMaker]:
 
 
 @pytest.fixture
+def labs(tmp_path: Path, registry: Registry) -> Iterator[LabMaker]:
+    """``labs(access=…, max_backlog="1")``: engines that are stopped after the test."""
+    with labs_in(tmp_path, registry) as make:
+        yield make
+
+
+@pytest.fixture
 def lab(labs: LabMaker) -> Lab:
     """``hookline serve``, with the right token."""
     return labs()
 
 
-@pytest.fixture
-def dev(labs: LabMaker) -> Lab:
-    """``hookline dev``."""
-    return labs(access=Access.dev(DEV_PORT))
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterator[Lab]:
+    """``hookline serve`` for tests that only look, or whose traces do not matter."""
+    with labs_in(tmp_path_factory.mktemp("shared"), registry) as make:
+        yield make()
+
+
+@pytest.fixture(scope="module")
+def shared_dev(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterator[Lab]:
+    """``hookline dev``, likewise."""
+    with labs_in(tmp_path_factory.mktemp("shared"), registry) as make:
+        yield make(access=Access.dev(DEV_PORT))

@@ -35,8 +35,8 @@ def call(lab: Lab, route: Route, **headers: str) -> int:
     return answer.status_code
 
 
-def test_every_address_is_declared(lab: Lab) -> None:
-    rules = {rule.endpoint for rule in lab.app.url_map.iter_rules()}
+def test_every_address_is_declared(shared: Lab) -> None:
+    rules = {rule.endpoint for rule in shared.app.url_map.iter_rules()}
     assert rules == {route.endpoint for route in ROUTES}
     assert len(ROUTES) == len(rules)
     assert {route.endpoint for route in ROUTES if route.permission == "open"} == OPEN
@@ -53,7 +53,7 @@ def test_an_address_without_a_declaration_is_not_answered(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=ROUTE_IDS)
-def test_who_gets_in(lab: Lab, route: Route) -> None:
+def test_who_gets_in(shared: Lab, route: Route) -> None:
     is_open = route.permission == "open"
     wrong = [
         {},
@@ -66,22 +66,22 @@ def test_who_gets_in(lab: Lab, route: Route) -> None:
         {"Authorization": TOKEN},
     ]
     for headers in wrong:
-        status = call(lab, route, **headers)
+        status = call(shared, route, **headers)
         assert status not in (401, 403) if is_open else status == 401, headers
     for right in (f"Bearer {TOKEN}", f"bearer {TOKEN}", basic("ada", TOKEN)):
-        status = call(lab, route, Authorization=right)
+        status = call(shared, route, Authorization=right)
         # A form also needs the token of its page; everything else is past the guard.
         assert status != 401
         assert status != 403 or (route.method == "POST" and not route.is_listed)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=ROUTE_IDS)
-def test_dev_answers_its_own_address_only(dev: Lab, route: Route) -> None:
+def test_dev_answers_its_own_address_only(shared_dev: Lab, route: Route) -> None:
     own = f"127.0.0.1:{DEV_PORT}"
     is_form = route.method == "POST" and not route.is_listed
     for host in (own, f"localhost:{DEV_PORT}", f"[::1]:{DEV_PORT}", f"LOCALHOST:{DEV_PORT}"):
-        assert (call(dev, route, Host=host) == 403) == is_form
-        assert (call(dev, route, Host=host, Origin=f"http://{own}") == 403) == is_form
+        assert (call(shared_dev, route, Host=host) == 403) == is_form
+        assert (call(shared_dev, route, Host=host, Origin=f"http://{own}") == 403) == is_form
     for host in (
         "evil.example",
         f"evil.example:{DEV_PORT}",
@@ -89,14 +89,14 @@ def test_dev_answers_its_own_address_only(dev: Lab, route: Route) -> None:
         "127.0.0.1",
         f"127.0.0.1.evil:{DEV_PORT}",
     ):
-        assert call(dev, route, Host=host) == 403
+        assert call(shared_dev, route, Host=host) == 403
     for origin in ("http://evil.example", "null", f"http://evil.example:{DEV_PORT}", f"http://{own}.evil"):
-        assert call(dev, route, Host=own, Origin=origin) == 403
+        assert call(shared_dev, route, Host=own, Origin=origin) == 403
 
 
-def test_dev_refuses_foreign_hosts_everywhere(dev: Lab) -> None:
-    is_problem(dev.get("/nowhere", Host="evil.example"), 403, "S701")
-    is_problem(dev.get("/nowhere"), 404, "S404")
+def test_dev_refuses_foreign_hosts_everywhere(shared_dev: Lab) -> None:
+    is_problem(shared_dev.get("/nowhere", Host="evil.example"), 403, "S701")
+    is_problem(shared_dev.get("/nowhere"), 404, "S404")
 
 
 def test_a_saved_password_is_of_no_use_to_a_foreign_page(lab: Lab) -> None:

@@ -32,8 +32,8 @@ def described(answer: TestResponse, method: str, template: str) -> Json:
     return document
 
 
-def test_every_listed_route_is_described(lab: Lab) -> None:
-    answer = lab.get("/api/v1/openapi.json")
+def test_every_listed_route_is_described(shared: Lab) -> None:
+    answer = shared.get("/api/v1/openapi.json")
     document = described(answer, "get", "/api/v1/openapi.json")
     assert document == DOCUMENT
     found = {(path, method) for path, methods in document["paths"].items() for method in methods}
@@ -83,21 +83,21 @@ def test_all_that_a_run_shows_is_described(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("name", ["workflows", "connections", "catalogue"])
-def test_what_is_installed_is_described(lab: Lab, name: str) -> None:
-    document = described(lab.get(f"/api/v1/{name}"), "get", f"/api/v1/{name}")
+def test_what_is_installed_is_described(shared: Lab, name: str) -> None:
+    document = described(shared.get(f"/api/v1/{name}"), "get", f"/api/v1/{name}")
     assert document
 
 
-def test_workflows_show_their_findings(lab: Lab) -> None:
-    found = {row["name"]: row for row in lab.get("/api/v1/workflows").get_json()["workflows"]}
+def test_workflows_show_their_findings(shared: Lab) -> None:
+    found = {row["name"]: row for row in shared.get("/api/v1/workflows").get_json()["workflows"]}
     assert found["broken"]["deployed"] is False
     assert found["broken"]["diagnostics"][0]["code"]
     assert found["plain"]["deployed"] is True
-    shown = described(lab.get("/api/v1/workflows/plain"), "get", "/api/v1/workflows/{name}")
+    shown = described(shared.get("/api/v1/workflows/plain"), "get", "/api/v1/workflows/{name}")
     assert shown["definition"]["name"] == "plain"
     assert shown["version"] == found["plain"]["version"]
-    is_problem(lab.get("/api/v1/workflows/none"), 404, "R401")
-    is_problem(lab.get("/api/v1/workflows/broken"), 409)
+    is_problem(shared.get("/api/v1/workflows/none"), 404, "R401")
+    is_problem(shared.get("/api/v1/workflows/broken"), 409)
 
 
 def test_runs_are_filtered(lab: Lab) -> None:
@@ -141,12 +141,12 @@ def test_lists_are_read_page_by_page(lab: Lab, name: str) -> None:
         *((f"cursor={cursor}", "S602") for cursor in ("x", "-1", "", "1' OR 1=1", "٣", "nan_1", "9" * 5000)),
     ],
 )
-def test_wrong_paging_is_refused(lab: Lab, name: str, query: str, code: str) -> None:
-    is_problem(lab.get(f"/api/v1/{name}?{query}"), 422, code)
+def test_wrong_paging_is_refused(shared: Lab, name: str, query: str, code: str) -> None:
+    is_problem(shared.get(f"/api/v1/{name}?{query}"), 422, code)
 
 
-def test_most_rows_of_a_page(lab: Lab) -> None:
-    assert lab.get("/api/v1/runs?limit=500").status_code == 200
+def test_most_rows_of_a_page(shared: Lab) -> None:
+    assert shared.get("/api/v1/runs?limit=500").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_most_rows_of_a_page(lab: Lab) -> None:
         ("approvals?status=nope", "S605"),
     ],
 )
-def test_wrong_filters_are_refused(lab: Lab, path: str, code: str) -> None:
-    is_problem(lab.get(f"/api/v1/{path}"), 422, code)
+def test_wrong_filters_are_refused(shared: Lab, path: str, code: str) -> None:
+    is_problem(shared.get(f"/api/v1/{path}"), 422, code)
 
 
 POSTS = [
@@ -183,15 +183,18 @@ POSTS = [
         (b'{"version": 7, "workflow": 7, "decision": 7, "reason": 7}', 422),
     ],
 )
-def test_wrong_bodies_are_refused(lab: Lab, template: str, data: bytes, status: int) -> None:
-    run = lab.start("asks", {"question": "?"})
-    event = lab.get(f"/api/v1/runs/{run}").get_json()["event"]
-    path = template.format(run_id=run, event_id=event, approval_id=lab.approval_of(run))
-    answer = lab.client.post(path, data=data, headers={**lab.headers, "Content-Type": "application/json"})
+def test_wrong_bodies_are_refused(shared: Lab, template: str, data: bytes, status: int) -> None:
+    run = shared.start("asks", {"question": "?"})
+    before = len(shared.get("/api/v1/runs?limit=500").get_json()["runs"])
+    event = shared.get(f"/api/v1/runs/{run}").get_json()["event"]
+    path = template.format(run_id=run, event_id=event, approval_id=shared.approval_of(run))
+    answer = shared.client.post(
+        path, data=data, headers={**shared.headers, "Content-Type": "application/json"}
+    )
     is_problem(answer, status)
     described(answer, "post", template)
-    assert len(lab.get("/api/v1/runs").get_json()["runs"]) == 1
-    assert lab.get(f"/api/v1/runs/{run}").get_json()["status"] == "waiting"
+    assert len(shared.get("/api/v1/runs?limit=500").get_json()["runs"]) == before
+    assert shared.get(f"/api/v1/runs/{run}").get_json()["status"] == "waiting"
 
 
 def test_a_run_is_started_by_hand(lab: Lab) -> None:
@@ -244,22 +247,22 @@ def test_an_approval_is_decided_under_a_name(lab: Lab) -> None:
     is_problem(lab.post("/api/v1/approvals/none", {"decision": "approved"}), 404, "R411")
 
 
-def test_validating_changes_nothing(lab: Lab) -> None:
+def test_validating_changes_nothing(shared: Lab) -> None:
     path = "/api/v1/validate"
     definition = {"name": "fresh", "trigger": {"uses": "manual"}, "steps": [{"stop": "enough"}]}
-    right = described(lab.post(path, definition), "post", path)
+    right = described(shared.post(path, definition), "post", path)
     assert right["ok"] is True, right
-    wrong = described(lab.post(path, {**definition, "stepps": []}), "post", path)
+    wrong = described(shared.post(path, {**definition, "stepps": []}), "post", path)
     assert wrong["ok"] is False
     assert wrong["diagnostics"][0]["pointer"]
-    yaml = lab.client.post(
-        path, data="name: fresh\nsteps: [", headers={**lab.headers, "Content-Type": "application/yaml"}
+    yaml = shared.client.post(
+        path, data="name: fresh\nsteps: [", headers={**shared.headers, "Content-Type": "application/yaml"}
     )
     assert described(yaml, "post", path)["ok"] is False
     for data in (b"", b"\xff", b"[" * 100_000):
-        answer = lab.client.post(path, data=data, headers=lab.headers)
+        answer = shared.client.post(path, data=data, headers=shared.headers)
         assert described(answer, "post", path)["ok"] is False
-    assert "fresh" not in {row["name"] for row in lab.get("/api/v1/workflows").get_json()["workflows"]}
+    assert "fresh" not in {row["name"] for row in shared.get("/api/v1/workflows").get_json()["workflows"]}
 
 
 @pytest.mark.parametrize(
@@ -278,8 +281,8 @@ def test_validating_changes_nothing(lab: Lab) -> None:
         "/static/..%2fapp.py",
     ],
 )
-def test_what_is_not_there_is_not_found(lab: Lab, path: str) -> None:
-    is_problem(lab.get(path), 404)
+def test_what_is_not_there_is_not_found(shared: Lab, path: str) -> None:
+    is_problem(shared.get(path), 404)
 
 
 def test_faults_say_nothing(

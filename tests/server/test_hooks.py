@@ -90,15 +90,15 @@ def test_what_cannot_be_read_is_refused(
     assert lab.get("/api/v1/runs").get_json()["runs"] == []
 
 
-def test_an_unknown_path_is_not_found(lab: Lab) -> None:
-    is_problem(lab.post("/hooks/nobody", {}), 404, "R402")
-    is_problem(lab.post("/hooks/plain/more", {}), 404, "R402")
-    is_problem(lab.post("/hooks/", {}), 404, "S404")
+def test_an_unknown_path_is_not_found(shared: Lab) -> None:
+    is_problem(shared.post("/hooks/nobody", {}), 404, "R402")
+    is_problem(shared.post("/hooks/plain/more", {}), 404, "R402")
+    is_problem(shared.post("/hooks/", {}), 404, "S404")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
-def test_only_post_is_taken(lab: Lab, method: str) -> None:
-    answer = lab.client.open("/hooks/plain", method=method)
+def test_only_post_is_taken(shared: Lab, method: str) -> None:
+    answer = shared.client.open("/hooks/plain", method=method)
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "POST"
     if method != "HEAD":
@@ -111,8 +111,8 @@ def test_a_body_that_is_too_large_is_refused(labs: Any) -> None:
     is_problem(lab.client.post("/hooks/plain", data=b'"' + b"a" * 999 + b'"', headers=JSON), 413, "S612")
 
 
-def test_chunks_without_a_length_are_refused_where_a_server_passes_them_on(lab: Lab) -> None:
-    answer = lab.client.post(
+def test_chunks_without_a_length_are_refused_where_a_server_passes_them_on(shared: Lab) -> None:
+    answer = shared.client.post(
         "/hooks/plain",
         environ_overrides={"CONTENT_LENGTH": ""},
         headers={**JSON, "Transfer-Encoding": "chunked"},

@@ -39,6 +39,9 @@ IDLE_SECONDS = 60
 MAX_CONNECTIONS = 2000
 """Open connections; further ones wait to be accepted."""
 
+FRAMING_BYTES = 64 * 1024
+"""What the sizes and line ends of a chunked body may add to it."""
+
 CLOSE_SECONDS = 30.0
 """Most time that answers under way get when the server is closed; more than a waiting hook needs."""
 
@@ -75,6 +78,13 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             self.arriving_since = time.monotonic()
         return taken
 
+    def send_continue(self) -> None:
+        if self.request.error is None:
+            super().send_continue()
+        else:
+            # waitress would ask for the body of a request that it has refused already.
+            self.request.expect_continue = False
+
 
 class _Acceptor(TcpWSGIServer):  # type: ignore[misc]
     """Accepts connections, and closes those that take too long."""
@@ -106,8 +116,8 @@ class Server:
         adjustments = Adjustments(
             listen=_listen_on(host, port),
             threads=threads,
-            # waitress refuses what reaches its limit, not only what is beyond it.
-            max_request_body_size=max_body + 1,
+            # The application has the exact limit; this one also counts what stands around chunks.
+            max_request_body_size=max_body + FRAMING_BYTES,
             max_request_header_size=64 * 1024,
             # Larger bodies wait in a file until they are complete: many slow senders cost no memory.
             inbuf_overflow=128 * 1024,
@@ -124,14 +134,18 @@ class Server:
         # A request that finds every worker busy is not news.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._workers = ThreadedTaskDispatcher()
+        try:
+            self._acceptor = _Acceptor(
+                application,
+                self._sockets,
+                dispatcher=self._workers,
+                adj=adjustments,
+                sockinfo=adjustments.listen[0],
+            )
+        except OSError:
+            wasyncore.close_all(self._sockets)
+            raise
         self._workers.set_thread_count(threads)
-        self._acceptor = _Acceptor(
-            application,
-            self._sockets,
-            dispatcher=self._workers,
-            adj=adjustments,
-            sockinfo=adjustments.listen[0],
-        )
         self._acceptor.request_seconds = request_seconds
         self.port: int = int(self._acceptor.effective_port)
         self._closing = threading.Event()
