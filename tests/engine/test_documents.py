@@ -172,9 +172,8 @@ def test_every_control_word_in_every_state(lab: Lab) -> None:
 
 @pytest.mark.parametrize("how", ["failed", "canceled", "queued", "unknown", "retrying"])
 def test_the_other_ends(lab: Lab, how: str) -> None:
-    lab.outside.script(
-        "a", {"failed": Fail(BadInput("no")), "unknown": Fail(OutcomeUnknown("?"))}.get(how, Hang())
-    )
+    errors = {"failed": BadInput("no"), "unknown": OutcomeUnknown("?"), "retrying": Unavailable("down")}
+    lab.outside.script("a", Fail(errors[how]) if how in errors else Hang())
     limits = {"limits": {"concurrency": {"max": 1}}} if how == "queued" else {}
     run = lab.go(flow(job("a", "check" if how == "unknown" else "once"), **limits))
     if how == "queued":

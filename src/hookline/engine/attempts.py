@@ -97,7 +97,11 @@ async def execute(
     pool: Executor,
     lookups: int,
 ) -> AttemptResult:
-    """Run the action's code for this attempt; never raises but for cancellation."""
+    """Run the action's code for this attempt.
+
+    Raises:
+        RecursionError, ValueError: What it gave is nested too deeply, or in itself.
+    """
     path, attempt = record.path, record.attempt
     now = context.clock()
     remaining = None if record.deadline is None else max(record.deadline - now, 0.001)

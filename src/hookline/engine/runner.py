@@ -535,9 +535,9 @@ class Runner:
             fault = InternalError(f"{action.name} failed with {type(error).__name__}", code="R301")
             result = ev.AttemptFailed(path, path, attempt, failure(fault, path))
         else:
-            result = ev.StepSucceeded(path, path, to_json(output))
             try:
-                dump_json(result.output)
+                result = ev.StepSucceeded(path, path, to_json(output))
+                dump_json(result.output).encode()
             except (TypeError, ValueError, RecursionError) as error:
                 result = not_json(action.name, path, attempt, error)
         return [*context.lines, result]
@@ -597,8 +597,8 @@ class Runner:
         if mode.kind == "lookup":
             run.lookups[record.path] = run.lookups.get(record.path, 0) + 1
         lookups = run.lookups.get(record.path, 0)
-        result = await execute(node, action, record, context, mode, self.pool, lookups)
         try:
+            result = await execute(node, action, record, context, mode, self.pool, lookups)
             return storable(result, self._mask)
         except (TypeError, ValueError, RecursionError) as error:
             return not_json(action.name, record.path, record.attempt, error, context.spent)
