@@ -45,7 +45,7 @@ _PAGING = (
         "Rows of the page.",
         {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50},
     ),
-    Parameter("cursor", "The `next` of the page before."),
+    Parameter("cursor", "The `next` of the page before.", {"type": "string", "minLength": 1}),
 )
 _WORKFLOW = Parameter("workflow", "Only those of this workflow.")
 _STARTED = {202: Answer("A run was started.", ref("Accepted"))}

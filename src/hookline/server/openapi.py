@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from http import HTTPStatus
 from typing import Any
 
 from hookline import __version__
@@ -16,7 +15,20 @@ __all__ = ["openapi_document"]
 
 Json = Any
 
-_EXPLAINED = {401: "No access token, or a wrong one.", 403: "Not allowed.", 503: "Come back later."}
+_EXPLAINED = {
+    400: "What was sent cannot be read.",
+    401: "No token or signature, or a wrong one.",
+    403: "Not allowed.",
+    404: "There is none.",
+    409: "Not in its present state.",
+    410: "The run is over.",
+    411: "A length is needed.",
+    413: "Too large.",
+    415: "A content type that is not read.",
+    422: "Readable, but it does not fit.",
+    502: "The run failed or was canceled.",
+    503: "Come back after `Retry-After`.",
+}
 
 
 def openapi_document(routes: Iterable[Route]) -> dict[str, Json]:
@@ -62,7 +74,7 @@ def _operation(route: Route) -> dict[str, Json]:
         operation["parameters"] = parameters
     if route.body is not None:
         content = {media_type: {"schema": dict(route.body)} for media_type in route.body_types}
-        operation["requestBody"] = {"content": content, "required": False}
+        operation["requestBody"] = {"content": content, "required": "required" in route.body}
     if route.permission != "open":
         operation["security"] = [{"bearer": []}, {"basic": []}]
     return operation
@@ -72,8 +84,7 @@ def _answers(route: Route) -> dict[int, Answer]:
     answers = dict(route.answers)
     usual = (403, 503) if route.permission == "open" else (401, 403, 503)
     for status in (*usual, *route.problems):
-        text = _EXPLAINED.get(status, HTTPStatus(status).phrase + ".")
-        answers.setdefault(status, Answer(text, ref("Problem"), PROBLEM_TYPE))
+        answers.setdefault(status, Answer(_EXPLAINED[status], ref("Problem"), PROBLEM_TYPE))
     return answers
 
 
