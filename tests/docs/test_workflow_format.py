@@ -64,7 +64,7 @@ def test_notes_are_about_keys_that_exist() -> None:
 @pytest.mark.parametrize(
     ("key", "reads"),
     [
-        ("limits.budget", r"\bbudget_(?:run|day)\b"),
+        ("budget.day", r"\bbudget_day\b"),
         ("step.cache", r"""\.cache\b|["']cache["']"""),
     ],
 )

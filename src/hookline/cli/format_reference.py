@@ -68,7 +68,7 @@ _ADDED: Mapping[str, str] = MappingProxyType(
 
 NOT_IN_FORCE: Mapping[str, str] = MappingProxyType(
     {
-        "limits.budget": "It is checked and stored; no step is stopped by it yet.",
+        "budget.day": "It is checked and stored; no step is stopped by it yet.",
         "step.cache": "It is checked; nothing is reused yet.",
         "approve.who": "It is shown to people and kept; that only these people decide is not enforced yet.",
         "approve.form": "It is shown to people; what they fill in is not checked against it yet.",
