@@ -139,7 +139,8 @@ def resume_run(
                     f"{run_id} is {row.status}; an open run keeps its version",
                     hint="cancel it first, or leave out --version",
                 )
-        return _to_the_end(foreground, run_id, as_json=as_json, timeout=timeout)
+        resumed = row.finished_at is not None
+        return _to_the_end(foreground, run_id, as_json=as_json, timeout=timeout, resumed=resumed)
 
 
 def _deploy_latest(project: Project, engine: Engine, version: str) -> None:
@@ -151,14 +152,16 @@ def _deploy_latest(project: Project, engine: Engine, version: str) -> None:
         engine.workflows.files = loaded.files
 
 
-def _to_the_end(foreground: Foreground, run_id: str, *, as_json: bool, timeout: float | None) -> int:
+def _to_the_end(
+    foreground: Foreground, run_id: str, *, as_json: bool, timeout: float | None, resumed: bool = False
+) -> int:
     engine = foreground.engine
     with translated():
         row = engine.store.run(run_id)
         assert row is not None
         plan = engine.plans.get(row.version)
     try:
-        row = foreground.follow(run_id, plan, timeout)
+        row = foreground.follow(run_id, plan, timeout, resumed=resumed)
     except KeyboardInterrupt:
         return foreground.interrupted(run_id)
     return report(engine, row, as_json=as_json)

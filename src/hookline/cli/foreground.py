@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -87,6 +88,8 @@ class Foreground:
         self._progress: Progress | None = None
         self._run_id: str | None = None
         self._handlers: dict[signal.Signals, Any] = {}
+        self._is_asked = False
+        self._is_following = False
         with translated():
             real = open_store(project.settings, worker_name("cli"))
             self.own, store = OwnRuns.around(real)
@@ -99,6 +102,9 @@ class Foreground:
         self.engine.runner.on_events = self._happened
 
     def __enter__(self) -> Foreground:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._handlers[number] = signal.signal(number, self._asked)
         self.engine.start(recover=True)
         return self
 
@@ -111,11 +117,22 @@ class Foreground:
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
 
-    def interrupted(self, run_id: str) -> int:
-        """Somebody asked the command to end: from now on once more ends it at once."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+    def _asked(self, number: int, frame: FrameType | None) -> None:
+        """Somebody asks the command to end: in order at first, at once when asked again.
+
+        While the run is being stored, only a note is made of it: a run that nobody was told the id
+        of would be lost to them.
+        """
+        if self._is_asked:
             # What is on disk is enough to go on from, as after a crash.
-            self._handlers[number] = signal.signal(number, lambda *_: os._exit(INTERRUPTED))
+            os._exit(INTERRUPTED)
+        self._is_asked = True
+        if self._is_following:
+            raise KeyboardInterrupt
+
+    @staticmethod
+    def interrupted(run_id: str) -> int:
+        """Say what becomes of a run that is left; gives the exit code."""
         say(f"\ninterrupted; leaving {run_id} once its step is done (Ctrl-C again: at once)")
         say_where_it_goes_on(run_id)
         return INTERRUPTED
@@ -127,12 +144,25 @@ class Foreground:
         if state.finished is not None:
             self._changed.set()
 
-    def follow(self, run_id: str, plan: Plan, timeout: float | None) -> RunRow:
-        """Show a run's progress until it is over, or `timeout` seconds have passed."""
+    def follow(self, run_id: str, plan: Plan, timeout: float | None, *, resumed: bool = False) -> RunRow:
+        """Show a run's progress until it is over, or `timeout` seconds have passed.
+
+        Args:
+            resumed: It was over, and somebody asked for it to go on.
+
+        Raises:
+            KeyboardInterrupt: Somebody asked the command to end.
+        """
         engine = self.engine
         self._progress = Progress(plan, engine.registry.actions, engine.redactor, quiet=self._quiet)
         self._run_id = run_id
-        return watch(engine, run_id, self._progress, timeout, changed=self._changed)
+        self._is_following = True
+        try:
+            if self._is_asked:
+                raise KeyboardInterrupt
+            return watch(engine, run_id, self._progress, timeout, changed=self._changed, resumed=resumed)
+        finally:
+            self._is_following = False
 
     def adopt(self, row: RunRow) -> None:
         """Go on with a run that is there already, unless a living worker has it."""
@@ -146,11 +176,13 @@ def watch(
     timeout: float | None,
     *,
     changed: threading.Event | None = None,
+    resumed: bool = False,
 ) -> RunRow:
     """Look at a run until it is over or `timeout` seconds have passed; gives its row.
 
     Args:
         changed: Set when the run has ended in this process, so that nobody waits for the next look.
+        resumed: The run was over; what it says counts once the request to go on has been taken in.
     """
     changed = changed or threading.Event()
     until = None if timeout is None else time.monotonic() + timeout
@@ -158,6 +190,8 @@ def watch(
     pause = LOOK_SECONDS
     while True:
         with translated():
+            # Read before the row, which changes in the same transaction.
+            resumed = resumed and bool(engine.store.signals(run_id))
             row = engine.store.run(run_id)
             assert row is not None
             if row != seen or row.owner not in (None, engine.store.worker):
@@ -166,7 +200,7 @@ def watch(
                 # A long history takes long to read; looking must not be all that is done.
                 pause = max(LOOK_SECONDS, 5 * (time.monotonic() - started))
                 seen = row
-        if row.finished_at is not None:
+        if row.finished_at is not None and not resumed:
             return row
         remaining = pause if until is None else min(pause, until - time.monotonic())
         if remaining <= 0:

@@ -1,0 +1,166 @@
+"""``hookline serve`` and ``hookline dev``, and the commands that ask a server."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+
+from .conftest import Cli, Process
+
+TOKEN = "a-token-for-this-test-only"
+Served = tuple[str, Process]
+DAY = {"timeout": "1d", "on_timeout": "fail"}
+
+
+@pytest.fixture
+def server(cli: Cli, processes: Callable[..., Process], monkeypatch: pytest.MonkeyPatch) -> Served:
+    """The address of a server over the project, and its process; the token is in the environment."""
+    cli.write("gate", steps=[{"id": "gate", "approve": {"who": ["ana"], "message": "?"}, **DAY}])
+    process = processes("serve", "--port", "0", HOOKLINE_ADMIN_TOKEN=TOKEN)
+    line = process.wait_for("listening on")
+    monkeypatch.setenv("HOOKLINE_TOKEN", TOKEN)
+    return address_in(line), process
+
+
+def address_in(line: str) -> str:
+    found = re.search(r"http://127\.0\.0\.1:\d+", line)
+    assert found is not None, line
+    return found[0]
+
+
+def test_a_server_executes_what_is_sent_and_answers_about_it(cli: Cli, server: Served) -> None:
+    at = ("--server", server[0])
+    sent = cli.json("events", "send", "hello", "--data", '{"name": "Ada"}', "--json", *at)
+    (run_id,) = sent["runs"]
+    watched = cli("runs", "watch", run_id, "--json", *at)
+    assert watched.exit_code == 0, watched.output
+    assert json.loads(watched.stdout)["output"] == {"greeting": "Hello, Ada!"}
+    assert cli.json("runs", "show", run_id, "--json", *at) == cli.json("runs", "show", run_id, "--json")
+    assert [run["id"] for run in cli.json("runs", "list", "--json", *at)["runs"]] == [run_id]
+    assert cli.json("runs", "list", "--since", "1h", "--status", "failed", "--json", *at)["runs"] == []
+    assert cli.json("runs", "show", run_id, "--history", "--json", *at)["run"] == run_id
+    assert cli.json("events", "list", "--json", *at)["events"][0]["id"] == sent["event"]
+    assert cli.json("events", "show", sent["event"], *at)["runs"] == [run_id]
+    for arguments in (["events", "replay", sent["event"]], ["runs", "replay", run_id]):
+        (again,) = cli.json(*arguments, "--json", *at)["runs"]
+        assert cli("runs", "watch", again, *at).exit_code == 0
+
+
+def test_approvals_and_cancellation_reach_the_server(cli: Cli, server: Served) -> None:
+    at = ("--server", server[0])
+    (run_id,) = cli.json("events", "send", "gate", "--json", *at)["runs"]
+    assert cli("runs", "watch", run_id, "--timeout", "0s", *at).exit_code == 5
+    waited = cli("run", "gate", "--timeout", "0.1s", "--json")  # the project's own, beside the server
+    assert waited.exit_code == 5
+    other = json.loads(waited.stdout)["id"]
+    approvals = {
+        each["run"]: each["id"] for each in cli.json("approvals", "list", "--json", *at)["approvals"]
+    }
+    cli.ok("approvals", "approve", approvals[run_id], "--by", "ana", *at)
+    assert cli("runs", "watch", run_id, *at).exit_code == 0
+    cli.ok("runs", "cancel", other)
+    assert cli("runs", "watch", other).exit_code == 1
+    assert cli.json("runs", "show", other, "--json", *at)["status"] == "canceled"
+
+
+def test_refusals_of_a_server(cli: Cli, server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = ("--server", server[0])
+    missing = cli("runs", "show", "run_none", *at)
+    assert missing.exit_code == 2
+    assert "R405" in missing.stderr
+    monkeypatch.setenv("HOOKLINE_TOKEN", "wrong")
+    refused = cli("runs", "list", *at)
+    assert refused.exit_code == 4
+    assert "HOOKLINE_TOKEN" in refused.stderr
+    monkeypatch.delenv("HOOKLINE_TOKEN")
+    assert cli("runs", "list", *at).exit_code == 4
+
+
+def test_a_server_takes_up_what_was_left(cli: Cli, processes: Callable[..., Process]) -> None:
+    (run_id,) = cli.json("events", "send", "hello", "--json")["runs"]
+    process = processes("serve", "--port", "0", HOOKLINE_ADMIN_TOKEN=TOKEN)
+    process.wait_for("listening on")
+    assert cli("runs", "watch", run_id).exit_code == 0
+    process.send(signal.SIGTERM)
+    code, output, errors = process.end()
+    assert code == 0, errors
+    assert output == ""
+
+
+def test_serve_needs_an_admin_token(cli: Cli) -> None:
+    result = cli("serve")
+    assert result.exit_code == 4
+    assert "HOOKLINE_ADMIN_TOKEN" in result.stderr
+
+
+def test_a_port_that_is_taken_is_said_before_anything_starts(cli: Cli) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = cli("dev", "--port", str(port))
+    assert result.exit_code == 2
+    assert f"127.0.0.1:{port}" in result.stderr
+    assert not (cli.project / ".hookline" / "hookline.db").exists()
+
+
+def test_dev_reloads_what_is_valid_and_says_what_is_not(cli: Cli, processes: Callable[..., Process]) -> None:
+    process = processes("dev", "--port", "0")
+    at = ("--server", address_in(process.wait_for("http://127.0.0.1")))
+    cli.write("new", steps=[{"id": "a", "uses": "transform", "with": {"v": 1}}], output="{{ steps.a.v }}")
+    process.wait_for("deployed new")
+    (run_id,) = cli.json("events", "send", "new", "--json", *at)["runs"]
+    assert cli("runs", "watch", run_id, *at).exit_code == 0
+    cli.write("new", steps=[{"uses": "transfrom"}])
+    assert "new.json:1:" in process.wait_for("D401")
+    (run_id,) = cli.json("events", "send", "new", "--json", *at)["runs"]
+    assert json.loads(cli("runs", "watch", run_id, "--json", *at).stdout)["output"] == 1
+    (cli.project / "hookline.toml").write_text("# changed\n")
+    process.wait_for("restart to use it")
+    (cli.project / "workflows" / "new.json").unlink()
+    process.wait_for("is gone")
+    process.send(signal.SIGINT)
+    assert process.end()[0] == 0
+
+
+def test_dev_refuses_other_hosts(cli: Cli, processes: Callable[..., Process]) -> None:
+    address = address_in(processes("dev", "--port", "0").wait_for("http://127.0.0.1"))
+    request = urllib.request.Request(f"{address}/api/v1/runs", headers={"Host": "evil.example"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=30)
+    assert refused.value.code == 403
+    refused.value.close()
+
+
+def test_a_server_that_is_not_there_exits_with_4(cli: Cli) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        result = cli("runs", "list", "--server", f"http://127.0.0.1:{port}")
+    assert result.exit_code == 4
+    assert "cannot be reached" in result.stderr
+
+
+@pytest.mark.parametrize("address", ["example.com", "ftp://127.0.0.1", "http://"])
+def test_an_address_that_is_none_is_a_wrong_use(cli: Cli, address: str) -> None:
+    assert cli("runs", "list", "--server", address).exit_code == 2
+
+
+def test_a_token_does_not_travel_in_the_clear(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOKLINE_TOKEN", TOKEN)
+    result = cli("runs", "list", "--server", "http://hooks.example.com")
+    assert result.exit_code == 4
+    assert "https" in result.stderr
+
+
+def test_sqlite_needs_no_worker(cli: Cli) -> None:
+    result = cli("worker")
+    assert result.exit_code == 2
+    assert "sqlite needs no worker" in result.stderr
