@@ -428,17 +428,13 @@ class Lab:
 
     def until(self, condition: Callable[[], Any], what: str = "") -> Any:
         """Wait until something is true; the engine works in other threads."""
-        found: list[Any] = []
-
-        def holds() -> bool:
-            found[:] = [condition()]
-            return bool(found[0])
-
-        with self.outside.changed:
-            for _ in range(int(BOUND / 0.05)):
-                if holds():
-                    return found[0]
-                self.outside.changed.wait(0.05)
+        for _ in range(int(BOUND / 0.02)):
+            # Not under the lock: what is asked may have to wait for the loop.
+            found = condition()
+            if found:
+                return found
+            with self.outside.changed:
+                self.outside.changed.wait(0.02)
         raise AssertionError(f"waited in vain{' for ' + what if what else ''}")
 
     def status(self, run: str) -> str:
@@ -461,13 +457,14 @@ class Lab:
         """Wait until nothing is queued, executed or on its way to the store."""
 
         def idle() -> bool:
-            self.engine.store.flush()
+            for _ in range(2):
+                self.engine.store.flush()
+                for _ in range(4):
+                    # Whoever was answered goes on to what it does next.
+                    self.engine._call(lambda: None)
             return self.engine.runner.open_runs == 0
 
         self.until(idle, "quiet")
-        for _ in range(5):
-            # Whoever was answered has gone on to its next pause.
-            self.engine._call(lambda: None)
 
     def document(self, run: str) -> dict[str, Json]:
         document: dict[str, Json] = self.engine.run_document(run)
