@@ -105,6 +105,8 @@ class SQLiteStore:
             self._locks = WorkerLocks(path.with_name(path.name + ".workers"), worker)
         except BaseException as error:
             self._db.close()
+            if isinstance(error, CorruptStore):
+                raise CorruptStore(f"{path}: {error}") from error
             if isinstance(error, sqlite3.Error):
                 reported = translate(error)
                 kind = StoreUnavailable if isinstance(reported, StoreUnavailable) else CorruptStore
@@ -127,29 +129,36 @@ class SQLiteStore:
 
     def _prepare(self) -> None:
         db = self._db
-        if self._version() == 0:
+        version = self._version()
+        if version == 0:
             # This has an effect only before the first page is written.
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        elif self.path.stat().st_size <= CHECKED_BYTES:
+            found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found != "ok":
+                raise CorruptStore(f"the database is damaged ({found}); restore it from a backup")
         self._use_wal()
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA wal_autocheckpoint = 4000")
+        # Taking the lock also tells whether the file can be written at all.
         db.execute("BEGIN IMMEDIATE")
         try:
-            for migration in MIGRATIONS[self._version() :]:
-                for statement in migration.split(";"):
-                    if statement.strip():
-                        db.execute(statement)
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            self._migrate(self._version())
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
         db.execute("COMMIT")
-        if self.path.stat().st_size <= CHECKED_BYTES:
-            found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if found != "ok":
-                raise CorruptStore(f"{self.path} is damaged ({found}); restore it from a backup")
+
+    def _migrate(self, version: int) -> None:
+        if version == len(MIGRATIONS):
+            return
+        for migration in MIGRATIONS[version:]:
+            for statement in migration.split(";"):
+                if statement.strip():
+                    self._db.execute(statement)
+        self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
     def _version(self) -> int:
         """How many migrations the file has had; it is not touched when it is not ours."""
@@ -158,10 +167,10 @@ class SQLiteStore:
         is_empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
         is_ours = db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
         if not is_ours and not (is_empty and version == 0):
-            raise CorruptStore(f"{self.path} is the database of another program; choose another file")
+            raise CorruptStore("this is the database of another program; choose another file")
         if version > len(MIGRATIONS):
             raise CorruptStore(
-                f"{self.path} was written by a newer version of Hookline (schema {version}, this one knows"
+                f"the database was written by a newer version of Hookline (schema {version}, this one knows"
                 f" {len(MIGRATIONS)}); start that version"
             )
         return version

@@ -75,8 +75,7 @@ class Group:
         self._timers: dict[tuple[str, str], float | None] = {}
         self._untimed: set[str] = set()
         self._signals_done: list[Row] = []
-        self._approvals: list[Row] = []
-        self._closed_approvals: list[Row] = []
+        self._approvals: list[tuple[str, Row]] = []
         self._dedupe: list[Row] = []
 
     def apply(self, units: Sequence[Unit]) -> list[Any]:
@@ -119,8 +118,8 @@ class Group:
                 return self._admit(unit)
             case PutDefinition():
                 self._db.execute(
-                    "INSERT OR IGNORE INTO definitions VALUES (?, ?, ?, ?)",
-                    [unit.version, unit.workflow, dump(unit.value), unit.at],
+                    "INSERT INTO definitions VALUES (?, ?, ?, ?) ON CONFLICT (version) DO NOTHING",
+                    [unit.version, unit.workflow, json.dumps(unit.value), unit.at],
                 )
                 return True
             case Prune():
@@ -171,7 +170,8 @@ class Group:
         return Accepted(incoming.id, run.id if run else None, state)
 
     def _take_key(self, dedupe: Dedupe, event_id: str | None, run_id: str | None) -> None:
-        self._keys[(dedupe.scope, dedupe.key)] = (event_id, run_id)
+        if dedupe.expires_at > self._now:
+            self._keys[(dedupe.scope, dedupe.key)] = (event_id, run_id)
         self._dedupe.append((dedupe.scope, dedupe.key, event_id, run_id, dedupe.expires_at))
 
     def _has_open_run(self, workflow: str) -> bool:
@@ -213,8 +213,8 @@ class Group:
         if not unit.run_id:
             return False
         sql = (
-            "INSERT OR IGNORE INTO signals (run_id, kind, path, key, body, at) SELECT ?, ?, ?, ?, ?, ?"
-            " WHERE EXISTS (SELECT 1 FROM runs WHERE id = ?)"
+            "INSERT INTO signals (run_id, kind, path, key, body, at) SELECT ?, ?, ?, ?, ?, ?"
+            " WHERE EXISTS (SELECT 1 FROM runs WHERE id = ?) ON CONFLICT (run_id, key) DO NOTHING"
         )
         if self._signals_done or unit.run_id in self._new_ids:
             self._write()
@@ -275,12 +275,14 @@ class Group:
         return True
 
     def _approval(self, run_id: str, change: ApprovalChange) -> None:
+        # People decide them one by one, so they need no statement over many rows.
         if change.status == "pending":
             data = json.dumps(change.data)
-            row = (change.id, run_id, change.path, run_id, "pending", data, self._now, change.due_at)
-            self._approvals.append(row)
+            row: Row = (change.id, run_id, change.path, data, self._now, change.due_at, run_id)
+            self._approvals.append((_OPEN_APPROVAL, row))
         else:
-            self._closed_approvals.append((change.status, change.decided_by, self._now, change.id))
+            row = (change.status, change.decided_by, self._now, change.id)
+            self._approvals.append((_CLOSE_APPROVAL, row))
 
     def _admit(self, unit: Admit) -> Admission:
         db = self._db
@@ -354,7 +356,6 @@ class Group:
             " (SELECT scope, key FROM dedupe WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
             [unit.now, unit.limit * KEYS_PER_RUN],
         )
-        db.execute("PRAGMA incremental_vacuum(1000)").fetchall()
         return Pruned(len(doomed), events)
 
     def _finished(self, unit: Prune) -> list[Row]:
@@ -401,20 +402,9 @@ class Group:
         self._write_timers()
         self._select("DELETE FROM signals WHERE id IN", self._signals_done)
         self._signals_done.clear()
-        if self._approvals or self._closed_approvals:
-            self._db.executemany(
-                "INSERT OR IGNORE INTO approvals"
-                " (id, run_id, path, workflow, status, data, requested_at, due_at)"
-                " SELECT ?, ?, ?, (SELECT workflow FROM runs WHERE id = ?), ?, ?, ?, ?",
-                self._approvals,
-            )
-            self._db.executemany(
-                "UPDATE approvals SET status = ?, decided_by = ?, decided_at = ?"
-                " WHERE id = ? AND status = 'pending'",
-                self._closed_approvals,
-            )
-            self._approvals.clear()
-            self._closed_approvals.clear()
+        for sql, row in self._approvals:
+            self._db.execute(sql, row)
+        self._approvals.clear()
 
     def _update_runs(self) -> None:
         # Most chunks leave the status as it is; without it in the statement no index is touched.
@@ -471,6 +461,14 @@ _SAME_STATUS = (
     " error = v.column6, epoch = v.column7, owner = v.column8, length = v.column9"
 )
 _NEW_STATUS = f"{_SAME_STATUS}, status = v.column10, finished_at = v.column11"
+
+_OPEN_APPROVAL = (
+    "INSERT INTO approvals (id, run_id, path, workflow, status, data, requested_at, due_at)"
+    " SELECT ?, ?, ?, workflow, 'pending', ?, ?, ? FROM runs WHERE id = ? ON CONFLICT (id) DO NOTHING"
+)
+_CLOSE_APPROVAL = (
+    "UPDATE approvals SET status = ?, decided_by = ?, decided_at = ? WHERE id = ? AND status = 'pending'"
+)
 
 _STATEMENTS: dict[tuple[str, int], str] = {}
 

@@ -19,7 +19,7 @@ from typing import TypeAlias
 from hookline.crashpoints import crashpoint
 
 from .liveness import WorkerLocks
-from .port import CorruptStore, Done, Health, Outcome, StoreError, StoreUnavailable, Unit
+from .port import CorruptStore, Done, Health, Outcome, Prune, StoreError, StoreUnavailable, Unit
 from .sqlite_errors import translate
 from .sqlite_group import Group
 
@@ -35,6 +35,9 @@ RETRY_SECONDS = 0.25
 
 PROBE_BYTES = 64 * 1024
 """Written to find out whether there is space again; more than one group usually needs."""
+
+FREED_PAGES = 2000
+"""Most pages of 4 KiB given back to the disk at a time, so that others are not held up."""
 
 _Item: TypeAlias = tuple[Unit | None, Done]
 """A unit and who waits for it. None instead of a unit only asks when its turn has come."""
@@ -61,7 +64,9 @@ class Writer:
         self._health = Health(True)
         self._closed = False
         self._end: StoreError | None = None
+        # During an outage: what is written when it is over, and who only waits for its end.
         self._kept: list[_Item] = []
+        self._waiting: list[_Item] = []
         self._thread = threading.Thread(target=self._run, name="hookline-store", daemon=True)
         self._thread.start()
 
@@ -112,7 +117,7 @@ class Writer:
             end = StoreUnavailable(f"the writer died of {error!r}; restart the process")
         if not self._closed:
             self._health = Health(False, str(end))
-        _answer_all(self._kept, end)
+        _answer_all(self._kept + self._waiting, end)
         self._end = end
         self._answer_rest(end)
 
@@ -198,7 +203,15 @@ class Writer:
             _roll_back(db)
             raise
         crashpoint("group.committed")
+        if any(isinstance(unit, Prune) for unit in units):
+            self._give_space_back()
         return answers
+
+    def _give_space_back(self) -> None:
+        # Not execute(): it takes one step, and this statement frees one page in each step. And not
+        # in the transaction: executescript() commits it first.
+        with contextlib.suppress(sqlite3.Error):
+            self._db.executescript(f"PRAGMA incremental_vacuum({FREED_PAGES})")
 
     # While nothing can be written ----------------------------------------------------------------
 
@@ -212,7 +225,9 @@ class Writer:
         kept: list[_Item] = []
         for item in group:
             unit, done = item
-            if unit is not None and unit.is_intake:
+            if unit is None:
+                self._waiting.append(item)
+            elif unit.is_intake:
                 _answer(done, StoreUnavailable(self._health.reason))
             else:
                 kept.append(item)
@@ -226,11 +241,14 @@ class Writer:
             if self._probe() and self._write_kept():
                 log.warning("writing to %s works again", self._name)
                 self._health = Health(True)
+                for _, done in self._waiting:
+                    _answer(done, True)
+                self._waiting = []
                 return ends
             if ends:
                 # Their runs are on disk up to here and go on from here after the next start.
-                _answer_all(self._kept, StoreUnavailable(self._health.reason))
-                self._kept = []
+                _answer_all(self._kept + self._waiting, StoreUnavailable(self._health.reason))
+                self._kept, self._waiting = [], []
                 return True
 
     def _wait(self, seconds: float) -> bool:
