@@ -13,13 +13,13 @@ import signal
 __all__ = ["POINTS", "crashpoint"]
 
 POINTS: dict[str, str] = {
-    "accept.submitted": "an event is queued for the store, nothing is on disk",
+    "accept.submitted": "an event is queued for the store, it may be on disk or not",
     "accept.committed": "event and run are on disk, the sender has no answer yet",
     "group.written": "a group of units is written in a transaction that is not committed",
     "group.committed": "a group is on disk, nobody knows yet",
-    "advance.submitted": "a run's next chunk is queued for the store",
+    "advance.submitted": "a run's next chunk is queued for the store, it may be on disk or not",
     "advance.committed": "a run's next chunk is on disk, its effects have not begun",
-    "attempt.begins": "an attempt is on disk as started, its code has not run",
+    "attempt.begins": "an attempt is on disk as started, its code (first, resumed or looking up) has not run",
     "attempt.returned": "an attempt's code has run, its result is not on disk",
     "note.committed": "a note of an attempt is on disk, the attempt does not know yet",
     "signal.committed": "a callback or decision is on disk, the run does not know yet",

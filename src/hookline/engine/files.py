@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from hookline.crashpoints import crashpoint
 from hookline.sdk import BadInput, File, InternalError, NotFound, Unavailable
 from hookline.store.artifacts import ArtifactMissing, ArtifactStore, ArtifactTooLarge
 from hookline.store.port import CorruptStore, StoreUnavailable
@@ -72,7 +71,6 @@ class EngineFiles:
             raise BadInput(str(error), code="C930") from error
         except StoreUnavailable as error:
             raise Unavailable(str(error), code="C933") from error
-        crashpoint("artifact.renamed")
         return stored_file(stored.sha256, stored.size, name, mime)
 
     async def local_path(self, file: File) -> Path:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from hookline.crashpoints import crashpoint
+
 from .port import CorruptStore, StoreUnavailable
 
 __all__ = ["ArtifactMissing", "ArtifactStore", "ArtifactTooLarge", "Stored"]
@@ -107,6 +109,7 @@ class ArtifactStore:
             temporary.unlink(missing_ok=True)
 
     def _keep(self, temporary: Path, sha256: str) -> None:
+        crashpoint("artifact.written")
         folder = self.folder / sha256[:2]
         folder.mkdir(exist_ok=True)
         temporary.rename(folder / sha256)
@@ -115,6 +118,7 @@ class ArtifactStore:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        crashpoint("artifact.renamed")
 
     def read(self, sha256: str, max_bytes: int | None = None) -> bytes:
         """All bytes, checked.
