@@ -135,6 +135,17 @@ def test_a_short_timer_is_waited_for(cli: Cli) -> None:
     assert json.loads(cli.ok("run", "blink").stdout) == "awake"
 
 
+def test_each_attempt_and_its_end_are_told(cli: Cli) -> None:
+    retry = {"max_attempts": 2, "delay": "1ms", "on": ["bad_input"]}
+    cli.write("bad", steps=[{"id": "no", "uses": "refuse", "with": {"kind": "input"}, "retry": retry}])
+    result = cli("run", "bad")
+    told = [line.split()[:2] for line in result.stderr.splitlines()]
+    assert ["retrying", "no"] in told
+    assert ["failed", "no"] in told
+    quiet = cli("run", "bad", "--quiet")
+    assert ["failed", "no"] not in [line.split()[:2] for line in quiet.stderr.splitlines()]
+
+
 def test_secrets_are_masked_in_what_is_shown(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-very-secret-token")
     cli.write("leak", steps=[{"uses": "log", "with": {"message": "{{ trigger.text }}"}}])

@@ -36,6 +36,8 @@ Json = Any
 DRY_RUN_SCHEMA = "hookline.dry-run/1"
 MAX_EVENTS = 200_000
 """Commands after which a rehearsal is given up: its samples never let it end."""
+CONTROL = "control"
+"""In place of an effect: the engine itself waits or calls, nothing is sent."""
 MAX_DEPTH = 16
 """Calls of workflows within each other."""
 
@@ -137,7 +139,7 @@ class Rehearsal:
             case "callback" if sample is not _NONE:
                 import json
 
-                self._note(node, command.path, "callback", "read", "sample", None, sample)
+                self._note(node, command.path, "callback", CONTROL, "sample", None, sample)
                 return [ev.CallbackReceived(command.path, command.attempt, "dry", json.dumps(sample), {})]
             case "approval":
                 return self._decided(node, command, sample)
@@ -187,7 +189,7 @@ class Rehearsal:
         quorum = node.options["quorum"] if decision == "approved" else 1
         by = [str(given.get("by", "somebody")), *(f"person {n}" for n in range(2, quorum + 1))]
         source = "sample" if given else "nothing"
-        self._note(node, command.path, "approve", "read", source, command.data, {"decision": decision})
+        self._note(node, command.path, "approve", CONTROL, source, command.data, {"decision": decision})
         return [
             ev.ApprovalDecided(command.path, decision, name, self.clock, form=given.get("form"))
             for name in by
@@ -219,7 +221,7 @@ class Rehearsal:
                 )
             )
         finished = state.finished
-        self._note(node, command.path, f"call {name}", "read", "called", inputs, finished.output)
+        self._note(node, command.path, f"call {name}", CONTROL, "called", inputs, finished.output)
         return ev.ChildFinished(
             command.path, command.data["run"], finished.status, finished.output, finished.error
         )
@@ -399,7 +401,8 @@ _SOURCES = {
 def _show(step: Rehearsed) -> None:
     import json
 
-    would = "" if step.source in ("executed", "called") else click.style("would send  ", fg="yellow")
+    is_sent = step.source != "executed" and step.effect != CONTROL
+    would = click.style("would send  ", fg="yellow") if is_sent else ""
     label = click.style(step.id or step.path, bold=True)
     click.echo(f"{would}{label}  {step.uses}  ({step.effect}; {_SOURCES[step.source]})")
     for name, value in (("input", step.input), ("result", step.output)):
