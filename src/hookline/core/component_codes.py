@@ -113,4 +113,66 @@ COMPONENT_CODES: Final = (
         "a list.",
         "Correct the line that the message names.",
     ),
+    Code(
+        "C601",
+        "A request to a hook is not authenticated",
+        "The signature or credential is missing or wrong. The request is recorded as rejected, without its "
+        "body.",
+        "Compare the secret and the scheme of the sender with auth and the connection of the trigger.",
+    ),
+    Code(
+        "C602",
+        "A signed request is too old",
+        "It is rightly signed, but its time is too far from now: a repeat, or a clock that is wrong.",
+        "Set the clocks of both machines; the sender's retry brings a new time.",
+    ),
+    Code(
+        "C603",
+        "A hook has no secret to check with",
+        "The trigger's connection holds no usable secret, so nobody is let in.",
+        "Set the secret of the connection, for example HOOKLINE_WEBHOOK_SECRET.",
+    ),
+    Code(
+        "C604",
+        "A hook does not read this content type",
+        "JSON, forms, multipart and plain text are read.",
+        "Send one of them, with its Content-Type.",
+    ),
+    Code(
+        "C605",
+        "A body is not what its content type says",
+        "The body is not JSON, or no form, although the request says so; or it is too deep, or a key stands "
+        "in it twice.",
+        "Correct what the sender sends.",
+    ),
+    Code(
+        "C606",
+        "A body does not fit the trigger's schema",
+        "The workflow declares what the body looks like, and this one does not.",
+        "Correct what the sender sends, or the schema.",
+    ),
+    Code(
+        "C607",
+        "A request to a hook is too large",
+        "It has more bytes, parts or fields than the trigger allows.",
+        "Send less, or raise max_bytes of the trigger.",
+    ),
+    Code(
+        "C608",
+        "A request has no key to recognize repeats by",
+        "The header or field that dedupe names is not in the request.",
+        "Correct what the sender sends, or the trigger's dedupe.",
+    ),
+    Code(
+        "C609",
+        "A request brings a file reference of its own making",
+        "References to files are made by Hookline only; one that comes in a body could name anything.",
+        "Send the file itself as multipart, or its address as text.",
+    ),
+    Code(
+        "C610",
+        "A webhook trigger's parameters cannot be used",
+        "A parameter of the trigger is wrong in a way that only a request shows.",
+        "Correct the workflow as the message says.",
+    ),
 )

@@ -19,7 +19,7 @@ from hookline.sdk import AuthenticationFailed, BadInput, ConnectionType, Files, 
 
 from .redaction import Redactor, Secret
 from .registry import Registry
-from .settings import Settings
+from .settings import FIELDS, Settings
 
 if TYPE_CHECKING:
     from .http import GuardedClient
@@ -43,7 +43,11 @@ class OpenContext:
         return SdkHttp(self.client, files=self.files, base_url=base_url, headers=headers)
 
     def setting(self, name: str, default: str = "") -> str:
-        return self.settings.environment.get(name, default)
+        if name == "HOOKLINE_PROJECT_DIR":
+            return str(self.settings.project)
+        known = next((setting.name for setting in FIELDS if setting.variable == name), None)
+        value = self.settings[known] if known else self.settings.environment.get(name, "")
+        return value or default
 
 
 class Connections:

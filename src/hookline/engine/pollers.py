@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 MAX_EVENTS = 500
 """Most events of one look stored in one unit; more are stored in several, the cursor with the last."""
 
+LONGEST_SLEEP = 30.0
+"""Seconds after which a poller looks at the clock again."""
+
 BACKOFF = (5.0, 15.0, 60.0, 300.0)
 """Seconds before the next look after one, two, … failures in a row."""
 
@@ -77,8 +80,10 @@ class Poller:
     async def run(self) -> None:
         """Look until canceled."""
         while True:
-            delay = await self.look()
-            await asyncio.sleep(delay)
+            due = self._clock() + await self.look()
+            # In slices: after a suspended night, or a clock that was set, it is due by the clock.
+            while (left := due - self._clock()) > 0:  # noqa: ASYNC110 - no event says that time passed
+                await asyncio.sleep(min(left, LONGEST_SLEEP))
 
     async def look(self) -> float:
         """Look once; gives the seconds until the next look."""

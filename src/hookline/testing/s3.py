@@ -159,9 +159,10 @@ class S3Server:
             "off",
             "--cache-dir",
             self._cache.name,
-            # A bucket made as a directory must be seen at once, not after the directory cache's five minutes.
+            # A bucket made as a directory must be seen at once, not after the directory cache's five
+            # minutes. With 0s the server spins.
             "--dir-cache-time",
-            "0s",
+            "1ms",
             "--config",
             str(Path(self._cache.name) / "none.conf"),
             str(self.root),
