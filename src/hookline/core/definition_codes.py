@@ -311,13 +311,13 @@ DEFINITION_CODES: Final[tuple[Code, ...]] = (
         "D403",
         "The connection does not exist",
         "The step names a connection that is not configured.",
-        "Correct the name, or configure it with `hookline connections add`.",
+        "Correct the name, or add the connection to hookline.toml.",
     ),
     Code(
         "D404",
         "A connection is missing",
         "The component needs a connection of a type of which none is configured under the type's own name.",
-        "Configure one with `hookline connections add`, or name another one in `connection`.",
+        "Add one to hookline.toml or set its environment variables, or name another one in `connection`.",
     ),
     Code(
         "D405",

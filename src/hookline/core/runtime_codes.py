@@ -110,7 +110,7 @@ RUNTIME_CODES: Final[tuple[Code, ...]] = (
         "C902",
         "The connection's credential was refused",
         "The service does not accept the credential, or it may not do this. It is not retried.",
-        "Renew the connection: hookline connections add; hookline connections test shows whether it works.",
+        "Renew the credential of the connection; hookline doctor shows which connections there are.",
     ),
     Code(
         "C903",

@@ -70,7 +70,11 @@ def _connection(
 ) -> None:
     kind, name = info.connection, value.get("connection")
     usable = sorted(other for other, type_ in catalogue.connections.items() if type_ == kind)
-    configure = f"configure one: hookline connections add {kind}" if kind else ""
+    configure = (
+        f"add [connections.{kind}] to hookline.toml; hookline connectors show {kind} lists its fields"
+        if kind
+        else ""
+    )
     if name is None:
         if kind is None or catalogue.connections.get(kind) == kind or not _is_needed(info, given):
             return

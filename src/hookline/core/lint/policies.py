@@ -54,7 +54,7 @@ def check_secrets(value: Any, report: Report) -> None:
         if isinstance(current, str):
             found = SECRET.search(current)
             if found:
-                hint = "keep it in a connection (hookline connections add) and make it invalid at its issuer"
+                hint = "keep it in a connection (hookline.toml) and make it invalid at its issuer"
                 message = f"this looks like a credential ({found[0][:4]}…)"
                 report.add("D411", message, path, hint=hint, severity="warning", offset=found.start())
         elif isinstance(current, dict):
