@@ -120,7 +120,7 @@ CASES: list[tuple[str, str, str, str]] = [
     ("D402", workflow(act(), trigger={"uses": "s3_uplod"}), "/trigger/uses", '"s3_upload"'),
     ("D402", workflow(act(), trigger={"uses": "transform"}), "/trigger/uses", "action"),
     ("D403", workflow({**SAY, "connection": "slak"}), "/steps/0/connection", '"slack"'),
-    ("D404", workflow({"uses": "drive.copy"}), "/steps/0", "hookline connections add drive"),
+    ("D404", workflow({"uses": "drive.copy"}), "/steps/0", "[connections.drive]"),
     ("D405", workflow({**SAY, "connection": "archive"}), "/steps/0/connection", "slack"),
     ("D405", workflow({**act(), "connection": "slack"}), "/steps/0/connection", "remove"),
     ("D406", workflow({"uses": "slack.post_message", "with": {"channel": "#a"}}), "/steps/0/with", "The text."),
