@@ -192,6 +192,24 @@ demo.SlackStandIn = Broken
 
 
 @needs_parts
+def test_what_goes_wrong_in_stopping_stops_the_rest_all_the_same_and_is_no_failure_of_the_run(
+    start: Start,
+) -> None:
+    broken = """
+class Broken(demo.SlackStandIn):
+    def stop(self):
+        super().stop()
+        raise OSError("it was gone already")
+demo.SlackStandIn = Broken
+"""
+    terminal = start(before=broken)
+    assert terminal.code() == 0, terminal.text()
+    assert "while everything was stopped: it was gone already" in terminal.text()
+    assert terminal.left_running() == []
+    assert terminal.left_behind() == []
+
+
+@needs_parts
 def test_it_gives_up_at_its_deadline(start: Start) -> None:
     hanging = """
 def hang(self, engine, news):
