@@ -1,0 +1,92 @@
+"""The figures of one run side by side: bare journal, engine, HTTP, and the ratios between them.
+
+    python benchmarks/overview.py [--runs 10000] [--save]
+
+``--save`` writes the figures with machine, versions and command to ``benchmarks/results/``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import engine
+import http_runs
+import store
+
+
+def bare_journal(runs: int, in_flight: int) -> float:
+    """Runs a second of the least that SQLite needs for five records a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        journal = store.Bare(Path(folder))
+        try:
+            return runs / store.measure(journal, runs, in_flight)
+        finally:
+            journal.close()
+
+
+def machine() -> dict[str, Any]:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return {
+        "cpu": next(names, platform.processor()),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--save", action="store_true")
+    options = parser.parse_args()
+    figures: dict[str, Any] = {}
+
+    def show(name: str, value: float, unit: str, note: str = "") -> None:
+        figures[name] = round(value, 3)
+        print(f"{name:<44} {value:10,.2f} {unit:<12} {note}", flush=True)
+
+    # Each pair is measured one after the other, so that both meet the same machine.
+    for in_flight in (50, 500):
+        bare = bare_journal(options.runs * 2, in_flight)
+        rate, used = engine.three_step_runs(options.runs, in_flight)
+        show(f"bare group-commit journal, {in_flight} in flight", bare, "runs/s")
+        show(
+            f"engine without HTTP, {in_flight} in flight", rate, "runs/s", f"{rate / bare:.2f} of the journal"
+        )
+        show(f"engine's processor time, {in_flight} in flight", used, "us/run")
+    bare = bare_journal(options.runs * 2, 50)
+    throughput, waits = http_runs.measure(options.runs, 50, 500)
+    note = f"{throughput / bare:.2f} of the journal ({bare:,.0f} runs/s beside it)"
+    show("webhook to finished run, 50 connections", throughput, "runs/s", note)
+    show("answer to a hook at 500/s, p50", statistics.median(waits) * 1e3, "ms")
+    show("answer to a hook at 500/s, p99", waits[int(len(waits) * 0.99)] * 1e3, "ms")
+    for items in (1_000, 10_000, 50_000):
+        show(f"for_each over {items} items", engine.loop_items(items, 100), "items/s")
+    grown, taken = engine.waiting_runs(10_000)
+    show("memory of a waiting run, of 10,000", grown, "bytes")
+    show("start with 10,000 waiting runs", taken, "s")
+    if options.save:
+        command = "python " + " ".join(["benchmarks/overview.py", *sys.argv[1:]])
+        document = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "command": command}
+        folder = Path(__file__).parent / "results"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"overview-{time.strftime('%Y-%m-%d')}.json"
+        path.write_text(json.dumps({**document, "machine": machine(), "figures": figures}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.setswitchinterval(0.0005)
+    main()
