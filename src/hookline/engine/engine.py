@@ -184,7 +184,7 @@ class Engine:
         self.artifacts = ArtifactStore(settings.path("artifacts_dir"))
         self.journal = Journal(self.artifacts, self.redactor.redact_known)
         self.ids = IdFactory(clock, random_bytes)
-        self.intake = Intake(self.ids, self.journal, clock, store.worker, store.seen)
+        self.intake = Intake(self.ids, self.journal, clock, store.worker, store.seen, store.spent)
         self.workflows = Workflows()
         self.plans = Plans(store)
         master_key = settings["master_key"] or store.setting("master_key", lambda: secrets.token_urlsafe(32))
@@ -456,12 +456,14 @@ class Engine:
             inputs: Values of the workflow's declared inputs.
 
         Raises:
-            EngineError: No such workflow, or the inputs do not fit.
+            EngineError: No such workflow, the inputs do not fit, or the day's budget is spent.
             Busy: Come back later.
         """
         plan = self.plan(name)
         inputs = dict(inputs or {})
         self.check_inputs(plan, inputs)
+        if refusal := self.intake.over_budget(plan):
+            raise EngineError(refusal, code="R415", status=409, hint="raise limits.budget.day")
         return self._take(self._manual(plan, self._by_hand(plan, data, inputs), inputs, source))
 
     def _by_hand(self, plan: Plan, data: Json, inputs: Mapping[str, Json]) -> Json:

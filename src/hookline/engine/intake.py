@@ -82,6 +82,7 @@ class Intake:
     Args:
         owner: This worker; the runs it accepts are its own from the start.
         seen: Which of these keys of a trigger are known; asked only for workflows with ``limits.dedupe``.
+        spent: US dollars a workflow has cost since a time; asked only for those with a day's budget.
     """
 
     def __init__(
@@ -91,9 +92,11 @@ class Intake:
         clock: Callable[[], float],
         owner: str,
         seen: Callable[[str, list[str]], set[str]] = lambda scope, keys: set(),
+        spent: Callable[[str, float], float] = lambda workflow, since: 0.0,
     ) -> None:
         self._ids = ids
         self._seen = seen
+        self._spent = spent
         self._journal = journal
         self._clock = clock
         self._owner = owner
@@ -128,6 +131,8 @@ class Intake:
         reason = skip
         if skip or (trigger.when is not None and trigger.when.render(scope) is not True):
             state, reason = "filtered", skip or "the trigger's when is not true"
+        elif refusal := self.over_budget(plan):
+            state, reason = "filtered", refusal
         dedupe = Dedupe(trigger_scope(plan, trigger), key, now + memory) if key else None
         remembered = None
         limits = plan.limits
@@ -159,6 +164,17 @@ class Intake:
             skip_if_open=overlap == "skip",
         )
         return Draft(incoming, run[0] if run else None, remembered)
+
+    def over_budget(self, plan: Plan) -> str:
+        """Why nothing more is started today, empty while the day's budget lasts. A day is UTC's."""
+        budget = plan.limits.budget_day
+        if budget is None:
+            return ""
+        now = self._clock()
+        spent = self._spent(plan.name, now - now % 86400.0)
+        if spent < budget:
+            return ""
+        return f"the day's budget of {budget:g} USD is spent ({spent:.2f} USD by estimate)"
 
     def manual(
         self,

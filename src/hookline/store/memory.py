@@ -339,6 +339,10 @@ class MemoryStore:
     def open_runs(self) -> int:
         return sum(record.row.status in ("queued", "running") for record in self._runs())
 
+    def spent(self, workflow: str, since: float) -> float:
+        rows = (record.row for record in self._runs())
+        return sum(row.cost_usd for row in rows if row.workflow == workflow and row.created_at >= since)
+
     def seen(self, scope: str, keys: Iterable[str]) -> set[str]:
         self._check()
         now = self.clock()

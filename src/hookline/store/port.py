@@ -520,6 +520,9 @@ class Store(Protocol):
     def open_runs(self) -> int:
         """How many runs are queued or running (not waiting): the backlog."""
 
+    def spent(self, workflow: str, since: float) -> float:
+        """US dollars that the workflow's runs created since then have cost so far."""
+
     def seen(self, scope: str, keys: Iterable[str]) -> set[str]:
         """Which of the keys are taken and not expired."""
 

@@ -45,6 +45,7 @@ CREATE INDEX runs_of_workflow ON runs (workflow, created_at);
 CREATE INDEX runs_finished ON runs (workflow, finished_at);
 CREATE INDEX runs_open ON runs (status, created_at) WHERE {OPEN};
 CREATE INDEX runs_bad ON runs (status, created_at) WHERE {ENDED_BADLY};
+CREATE INDEX runs_costly ON runs (workflow, created_at, cost_usd) WHERE cost_usd > 0;
 CREATE INDEX runs_queued ON runs (concurrency_key) WHERE status = 'queued';
 CREATE INDEX runs_limited ON runs (concurrency_key)
     WHERE concurrency_key IS NOT NULL AND status IN ('running', 'waiting');

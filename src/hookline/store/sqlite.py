@@ -379,6 +379,11 @@ class SQLiteStore:
         count: int = self._query(sql)[0][0]
         return count
 
+    def spent(self, workflow: str, since: float) -> float:
+        sql = "SELECT total(cost_usd) FROM runs WHERE workflow = ? AND created_at >= ? AND cost_usd > 0"
+        total: float = self._query(sql, [workflow, since])[0][0]
+        return total
+
     def seen(self, scope: str, keys: Iterable[str]) -> set[str]:
         found: set[str] = set()
         for part in parts(list(keys), MAX_ROWS):
