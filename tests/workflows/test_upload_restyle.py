@@ -94,7 +94,8 @@ def test_an_uploaded_picture_is_restyled_stored_and_announced_once(
     assert run["cost_usd"] > 0
     assert run["output"]["url"] == "s3://processed/evening.webp"
     (message,) = texts(slack, "art")
-    assert message.startswith(":frame_with_picture: evening.jpg is restyled: s3://processed/evening.webp (")
+    cost = f"{run['cost_usd']:.5f} USD"
+    assert message == f":frame_with_picture: evening.jpg is restyled: s3://processed/evening.webp ({cost})"
     assert texts(slack, "moderation") == texts(slack, "ops") == []
 
 
