@@ -153,7 +153,8 @@ ENGINE_CODES: tuple[Code, ...] = (
         "R415",
         "The day's budget is spent",
         "The runs of this workflow have cost as much today (UTC, by estimate) as limits.budget.day allows. "
-        "Nothing new is started by hand; events are recorded as filtered with the reason. Runs under way go on.",
+        "Nothing new is started by hand; events are recorded as filtered with the reason. Runs under way go "
+        "on.",
         "Raise limits.budget.day and replay the events, or wait for the next day.",
     ),
     Code(
