@@ -1,8 +1,9 @@
-"""Requests per second that a hook accepts, behind different WSGI servers: ``python benchmarks/http_servers.py``.
+"""Requests per second that a hook accepts behind several servers: ``python benchmarks/http_servers.py``.
 
 Every server runs the same application over the same engine and a database of its own: each request is
 verified, stored with its run, and answered after both are on disk; the run's three steps are executed
-meanwhile. Servers take turns, so that noise on the machine meets all of them; read the ratios.
+too. Servers take turns, so that noise on the machine meets all of them; read the ratios, and the
+processor time, which noise changes least.
 
 Servers that are not installed are left out: ``pip install cheroot gunicorn granian``.
 """
@@ -22,6 +23,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -66,9 +68,11 @@ def make_app(project: Path) -> Any:
 
 
 def run_waitress(project: Path, port: int, threads: int) -> None:
-    import waitress
+    """waitress as Hookline runs it."""
+    from hookline.server.serving import Server
 
-    waitress.serve(make_app(project), host="127.0.0.1", port=port, threads=threads, _quiet=True)
+    Server(make_app(project), "127.0.0.1", port, threads, 1_048_576, 30.0)
+    threading.Event().wait()
 
 
 def run_cheroot(project: Path, port: int, threads: int) -> None:

@@ -7,7 +7,8 @@ from server_lab import DEV_PORT, TOKEN, Lab, basic
 from test_hooks import is_problem
 
 from hookline.server.access import Access
-from hookline.server.app import ROUTES, SECURITY_HEADERS
+from hookline.server.app import ROUTES
+from hookline.server.headers import SECURITY_HEADERS
 from hookline.server.routes import Route
 
 ROUTE_IDS = [route.endpoint for route in ROUTES]

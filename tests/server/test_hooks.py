@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from server_lab import SECRET, Lab, signature
+from werkzeug.test import Client
 
 JSON = {"Content-Type": "application/json"}
 
@@ -189,6 +192,77 @@ def test_only_so_many_wait_at_a_time(labs: Any) -> None:
     assert answer.headers["Location"]
     waiters.places.release()
     assert lab.post("/hooks/output", {"x": 1}).status_code == 200
+
+
+# The short way and the long way --------------------------------------------------------------------
+
+
+def without_ids(answer: Any) -> tuple[int, dict[str, str], str]:
+    text = answer.text
+    for run_or_event in set(re.findall(r"(?:run|evt)_[0-9a-f]+", text)):
+        text = text.replace(run_or_event, "id")
+    return answer.status_code, {name.lower(): value for name, value in answer.headers}, text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "headers"),
+    [
+        ("/hooks/plain", b'{"n": 1}', {}),
+        ("/hooks/plain?a=1&a=2&b=%ff&c", b'{"n": 1}', {"X-Some-Thing": "some"}),
+        ("/hooks/plain", b"", {}),
+        ("/hooks/plain", b"{", {}),
+        ("/hooks/plain", b"{}", {"Content-Type": "image/png"}),
+        ("/hooks/signed", b"{}", {"X-Signature": signature(b"{}")}),
+        ("/hooks/signed", b"{}", {"X-Signature": "wrong"}),
+        ("/hooks/strict", b"{}", {}),
+        ("/hooks/output", b'{"x": 2}', {}),
+        ("/hooks/answers", b'{"word": "tea"}', {}),
+        ("/hooks/none", b"{}", {}),
+        ("/hooks/%c3%a9", b"{}", {}),
+    ],
+)
+def test_both_ways_in_are_alike(lab: Lab, path: str, data: bytes, headers: dict[str, str]) -> None:
+    answers = [
+        Client(application).post(path, data=data, headers={**JSON, **headers})
+        for application in (lab.app.wsgi_app, lab.app.wsgi_app._application)  # type: ignore[attr-defined]
+    ]
+    assert without_ids(answers[0]) == without_ids(answers[1])
+    lab.store.flush()
+    seen = [lab.get(f"/api/v1/events/{row['id']}").get_json() for row in events_of(lab)]
+    assert len(seen) in (0, 2)
+    for event in seen:
+        for name in ("id", "runs", "received_at"):
+            event.pop(name)
+    assert seen[:1] == seen[1:]
+    runs = [
+        lab.get(f"/api/v1/runs/{row['id']}").get_json() for row in lab.get("/api/v1/runs").get_json()["runs"]
+    ]
+    steps = [[step["input"] for step in run["steps"]] for run in runs]
+    assert steps[:1] == steps[1:]
+
+
+def events_of(lab: Lab) -> list[Any]:
+    found: list[Any] = lab.get("/api/v1/events").get_json()["events"]
+    return found
+
+
+def test_a_body_that_ends_too_early_is_not_taken(lab: Lab) -> None:
+    answer = lab.client.post(
+        "/hooks/plain",
+        headers=JSON,
+        input_stream=io.BytesIO(b"{}"),
+        environ_overrides={"CONTENT_LENGTH": "9"},
+    )
+    is_problem(answer, 400, "S613")
+    assert events_of(lab) == []
+
+
+def test_a_fault_while_taking_in_says_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(request: Any) -> None:
+        raise RuntimeError("a detail")
+
+    monkeypatch.setattr(lab.engine, "receive_hook", fault)
+    assert "a detail" not in json.dumps(is_problem(lab.post("/hooks/plain", {}), 500, "S500"))
 
 
 # Callbacks -------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import pytest
 from server_lab import BOUND, TOKEN, Lab
 
 from hookline.server.access import Access
-from hookline.server.app import SECURITY_HEADERS
+from hookline.server.headers import SECURITY_HEADERS
 from hookline.server.serving import Server, serve
 
 MAX_BODY = 200_000

@@ -20,6 +20,8 @@ from .access import Access, protect
 from .api import api
 from .artifacts import artifacts
 from .forms import FormTokens, forms
+from .front import HookFront
+from .headers import SECURITY_HEADERS
 from .hooks import Waiters, hooks
 from .pages import pages
 from .presentation import present
@@ -27,24 +29,12 @@ from .probes import probes
 from .problems import problem
 from .routes import Route, install
 
-__all__ = ["ROUTES", "SECURITY_HEADERS", "create_app"]
+__all__ = ["ROUTES", "create_app"]
 
 log = logging.getLogger(__name__)
 
 ROUTES: tuple[Route, ...] = (*hooks, *api, *probes, *artifacts, *pages, *forms)
 """Every address that is answered."""
-
-SECURITY_HEADERS = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "same-origin"),
-    (
-        "Content-Security-Policy",
-        "default-src 'self'; script-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none';"
-        " form-action 'self'",
-    ),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-)
-"""On every answer, unless the view has set its own."""
 
 _WEB = Path(hookline.__file__).parent / "web"
 
@@ -83,6 +73,8 @@ def create_app(engine: Engine, access: Access) -> Flask:
             return _as_page(response)
         return response
 
+    waiters: Waiters = app.extensions["hookline.waiters"]
+    app.wsgi_app = HookFront(app.wsgi_app, engine, waiters, access)  # type: ignore[method-assign]
     return app
 
 

@@ -6,28 +6,44 @@ A 2xx is sent only after the event, and the run it starts, are on disk.
 from __future__ import annotations
 
 import json
+import logging
+import re
 import threading
+from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, current_app, request
 from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge
 
-from hookline.engine.engine import Engine
+from hookline.engine.engine import Busy, Engine, EngineError
 from hookline.sdk import HookRefused, HookRequest
+from hookline.store.port import StoreError
 
-from .problems import problem
+from .problems import PROBLEM_TYPE, problem, problem_document
 from .routes import Answer, Routes
 from .schemas import YES, record, ref
 
-__all__ = ["RESPOND_SECONDS", "Waiters", "hooks"]
+__all__ = ["RESPOND_SECONDS", "Reply", "Waiters", "answer_hook", "headers_of", "hooks"]
+
+log = logging.getLogger(__name__)
 
 hooks = Routes()
 
 RESPOND_SECONDS = 25.0
 """How long the sender of a hook with ``respond: output`` waits; then it gets 202 and an address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer before a server has it; `headers` begin with the content type."""
+
+    status: int
+    body: bytes
+    headers: Sequence[tuple[str, str]]
 
 
 class Waiters:
@@ -46,15 +62,15 @@ def _engine() -> Engine:
     return engine
 
 
-def _headers() -> dict[str, str]:
-    """The request's headers by their names in lower case."""
+def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
+    """The headers of a WSGI request by their names in lower case."""
     found = {
         name[5:].replace("_", "-").lower(): value
-        for name, value in request.environ.items()
+        for name, value in environ.items()
         if name.startswith("HTTP_")
     }
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if value := request.environ.get(name):
+        if value := environ.get(name):
             found[name.replace("_", "-").lower()] = value
     return found
 
@@ -98,30 +114,56 @@ def receive(path: str) -> Response:
     hook_request = HookRequest(
         method=request.method,
         path=path,
-        headers=_headers(),
+        headers=headers_of(request.environ),
         query=request.args.to_dict(),
         body=body,
         received_at=datetime.fromtimestamp(engine.clock(), UTC),
         remote_addr=request.remote_addr or "",
     )
+    reply = answer_hook(engine, current_app.extensions["hookline.waiters"], hook_request)
+    return Response(reply.body, reply.status, headers=list(reply.headers))
+
+
+def answer_hook(engine: Engine, waiters: Waiters, request: HookRequest) -> Reply:
+    """Take an event in, and say what became of it."""
     try:
-        answer = engine.receive_hook(hook_request)
+        answer = engine.receive_hook(request)
+        if answer.respond == "output" and answer.run_id is not None and answer.state == "received":
+            return _with_output(engine, waiters, answer.event_id, answer.run_id)
     except HookRefused as refused:
         # Who cannot prove who it is learns nothing about why.
         detail = "the request is refused" if refused.status == 401 else refused.reason
-        return problem(refused.status, refused.code, detail)
-    if answer.respond == "output" and answer.run_id is not None and answer.state == "received":
-        return _with_output(engine, answer.event_id, answer.run_id)
+        return _refusal(refused.status, refused.code, detail)
+    except Busy as busy:
+        retry = ("Retry-After", str(busy.retry_after))
+        return _refusal(busy.status, busy.code, busy.message, busy.hint, retry)
+    except EngineError as error:
+        return _refusal(error.status, error.code, error.message, error.hint)
+    except StoreError as error:
+        log.warning("%s: %s", error.code, error)
+        return _refusal(503, error.code, "the database cannot be used just now", "", ("Retry-After", "5"))
+    except Exception:
+        log.exception("S500: a fault while taking an event in")
+        return _refusal(500, "S500", "a fault in Hookline; the log says more")
     runs = [answer.run_id] if answer.run_id else []
-    document: dict[str, Any] = {"event": answer.event_id, "runs": runs}
     if answer.state == "duplicate":
-        return _json({**document, "duplicate": True}, 200)
-    return _json(document, 202)
+        return _reply({"event": answer.event_id, "runs": runs, "duplicate": True}, 200)
+    return _reply({"event": answer.event_id, "runs": runs}, 202)
 
 
-def _with_output(engine: Engine, event_id: str, run_id: str) -> Response:
+def _reply(document: Any, status: int, *headers: tuple[str, str]) -> Reply:
+    return Reply(status, json.dumps(document).encode(), (("Content-Type", "application/json"), *headers))
+
+
+def _refusal(
+    status: int, code: str, detail: str, hint: str = "", *headers: tuple[str, str], **more: Any
+) -> Reply:
+    body = json.dumps(problem_document(status, code, detail, hint, **more)).encode()
+    return Reply(status, body, (("Content-Type", PROBLEM_TYPE), *headers))
+
+
+def _with_output(engine: Engine, waiters: Waiters, event_id: str, run_id: str) -> Reply:
     """Wait for the run's ``respond`` step or its end; who waited too long gets an address."""
-    waiters: Waiters = current_app.extensions["hookline.waiters"]
     if not waiters.places.acquire(blocking=False):
         return _later(event_id, run_id)
     try:
@@ -136,31 +178,36 @@ def _with_output(engine: Engine, event_id: str, run_id: str) -> Response:
     if row is None:
         return _later(event_id, run_id)
     if row.status == "succeeded":
-        return _json({"event": event_id, "runs": [run_id], "output": row.output}, 200)
+        return _reply({"event": event_id, "runs": [run_id], "output": row.output}, 200)
     error = row.error or {"code": "R102", "message": f"the run was {row.status}"}
-    return problem(502, error["code"], error["message"], event=event_id, runs=[run_id])
+    return _refusal(502, error["code"], error["message"], event=event_id, runs=[run_id])
 
 
-def _later(event_id: str, run_id: str) -> Response:
+def _later(event_id: str, run_id: str) -> Reply:
     location = f"/api/v1/runs/{run_id}"
-    response = _json({"event": event_id, "runs": [run_id], "location": location}, 202)
-    response.headers["Location"] = location
-    return response
+    return _reply({"event": event_id, "runs": [run_id], "location": location}, 202, ("Location", location))
 
 
-def _responded(answer: dict[str, Any]) -> Response:
+def _responded(answer: dict[str, Any]) -> Reply:
     """What a ``respond`` step said. Text is sent as text: an author's HTML is not a page of ours."""
     body = answer["body"]
-    is_text = isinstance(body, str)
-    response = Response(
-        body if is_text else ("" if body is None else json.dumps(body)),
-        status=answer["status"],
-        mimetype="text/plain" if is_text else "application/json",
-    )
-    for name, value in answer["headers"].items():
-        if name.lower() not in _REFUSED_HEADERS and "\n" not in value and "\r" not in value:
-            response.headers[name] = value
-    return response
+    if isinstance(body, str):
+        content, media_type = body.encode("utf-8", "replace"), "text/plain; charset=utf-8"
+    else:
+        content, media_type = b"" if body is None else json.dumps(body).encode(), "application/json"
+    headers = [
+        (name, value)
+        for name, value in ((str(name), str(value)) for name, value in answer["headers"].items())
+        if name.lower() not in _REFUSED_HEADERS and _HEADER_NAME.fullmatch(name) and _is_sendable(value)
+    ]
+    return Reply(answer["status"], content, (("Content-Type", media_type), *headers))
+
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
+
+
+def _is_sendable(value: str) -> bool:
+    return value.isprintable() and value.isascii()
 
 
 _REFUSED_HEADERS = frozenset(
@@ -194,7 +241,7 @@ def callback(token: str) -> Response:
     body = _body()
     if isinstance(body, Response):
         return body
-    is_new = _engine().receive_callback(token, _headers(), body)
+    is_new = _engine().receive_callback(token, headers_of(request.environ), body)
     return _json({"ok": True} if is_new else {"ok": True, "duplicate": True}, 202 if is_new else 200)
 
 

@@ -23,7 +23,8 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher
 from hookline.engine.engine import Engine
 
 from .access import Access
-from .app import SECURITY_HEADERS, create_app
+from .app import create_app
+from .headers import SECURITY_HEADERS
 from .problems import PROBLEM_TYPE, problem_document
 
 __all__ = ["REQUEST_SECONDS", "Server", "serve"]

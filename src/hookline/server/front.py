@@ -1,0 +1,99 @@
+"""The short way in for events, past the web framework.
+
+A request to a hook that is in order goes straight to the engine: the framework costs about as much
+processor time again as taking the event in (measured, `docs/adr/0005-http-server.md`). Whatever is
+not in order goes on to the application, which has the same answers for what both can answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+from hookline.engine.engine import Engine
+from hookline.sdk import HookRequest
+
+from .access import Access
+from .headers import SECURITY_HEADERS
+from .hooks import Waiters, answer_hook, headers_of
+
+__all__ = ["HookFront"]
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+_PREFIX = "/hooks/"
+_STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+class HookFront:
+    """A WSGI application around another one.
+
+    Args:
+        application: Answers everything but ordinary events.
+        access: In ``dev`` only requests for this very server, and not from a browser, are ordinary.
+    """
+
+    def __init__(self, application: Application, engine: Engine, waiters: Waiters, access: Access) -> None:
+        self._application = application
+        self._engine = engine
+        self._waiters = waiters
+        self._hosts = access.hosts if access.token is None else None
+        self._max_body = engine.settings.integer("max_body_bytes")
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        length = self._ordinary_length(environ)
+        if length is None:
+            return self._application(environ, start_response)
+        body = environ["wsgi.input"].read(length)
+        if len(body) < length:
+            # Nobody is there any more to read an answer; the application finds the same.
+            return self._application(environ, start_response)
+        request = HookRequest(
+            method="POST",
+            path=_path(environ)[len(_PREFIX) :],
+            headers=headers_of(environ),
+            query=_query(environ.get("QUERY_STRING", "")),
+            body=body,
+            received_at=datetime.fromtimestamp(self._engine.clock(), UTC),
+            remote_addr=environ.get("REMOTE_ADDR", ""),
+        )
+        reply = answer_hook(self._engine, self._waiters, request)
+        headers = [*reply.headers, ("Content-Length", str(len(reply.body)))]
+        given = {name.lower() for name, _ in headers}
+        headers += [(name, value) for name, value in SECURITY_HEADERS if name.lower() not in given]
+        start_response(_STATUS.get(reply.status, f"{reply.status} Unknown"), headers)
+        return [reply.body]
+
+    def _ordinary_length(self, environ: Environ) -> int | None:
+        """The body's length when the request is an ordinary event, else None."""
+        if environ["REQUEST_METHOD"] != "POST" or not environ["PATH_INFO"].startswith(_PREFIX):
+            return None
+        if self._hosts is not None and (
+            environ.get("HTTP_HOST", "").lower() not in self._hosts
+            or "HTTP_ORIGIN" in environ
+            or "HTTP_SEC_FETCH_SITE" in environ
+        ):
+            return None
+        text = environ.get("CONTENT_LENGTH", "")
+        if "HTTP_TRANSFER_ENCODING" in environ or not (text.isascii() and text.isdigit() and len(text) < 12):
+            return None
+        length = int(text)
+        return length if length <= self._max_body and len(environ["PATH_INFO"]) > len(_PREFIX) else None
+
+
+def _path(environ: Environ) -> str:
+    # WSGI hands bytes over as Latin-1.
+    return str(environ["PATH_INFO"]).encode("latin-1").decode("utf-8", "replace")
+
+
+def _query(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if text:
+        for name, value in parse_qsl(text, keep_blank_values=True, errors="replace"):
+            found.setdefault(name, value)
+    return found
