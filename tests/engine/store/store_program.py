@@ -3,7 +3,7 @@
 It accepts runs and advances them, many at a time, and writes a line for every answer:
 ``accepted r7 False``, ``advanced r7 3``, ``error …``. It ends by itself after so many runs.
 
-    python store_program.py PATH WORKER RUNS [--limit-file-bytes N] [--user UID]
+    python store_program.py PATH WORKER RUNS [--limit-file-bytes N] [--user UID] [--leave-open]
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("runs", type=int)
     parser.add_argument("--limit-file-bytes", type=int)
     parser.add_argument("--user", type=int)
+    parser.add_argument("--leave-open", action="store_true", help="accept one run more, and leave it")
     options = parser.parse_args()
     if options.user is not None:
         os.setgid(options.user)
@@ -66,6 +67,10 @@ def main() -> None:
     except StoreError as error:
         print(f"refused {error.code} {error}", flush=True)
         return
+    if options.leave_open:
+        left: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        store.submit(unit(options.worker, f"{options.worker}-open", 0), left.put)
+        print(f"written {left.get()[0].run_id} 0", flush=True)
     if options.limit_file_bytes is not None:
         run_until_full(store, options.worker)
     else:

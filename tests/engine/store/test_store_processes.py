@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from store_program import STEPS, unit
 
-from hookline.store.port import Chunk, Outcome, RunFilter, Store, Unit
+from hookline.store.port import Chunk, Fenced, Outcome, RunFilter, Store, Unit
 from hookline.store.sqlite import SQLiteStore
 from hookline.testing.store_contract.kit import write_alone
 
@@ -116,7 +116,7 @@ def test_two_processes_write_one_file(tmp_path: Path) -> None:
 
 def test_the_runs_of_a_killed_process_are_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "hookline.db"
-    with opened(path) as store, program(path, "p1", 100_000) as process:
+    with opened(path) as store, program(path, "p1", 100_000, "--leave-open") as process:
         written = []
         for words in lines(process):
             written.append((words[1], int(words[2])))
@@ -124,17 +124,16 @@ def test_the_runs_of_a_killed_process_are_taken_over(tmp_path: Path) -> None:
                 break
         assert store.abandoned_runs(500) == [], "its owner lives"
         refused: list[Outcome] = []
-        mine = next(run.id for run in store.runs(RunFilter(status="running"), 1, None).rows)
-        store.submit(unit("tester", mine, len(store.history(mine))), refused.append)
+        store.submit(unit("tester", "p1-open", 1), refused.append)
         store.flush()
-        assert refused[0] is not True
+        assert isinstance(refused[0], Fenced)
 
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         written += [(words[1], int(words[2])) for words in lines(process) if len(words) == 3]
         check_nothing_lost(store, written, path)
         running = {run.id for run in store.runs(RunFilter(status="running"), 500, None).rows}
-        assert running
+        assert "p1-open" in running
         abandoned = store.abandoned_runs(500)
         assert set(abandoned) == running
         finish_all(store, abandoned)
