@@ -61,14 +61,15 @@ _TYPES: Mapping[KeyType, str] = MappingProxyType(
 
 _ADDED: Mapping[str, str] = MappingProxyType(
     {
+        "budget.run": "By estimate; once it is spent, no further action is started and the step fails.",
+        "budget.day": "By estimate; once it is spent, events are recorded as `filtered` and start nothing.",
         "wait.on_timeout": "Required with `callback`, and so is `timeout`; not allowed without.",
     }
 )
-"""What a check demands beyond the grammar: ``shape.key``."""
+"""What the grammar does not say: ``shape.key``."""
 
 NOT_IN_FORCE: Mapping[str, str] = MappingProxyType(
     {
-        "budget.day": "It is checked and stored; no step is stopped by it yet.",
         "step.cache": "It is checked; nothing is reused yet.",
         "approve.who": "It is shown to people and kept; that only these people decide is not enforced yet.",
         "approve.form": "It is shown to people; what they fill in is not checked against it yet.",
