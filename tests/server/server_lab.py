@@ -223,6 +223,11 @@ def _until_bound() -> Any:
     return itertools.takewhile(lambda _: time.monotonic() < begin + BOUND, itertools.count())
 
 
+def eventually(is_so: Callable[[], bool]) -> bool:
+    """Whether something becomes true before `BOUND` is over."""
+    return any(is_so() for _ in _until_bound())
+
+
 def make_engine(project: Path, registry: Registry, **settings: str) -> Engine:
     """A started engine with all `WORKFLOWS`."""
     folder = project / "workflows"
