@@ -1,0 +1,73 @@
+"""The process dies at every named place, and nothing that was accepted is lost or done twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fault_rig import Rig, rig_in
+
+from hookline.crashpoints import POINTS
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+
+EVENTS = 3
+
+
+def work(rig: Rig, *, until_dead: bool) -> None:
+    """Send events (twice each), decide on approvals, until everything has ended or the server is dead."""
+    left = [(f"event-{number}", number) for number in range(EVENTS)] * 2
+    rig.feed_file.write_text("one\ntwo\n")
+
+    def done() -> bool:
+        if until_dead and not rig.is_up:
+            return True
+        while left:
+            status = rig.send(*left[0])
+            if not 200 <= status < 300:
+                return False
+            left.pop(0)
+        rig.approve_all()
+        return not until_dead and is_over(rig)
+
+    rig.until(done, "the end of every run" if not until_dead else "the crash")
+
+
+def is_over(rig: Rig) -> bool:
+    (runs,) = rig.query("SELECT count(*), count(finished_at) FROM runs WHERE workflow IN ('main', 'fed')")
+    (signals,) = rig.query("SELECT count(*) FROM signals")
+    return runs == (EVENTS + 2, EVENTS + 2) and signals == (0,)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("point", sorted(POINTS))
+def test_the_process_dies_at(point: str, count: int, tmp_path: Path) -> None:
+    with rig_in(tmp_path) as rig:
+        rig.start(crash_at=f"{point}:{count}")
+        work(rig, until_dead=True)
+        rig.buried()
+        if count == 1:
+            # Recovery itself may die at the same place.
+            rig.start(crash_at=f"{point}:1")
+            work(rig, until_dead=True)
+            rig.buried()
+        rig.start()
+        work(rig, until_dead=False)
+        assert len(rig.acknowledged) == EVENTS
+        rig.check()
+
+
+def test_recovering_again_and_again_changes_nothing(tmp_path: Path) -> None:
+    with rig_in(tmp_path) as rig:
+        rig.start(crash_at="attempt.returned:4")
+        work(rig, until_dead=True)
+        rig.buried()
+        rig.start()
+        work(rig, until_dead=False)
+        before = rig.everything()
+        for _ in range(3):
+            rig.kill()
+            rig.start()
+            rig.until(lambda: rig.request("GET", "/readyz")[0] == 200, "readiness")
+            assert rig.everything() == before
+        rig.check()
