@@ -40,9 +40,13 @@ KEYS_PER_RUN = 20
 """Expired dedupe keys forgotten for each run that may be: there are more events than runs."""
 
 
+# json.dumps() with any option makes a new encoder for each call.
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
 def dump(value: Json) -> str | None:
     """JSON text for a column; null is no text."""
-    return None if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return None if value is None else _encode(value)
 
 
 @dataclass(slots=True)
@@ -119,7 +123,7 @@ class Group:
             case PutDefinition():
                 self._db.execute(
                     "INSERT INTO definitions VALUES (?, ?, ?, ?) ON CONFLICT (version) DO NOTHING",
-                    [unit.version, unit.workflow, json.dumps(unit.value), unit.at],
+                    [unit.version, unit.workflow, _encode(unit.value), unit.at],
                 )
                 return True
             case Prune():
@@ -135,7 +139,7 @@ class Group:
                 self._take_key(baseline, None, None)
         if unit.cursor_of is not None:
             sql = "INSERT INTO cursors VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-            self._db.execute(sql, [unit.cursor_of, json.dumps(unit.cursor)])
+            self._db.execute(sql, [unit.cursor_of, _encode(unit.cursor)])
         return answers
 
     def _incoming(self, incoming: Incoming) -> Accepted:
@@ -159,7 +163,7 @@ class Group:
                 state,
                 reason,
                 dedupe.key if dedupe else None,
-                json.dumps(dict(incoming.headers)),
+                _encode(dict(incoming.headers)),
                 incoming.body if first is None else None,
                 dump(incoming.data) if first is None else None,
                 run.id if run else None,
@@ -218,7 +222,7 @@ class Group:
         )
         if self._signals_done or unit.run_id in self._new_ids:
             self._write()
-        body = json.dumps(unit.body)
+        body = _encode(unit.body)
         values = [unit.run_id, unit.kind, unit.path, unit.key, body, unit.at, unit.run_id]
         return self._db.execute(sql, values).rowcount == 1
 
@@ -277,7 +281,7 @@ class Group:
     def _approval(self, run_id: str, change: ApprovalChange) -> None:
         # People decide them one by one, so they need no statement over many rows.
         if change.status == "pending":
-            data = json.dumps(change.data)
+            data = _encode(change.data)
             row: Row = (change.id, run_id, change.path, data, self._now, change.due_at, run_id)
             self._approvals.append((_OPEN_APPROVAL, row))
         else:
