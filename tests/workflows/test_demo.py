@@ -71,11 +71,11 @@ class Terminal:
 
     def left_running(self) -> list[str]:
         """Command lines of processes that it started and that are still there."""
-        mark = f"TMPDIR={self.folder}\0".encode()
+        mark = f"TMPDIR={self.folder}".encode()
         found = []
         for each in PROC.glob("[0-9]*"):
             try:
-                environment = (each / "environ").read_bytes() + b"\0"
+                environment = (each / "environ").read_bytes()
                 command = (each / "cmdline").read_bytes()
             except OSError:
                 continue
@@ -169,6 +169,25 @@ def test_interrupted_before_the_run_is_over_it_stops_everything(
     terminal.shows(moment)
     terminal.process.send_signal(number)
     assert terminal.code() == code, terminal.text()
+    assert terminal.left_running() == []
+    assert terminal.left_behind() == []
+
+
+@needs_parts
+def test_a_signal_while_a_server_is_being_started_leaves_no_server(start: Start) -> None:
+    """The signal comes when the program runs already, and before anybody has kept hold of it."""
+    sudden = """
+import os, signal
+from hookline.testing import processes
+class Sudden(processes.ServerProcess):
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        os.kill(os.getpid(), signal.SIGTERM)
+demo.S3Server._launch.__globals__["ServerProcess"] = Sudden
+"""
+    terminal = start(before=sudden)
+    assert terminal.code() == 143, terminal.text()
+    assert "Interrupted (SIGTERM)" in terminal.text()
     assert terminal.left_running() == []
     assert terminal.left_behind() == []
 

@@ -15,10 +15,8 @@ import logging
 import os
 import queue
 import shutil
-import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -43,6 +41,7 @@ from hookline.testing.slack import SlackStandIn
 
 from .demo_picture import SIZE, paint_evening
 from .demo_screen import News, Screen, read_news
+from .demo_signals import Signals, Stopped, clean_up_undisturbed
 
 __all__ = ["DEADLINE", "WORKFLOW", "run_demo"]
 
@@ -66,14 +65,6 @@ class DemoFailed(Exception):
     """The demonstration did not show what it is there to show."""
 
 
-class Stopped(BaseException):
-    """A signal asks for the end; `code` is the exit code."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-
-
 def run_demo(once: bool, port: int | None) -> int:
     """Run the demonstration.
 
@@ -94,9 +85,10 @@ def run_demo(once: bool, port: int | None) -> int:
         return 2
     screen = Screen.on(sys.stdout)
     folder = Path(tempfile.mkdtemp(prefix="hookline-demo-")).resolve()
-    demo = Demo(folder, screen, once=once, port=port)
+    signals = Signals(DEADLINE)
+    demo = Demo(folder, screen, signals, once=once, port=port)
     try:
-        with _own_environment(), _signals():
+        with _own_environment(), signals.caught():
             demo.play()
     except Stopped as stopped:
         code = 0 if demo.succeeded and stopped.code > 128 else stopped.code
@@ -149,6 +141,7 @@ class Demo:
 
     folder: Path
     screen: Screen
+    signals: Signals
     once: bool
     port: int | None
     succeeded: bool = False
@@ -165,7 +158,7 @@ class Demo:
             try:
                 self._play(parts, callers)
             finally:
-                _clean_up_undisturbed()
+                clean_up_undisturbed(CLEANING)
 
     def _play(self, parts: ExitStack, callers: ExitStack) -> None:
         screen = self.screen
@@ -203,7 +196,7 @@ class Demo:
         self._watch(engine, news)
         self._check(remote, photo, replicate, slack)
         self.succeeded = True
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        self.signals.met()
 
         if self.once:
             return
@@ -220,7 +213,8 @@ class Demo:
 
     def _start(self, parts: ExitStack, label: str, what: str, make: Callable[[], Any]) -> Any:
         began = time.monotonic()
-        part = parts.enter_context(make())
+        with self.signals.held():
+            part = parts.enter_context(make())
         where = part.endpoint_url if isinstance(part, S3Server) else part.base_url
         self.screen.done(label, f"{what}: {where}", time.monotonic() - began)
         return part
@@ -374,44 +368,3 @@ def _own_environment() -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """Make an end of the terminal, a polite kill and the deadline exceptions: everything is stopped then.
-
-    Signals reach the main thread only; in another one the caller has to see to this.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ended(number: int, frame: object) -> None:
-        raise Stopped(128 + number, f"Interrupted ({signal.Signals(number).name}).")
-
-    def late(number: int, frame: object) -> None:
-        raise Stopped(1, f"The demonstration was not through after {DEADLINE:.0f} s and is given up.")
-
-    handlers = {signal.SIGTERM: ended, signal.SIGHUP: ended, signal.SIGALRM: late, signal.SIGINT: ended}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    signal.setitimer(signal.ITIMER_REAL, DEADLINE)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _clean_up_undisturbed() -> None:
-    """From here on nothing but slowness interrupts: what was started is stopped, whatever is sent to us."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-
-    def slow(number: int, frame: object) -> None:
-        raise Stopped(1, f"A part did not stop within {CLEANING:.0f} s.")
-
-    signal.signal(signal.SIGALRM, slow)
-    signal.setitimer(signal.ITIMER_REAL, CLEANING, CLEANING)
