@@ -9,8 +9,9 @@ from hookline.core.codes import CODES as CORE_CODES
 from hookline.core.codes import join_codes
 from hookline.engine.codes import ENGINE_CODES
 from hookline.engine.http.codes import HTTP_CODES
+from hookline.server.codes import SERVER_CODES
 
 __all__ = ["CODES"]
 
-CODES: Mapping[str, Code] = join_codes(CORE_CODES.values(), ENGINE_CODES, HTTP_CODES)
+CODES: Mapping[str, Code] = join_codes(CORE_CODES.values(), ENGINE_CODES, HTTP_CODES, SERVER_CODES)
 """All codes, in alphabetical order."""

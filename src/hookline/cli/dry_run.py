@@ -255,15 +255,14 @@ def _execute(action: Action, node: Node, command: ev.StepStarted) -> ev.Event:
 
 def _wrong_input(action: Action, value: Json) -> str | None:
     """Why an action would refuse its rendered input, if the schema says so."""
-    import referencing
-    from jsonschema import Draft202012Validator
+    from hookline.engine.parameters import checked
+    from hookline.sdk import BadInput
 
-    validator = Draft202012Validator(action.input_schema, registry=referencing.Registry())
-    error = next(validator.iter_errors(value), None)
-    if error is None:
-        return None
-    where = "/".join(map(str, error.absolute_path)) or "with"
-    return f"{action.name}: {where}: {error.message[:200]}"
+    try:
+        checked(action, value)
+    except BadInput as error:
+        return f"{action.name}: {error.message}"
+    return None
 
 
 def _result_of(action: Action, written: Mapping[str, Json]) -> tuple[Json, str]:

@@ -22,7 +22,7 @@ def explain(code: str | None, as_json: bool) -> None:
     \b
       hookline explain D401
     """
-    from hookline.core.codes import CODES
+    from hookline.codes import CODES
 
     if code is None:
         if as_json:
@@ -46,7 +46,7 @@ def explain(code: str | None, as_json: bool) -> None:
 
 
 def _document(name: str) -> dict[str, str]:
-    from hookline.core.codes import CODES
+    from hookline.codes import CODES
 
     code = CODES[name]
     return {

@@ -211,7 +211,7 @@ _AREAS = {
 
 def errors_page() -> str:
     """Every stable code."""
-    from hookline.core.codes import CODES
+    from hookline.codes import CODES
 
     parts = ["Every code that an error or a finding can have. `hookline explain CODE` prints the same."]
     for letter, title in _AREAS.items():

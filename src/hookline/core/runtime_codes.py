@@ -81,6 +81,13 @@ RUNTIME_CODES: Final[tuple[Code, ...]] = (
         "Look at the expression in status, or write the number itself.",
     ),
     Code(
+        "R209",
+        "A rendered parameter does not fit the action",
+        "An expression gave a value of a type, or outside the bounds, that the action does not take: null "
+        "for a text, a list for a number. The step fails with bad_input; nothing was sent.",
+        "Look at the step's input in the run; correct the expression, or give it a default with orValue.",
+    ),
+    Code(
         "R211",
         "A key of the workflow's limits cannot be used",
         "An expression under limits (the key of concurrency, rate or dedupe) gave null, a list or an object. "

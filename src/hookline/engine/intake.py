@@ -292,7 +292,7 @@ def _limit_name(plan: Plan, key: ValueTemplate | None, scope: Mapping[str, Json]
 def _text(template: ValueTemplate, scope: Mapping[str, Json]) -> str:
     value = template.render(scope)
     if isinstance(value, dict | list) or value is None:
-        raise ExpressionError("R209", "a key in the workflow's limits must be a text or a number")
+        raise ExpressionError("R211", "a key in the workflow's limits must be a text or a number")
     return str(value)
 
 

@@ -239,6 +239,9 @@ class Tables:
         )
         self._set(self.runs, run.id, RunRecord(self._next(), row, run.chunk.count))
         self._add_chunk(run.id, run.chunk)
+        if run.turn is not None:
+            assert run.owner is not None, "a run that takes its first turn has an owner"
+            self._advance(run.turn, run.owner, run.created_at)
 
     def _put_signal(self, unit: PutSignal) -> bool:
         if unit.run_id not in self.runs:
