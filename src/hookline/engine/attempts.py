@@ -112,7 +112,8 @@ async def execute(
     except OutcomeUnknown as error:
         if action.effect in ("read", "idempotent"):
             return _failed(action, path, attempt, error, context.spent)
-        until = context.clock() + lookup_delay(lookups) if action.lookup is not None else None
+        is_open = action.lookup is not None and not error.final
+        until = context.clock() + lookup_delay(lookups) if is_open else None
         return ev.AttemptUnknown(path, attempt, failure(error, path), until)
     except ActionError as error:
         return _failed(action, path, attempt, error, context.spent)

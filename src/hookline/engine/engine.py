@@ -31,7 +31,7 @@ from hookline.core.plan import Node, Plan, TriggerPlan
 from hookline.core.state import RunState, replay
 from hookline.core.units import parse_duration
 from hookline.crashpoints import crashpoint
-from hookline.sdk import ActionError, BadInput, HookRefused, HookRequest
+from hookline.sdk import ActionError, BadInput, HookAnswered, HookRefused, HookReply, HookRequest
 from hookline.store.artifacts import ArtifactStore
 from hookline.store.port import Accept, Accepted, Health, Prune, PutDefinition, PutSignal, Store, StoreError
 from hookline.store.sqlite import SQLiteStore
@@ -96,13 +96,19 @@ class Busy(EngineError):
 
 
 class HookAnswer:
-    """What became of a request to a hook."""
+    """What became of a request to a hook.
 
-    def __init__(self, accepted: Accepted, respond: str) -> None:
-        self.event_id = accepted.event_id
-        self.run_id = accepted.run_id
-        self.state = accepted.state
+    Args:
+        accepted: What was stored; None for a request that is no event.
+        reply: What the trigger wants the sender to be answered, in place of the usual document.
+    """
+
+    def __init__(self, accepted: Accepted | None, respond: str, reply: HookReply | None = None) -> None:
+        self.event_id = accepted.event_id if accepted else ""
+        self.run_id = accepted.run_id if accepted else None
+        self.state = accepted.state if accepted else "answered"
         self.respond = respond
+        self.reply = reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,11 +414,14 @@ class Engine:
                 connection = self.runner.open(trigger.connection or declared.connection, declared.connection)
             context = HookContextImpl(plan.name, connection, self.files, self.artifacts, self.clock)
             event = declared.run(context, request, **declared.bind(trigger.parameters))
+            if isinstance(event, HookAnswered):
+                return HookAnswer(None, "at_once", event.answer)
             draft = self.intake.event(
                 plan,
                 trigger,
                 dict(event.data),
                 key=event.key,
+                skip=event.skip,
                 headers=self.redactor.redact_headers(request.headers),
                 body=request.body,
                 memory=WEBHOOK_MEMORY,
@@ -426,7 +435,9 @@ class Engine:
         except BadInput as error:
             self._record_refusal(plan, trigger, error.message, request)
             raise EngineError(error.message, code=error.code, status=503, hint=error.hint) from error
-        return HookAnswer(self._take(draft), str(trigger.parameters.get("respond", "at_once")))
+        return HookAnswer(
+            self._take(draft), str(trigger.parameters.get("respond", "at_once")), event.answer
+        )
 
     def _record_refusal(self, plan: Plan, trigger: TriggerPlan, reason: str, request: HookRequest) -> None:
         headers = self.redactor.redact_headers(request.headers)

@@ -351,7 +351,7 @@ def trigger(
 
     A ``poll`` trigger is ``async def (ctx: TriggerContext, **fields) -> Poll`` (or a plain
     function, run in the pool); a ``webhook`` trigger is a plain function
-    ``(ctx: HookContext, request: HookRequest, **fields) -> HookEvent`` that raises
+    ``(ctx: HookContext, request: HookRequest, **fields) -> HookEvent | HookAnswered`` that raises
     `HookRefused`; a ``manual`` trigger is ``(ctx, input, **fields)`` and returns the event's data.
 
     Raises:

@@ -15,9 +15,11 @@ __all__ = [
     "ConnectionContext",
     "Context",
     "Files",
+    "HookAnswered",
     "HookContext",
     "HookEvent",
     "HookRefused",
+    "HookReply",
     "HookRequest",
     "Http",
     "Park",
@@ -282,16 +284,39 @@ class HookRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class HookReply:
+    """What a sender is answered that insists on an answer of its own."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
 class HookEvent:
     """An accepted request.
 
     Attributes:
         data: The event.
         key: Its identity; ``""`` when the sender gives none (every request is an event then).
+        answer: Sent once the event is stored, and for a repetition too; None for the usual document.
+        skip: Why the event is only recorded and starts nothing; ``""`` when it starts a run.
     """
 
     data: Mapping[str, Json]
     key: str = ""
+    answer: HookReply | None = None
+    skip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HookAnswered:
+    """Returned in place of a `HookEvent` by a request that is no event: answered, and not recorded.
+
+    A sender that asks whether the address is ours (Slack's ``url_verification``) is answered so.
+    """
+
+    answer: HookReply
 
 
 class HookRefused(Exception):

@@ -145,10 +145,28 @@ class Canceled(ActionError):
 
 
 class OutcomeUnknown(ActionError):
-    """The request may or may not have been acted upon; it must not be sent again blindly."""
+    """The request may or may not have been acted upon; it must not be sent again blindly.
+
+    Args:
+        final: No look-up will ever tell (a permission is missing, a history is too long): the step
+            ends as unknown instead of being looked up again and again.
+    """
 
     type = "unknown"
     default_code = "C911"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        hint: str = "",
+        retry_after: float | None = None,
+        detail: str = "",
+        final: bool = False,
+    ) -> None:
+        super().__init__(message, code=code, hint=hint, retry_after=retry_after, detail=detail)
+        self.final = final
 
 
 class InternalError(ActionError):

@@ -128,6 +128,9 @@ def answer_hook(engine: Engine, waiters: Waiters, request: HookRequest) -> Reply
     """Take an event in, and say what became of it."""
     try:
         answer = engine.receive_hook(request)
+        if answer.reply is not None:
+            told = answer.reply
+            return Reply(told.status, told.body, (("Content-Type", told.content_type),))
         if answer.respond == "output" and answer.run_id is not None and answer.state == "received":
             return _with_output(engine, waiters, answer.event_id, answer.run_id)
     except HookRefused as refused:
