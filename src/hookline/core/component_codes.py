@@ -114,6 +114,27 @@ COMPONENT_CODES: Final = (
         "Correct the line that the message names.",
     ),
     Code(
+        "C034",
+        "A moderation rule cannot be applied",
+        "Patterns of the rules provider are matched by RE2 only, because they take linear time there; RE2 is "
+        "not installed, or the pattern is not one of RE2.",
+        "pip install hookline[re2], or correct the pattern that the message names.",
+    ),
+    Code(
+        "C035",
+        "A moderation policy cannot be read",
+        "policy names the file policies/<name>.json of the project. It is missing, or not of the expected "
+        "form.",
+        "Correct the file; `hookline moderation policies` checks all of them.",
+    ),
+    Code(
+        "C036",
+        "Nothing allows these bytes to be published",
+        "The step demands a moderation verdict, and the one given is about other bytes, does not allow them, "
+        "or is no whole verdict.",
+        "Give the output of the moderation.check step that examined the very file that is published.",
+    ),
+    Code(
         "C601",
         "A request to a hook is not authenticated",
         "The signature or credential is missing or wrong. The request is recorded as rejected, without its "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import referencing
@@ -86,6 +87,11 @@ class Connections:
             if schema.get("x-secret"):
                 for text in _texts(values.get(field)):
                     redactor.add(Secret(f"{name}.{field}", text))
+
+    @property
+    def project(self) -> Path:
+        """Folder of the project they are configured in."""
+        return self._settings.project
 
     def type_of(self, name: str) -> ConnectionType | None:
         """The type of a connection, None when there is no such connection."""

@@ -8,12 +8,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from hookline.core import events as ev
 from hookline.sdk import File, Files, Http
 
 from .files import safe_name, stored_file
+from .project_files import read_project_file
 
 __all__ = ["AttemptContext", "HookContextImpl", "PollContext", "PureContext", "VerifyContext", "run_blocking"]
 
@@ -43,6 +45,7 @@ class AttemptContext:
     keep: Callable[[dict[str, Json]], Awaitable[None]]
     say: Callable[[str, dict[str, Json]], None]
     open_connection: OpenConnection
+    project: Path
     spent: float = 0.0
 
     def now(self) -> datetime:
@@ -54,6 +57,9 @@ class AttemptContext:
 
     async def open(self, connection: str, *, type: str) -> Any:
         return await self.open_connection(connection, type)
+
+    async def project_file(self, path: str, *, max_bytes: int) -> bytes:
+        return await asyncio.to_thread(read_project_file, self.project, path, max_bytes)
 
     def log(self, message: str, **values: Json) -> None:
         self.say(message, values)

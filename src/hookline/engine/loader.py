@@ -40,7 +40,14 @@ PROJECT = "hookline.project"
 """Parent of the modules of the project that is loaded."""
 
 EXTRAS = MappingProxyType(
-    {"boto3": "s3", "botocore": "s3", "s3transfer": "s3", "urllib3": "s3", "PIL": "images"}
+    {
+        "boto3": "s3",
+        "botocore": "s3",
+        "s3transfer": "s3",
+        "urllib3": "s3",
+        "PIL": "images",
+        "re2": "re2",
+    }
 )
 """Modules that come with an extra of Hookline: ``pip install hookline[s3]``."""
 

@@ -187,6 +187,16 @@ class Context(Protocol):
             BadInput: There is no such connection, or it has another type.
         """
 
+    async def project_file(self, path: str, *, max_bytes: int) -> bytes:
+        """A small file that belongs to the project, such as ``policies/comments.json``.
+
+        Only the project's ``policies`` folder can be read, and no link is followed.
+
+        Raises:
+            NotFound: There is no such file.
+            BadInput: The path leads elsewhere, or the file is larger than `max_bytes`.
+        """
+
     def log(self, message: str, **values: Json) -> None:
         """Add a line to the step's log; secrets are masked."""
 

@@ -2,7 +2,8 @@
 
 A connection whose client has ``async moderate(*, text=…, image=…) -> Assessment`` is a provider for
 ``moderation.check``: ``{"uses": "moderation.check", "with": {"provider": "<connection type>"}}``.
-Exactly one of ``text`` (str) and ``image`` (`Image`) is given. The provider reports; it does not
+``text`` (str), ``image`` (`Image`) or both are given, never what the client's ``moderates`` leaves out:
+``moderates = ("image",)``; a client without it is given both kinds. The provider reports; it does not
 decide. It raises an `ActionError` when it cannot assess, and never answers "nothing found" instead.
 """
 
@@ -73,7 +74,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What a provider says about one text or picture.
+    """What a provider says about one text, picture, or both.
 
     Attributes:
         findings: Every category that was looked at, also those without anything found.
@@ -94,4 +95,4 @@ class ModerationProvider(Protocol):
     """The client of a connection that moderates."""
 
     async def moderate(self, *, text: str | None = None, image: Image | None = None) -> Assessment:
-        """Assess a text or a picture."""
+        """Assess a text, a picture, or a text with its picture."""

@@ -235,6 +235,7 @@ class FakeContext:
         connections: Clients that `open` finds, by name; a name is its own type unless `types`
             says otherwise.
         settings: Settings of the installation, for connections that ask for them.
+        project_files: Files of the project, by path.
 
     Attributes:
         logged: Lines of the log, as (message, values).
@@ -253,6 +254,7 @@ class FakeContext:
         settings: Mapping[str, str] | None = None,
         attempt: int = 1,
         deadline: datetime | None = None,
+        project_files: Mapping[str, bytes] | None = None,
     ) -> None:
         self.run_id = "run_test"
         self.workflow = "test"
@@ -270,6 +272,7 @@ class FakeContext:
         self.connections = dict(connections or {})
         self.types = dict(types or {})
         self.settings = dict(settings or {})
+        self.project_files = dict(project_files or {})
         self.notes: Mapping[str, Json] = {}
         self.logged: list[tuple[str, dict[str, Json]]] = []
         self.usd = 0.0
@@ -291,6 +294,13 @@ class FakeContext:
         if self.types.get(connection, connection) != type:
             raise BadInput(f"the connection {connection!r} is not of the type {type!r}")
         return self.connections[connection]
+
+    async def project_file(self, path: str, *, max_bytes: int) -> bytes:
+        if path not in self.project_files:
+            raise NotFound(f"the project has no file {path}")
+        if len(self.project_files[path]) > max_bytes:
+            raise BadInput(f"{path} is larger than {max_bytes} bytes")
+        return self.project_files[path]
 
     def log(self, message: str, **values: Json) -> None:
         self.logged.append((message, values))
