@@ -28,6 +28,7 @@ from hookline.sdk import (
 
 from .context import AttemptContext, run_blocking
 from .journal import dump_json
+from .parameters import checked
 
 __all__ = [
     "LOOKUP_DELAYS",
@@ -154,7 +155,7 @@ async def _call(
 async def _run(
     action: Action, record: StepRecord, context: AttemptContext, mode: Mode, pool: Executor
 ) -> Any:
-    arguments = action.bind(record.input)
+    arguments = action.bind(checked(action, record.input))
     if mode.kind == "resume" and action.resume is not None:
         return await action.resume(context, mode.wake, **arguments)
     if mode.kind == "lookup" and action.lookup is not None:

@@ -73,6 +73,13 @@ ENGINE_CODES: tuple[Code, ...] = (
         "Read the log for the traceback and report it to the component's author.",
     ),
     Code(
+        "R310",
+        "A signal of another version was dropped",
+        "Something was put to a run in a form that this version of Hookline does not know. The run goes on "
+        "without it.",
+        "Let all processes that share the database have the same version.",
+    ),
+    Code(
         "R399",
         "A fault in the engine",
         "Something in the engine itself raised an error. What was on disk stays; the run concerned "

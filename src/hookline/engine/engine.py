@@ -37,6 +37,7 @@ from hookline.store.port import Accept, Accepted, Health, Prune, PutDefinition, 
 from hookline.store.sqlite import SQLiteStore
 
 from . import documents
+from .calls import Calls
 from .connections import Connections
 from .context import HookContextImpl, VerifyContext
 from .files import EngineFiles
@@ -46,6 +47,7 @@ from .ids import IdFactory
 from .intake import WEBHOOK_MEMORY, Draft, Intake, WrongInputs, check_inputs
 from .journal import Journal
 from .live import replayed_from
+from .performer import Outside, Performer
 from .pollers import Poller
 from .redaction import Redactor, Secret
 from .registry import Registry
@@ -197,19 +199,23 @@ class Engine:
         self.redactor.add(Secret("master_key", master_key))
         self.base_url = (settings["base_url"] or base_url).rstrip("/")
         self.tokens = CallbackTokens(master_key, self.base_url)
-        self.runner = Runner(
-            store=store,
+        self.performer = Performer(
             registry=registry,
             connections=self.connections,
-            workflows=self.workflows,
-            plans=self.plans,
-            intake=self.intake,
-            journal=self.journal,
-            mask=self.redactor.redact_known,
             tokens=self.tokens,
             clock=clock,
+            mask=self.redactor.redact_known,
             max_attempts=settings.integer("max_attempts_at_once"),
             blocking_threads=settings.integer("blocking_threads"),
+        )
+        self.runner = Runner(
+            store=store,
+            performer=self.performer,
+            calls=Calls(self.workflows, self.intake, clock),
+            plans=self.plans,
+            journal=self.journal,
+            tokens=self.tokens,
+            clock=clock,
         )
         self.intake.first_turn = self.runner.first_turn
         self.runner.on_finished = self._run_finished
@@ -267,9 +273,7 @@ class Engine:
         self._stopped = asyncio.Event()
         policy = Policy(allow_origins=tuple(self.settings.list("allow_origins")))
         client = GuardedClient(policy, wall=self.clock, redactor=self.redactor)
-        self.runner.client = client
-        self.runner.files = self.files
-        self.runner.http = SdkHttp(client, files=self.files)
+        self.performer.outside = Outside(client, SdkHttp(client, files=self.files), self.files)
         try:
             self.runner.start(recover=self._recover)
             started.set_result(None)
@@ -411,7 +415,9 @@ class Engine:
             connection = None
             if declared.needs_connection(trigger.parameters):
                 assert declared.connection is not None
-                connection = self.runner.open(trigger.connection or declared.connection, declared.connection)
+                connection = self.performer.open(
+                    trigger.connection or declared.connection, declared.connection
+                )
             context = HookContextImpl(plan.name, connection, self.files, self.artifacts, self.clock)
             event = declared.run(context, request, **declared.bind(trigger.parameters))
             if isinstance(event, HookAnswered):
@@ -435,9 +441,7 @@ class Engine:
         except BadInput as error:
             self._record_refusal(plan, trigger, error.message, request)
             raise EngineError(error.message, code=error.code, status=503, hint=error.hint) from error
-        return HookAnswer(
-            self._take(draft), str(trigger.parameters.get("respond", "at_once")), event.answer
-        )
+        return HookAnswer(self._take(draft), str(trigger.parameters.get("respond", "at_once")), event.answer)
 
     def _record_refusal(self, plan: Plan, trigger: TriggerPlan, reason: str, request: HookRequest) -> None:
         headers = self.redactor.redact_headers(request.headers)
@@ -634,8 +638,8 @@ class Engine:
         kind = action.connection or ""
 
         async def genuine() -> bool:
-            connection = self.runner.open(node.connection or kind, kind) if kind else None
-            context = VerifyContext(connection, self.runner.http, self.files, self.clock)
+            connection = self.performer.open(node.connection or kind, kind) if kind else None
+            context = VerifyContext(connection, self.performer.outside.http, self.files, self.clock)
             return bool(await verify(context, headers, body))
 
         checking = asyncio.run_coroutine_threadsafe(genuine(), self._loop)
@@ -815,10 +819,10 @@ class Engine:
                 declared,
                 store=self.store,
                 intake=self.intake,
-                open_connection=self.runner.open,
-                http=self.runner.http,
+                open_connection=self.performer.open,
+                http=self.performer.outside.http,
                 files=self.files,
-                pool=self.runner.pool,
+                pool=self.performer.pool,
                 clock=self.clock,
                 has_room=lambda: self.runner.backlog < self._max_backlog,
                 begin=self._begin,
@@ -837,7 +841,7 @@ class Engine:
         kind = self.registry.schemes.get(scheme)
         if kind is None:
             raise BadInput(f"nothing installed reads {scheme}: addresses", code="C924")
-        return self.runner.open(connection or kind, kind)
+        return self.performer.open(connection or kind, kind)
 
     # Retention ---------------------------------------------------------------------------------
 

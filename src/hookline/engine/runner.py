@@ -17,19 +17,14 @@ import contextlib
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from hookline.core import events as ev
-from hookline.core.decide import child_run_id
 from hookline.core.diagnostics import DefinitionError
 from hookline.core.expressions import ExpressionError
-from hookline.core.plan import Node
 from hookline.core.state import Entry, RunState, replay
 from hookline.crashpoints import crashpoint
-from hookline.sdk import Action, ActionError, Files, Http, InternalError
 from hookline.store.artifacts import ArtifactMissing
 from hookline.store.port import (
     Admission,
@@ -45,16 +40,14 @@ from hookline.store.port import (
     Unit,
 )
 
-from .attempts import execute, failure, mode_of, not_json, storable, to_json
-from .connections import Connections
-from .context import AttemptContext, PureContext
-from .http import GuardedClient
-from .intake import Intake, WrongInputs, check_inputs, rate_name
-from .journal import Journal, dump_json
+from .calls import Calls
+from .intake import rate_name
+from .journal import Journal
 from .live import LiveRun, Step, due_times
-from .registry import Registry
+from .performer import Desk, Performer
+from .signals import fact_of
 from .tokens import CallbackTokens
-from .workflows import Plans, Workflows
+from .workflows import Plans
 
 __all__ = ["QUARANTINE_AFTER", "Runner"]
 
@@ -113,26 +106,18 @@ class Runner:
         self,
         *,
         store: Store,
-        registry: Registry,
-        connections: Connections,
-        workflows: Workflows,
+        performer: Performer,
+        calls: Calls,
         plans: Plans,
-        intake: Intake,
         journal: Journal,
-        mask: Callable[[str], str],
         tokens: CallbackTokens,
         clock: Callable[[], float],
-        max_attempts: int,
-        blocking_threads: int,
     ) -> None:
         self._store = store
-        self._registry = registry
-        self._connections = connections
-        self._workflows = workflows
+        self.performer = performer
+        self._calls = calls
         self._plans = plans
-        self._intake = intake
         self._journal = journal
-        self._mask = mask
         self._tokens = tokens
         self._clock = clock
         self._live: dict[str, LiveRun] = {}
@@ -141,23 +126,23 @@ class Runner:
         self._unreadable: set[str] = set()
         self._answers: deque[Callable[[], None]] = deque()
         self._scheduled = False
-        self._slots = asyncio.Semaphore(max_attempts)
-        self._cancels: set[asyncio.Task[Any]] = set()
         self._queued = 0
         self._batch = TIMER_BATCH
-        self.pool = ThreadPoolExecutor(blocking_threads, thread_name_prefix="hookline-blocking")
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._background: set[asyncio.Task[Any]] = set()
         self.begun = 0
-        self.http: Http
-        self.client: GuardedClient
-        self.files: Files
         self.on_finished: Callable[[RunState], None] = lambda state: None
         self.on_responded: Callable[[str, ev.Responded], None] = lambda run_id, response: None
         self.on_events: Callable[[RunState, Sequence[ev.Event]], None] | None = None
+        performer.desk = Desk(
+            take=self._take_facts,
+            take_then=self._take_fact_then,
+            settled=self._settled,
+            owns=lambda run: run.id in self._live,
+        )
 
     # Starting and stopping ---------------------------------------------------------------------
 
@@ -177,9 +162,9 @@ class Runner:
 
     async def stop(self, grace: float) -> None:
         """Let attempts finish for `grace` seconds, then give every run up for others to go on with."""
-        self._stopping = True
+        self._stopping = self.performer.is_stopping = True
         tasks = [task for run in self._live.values() for task in run.executing.values()]
-        tasks += self._cancels
+        tasks += self.performer.canceling
         if tasks:
             await asyncio.wait(tasks, timeout=grace)
         for task in [*tasks, *self._background]:
@@ -190,7 +175,7 @@ class Runner:
         for run in list(self._live.values()):
             # Given up in order: whoever takes it over knows that nobody crashed.
             self._submit_advance(run, None, owner=None)
-        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.performer.pool.shutdown(wait=False, cancel_futures=True)
 
     @property
     def open_runs(self) -> int:
@@ -241,7 +226,7 @@ class Runner:
         It is stored in the same unit as the run itself, so that a run of actions without IO
         costs one record. Its effects begin with `begin`, once that record is on disk.
         """
-        step = run.go_on((), self._clock(), self._pure, self._tokens.url, limit=FIRST_TURN_COMMANDS)
+        step = run.go_on((), self._clock(), self.performer.pure, self._tokens.url, limit=FIRST_TURN_COMMANDS)
         run.first = turn = self._turn(run, step)
         owner = None if run.is_parked else self._store.worker
         return step.events, self._unit(run, turn, None, owner)
@@ -324,7 +309,7 @@ class Runner:
     ) -> None:
         step = Step()
         try:
-            run.go_on(facts, self._clock(), self._pure, self._tokens.url, step=step)
+            run.go_on(facts, self._clock(), self.performer.pure, self._tokens.url, step=step)
         except KeyError as error:
             message = f"the definition has no step {error.args[0]}"
             hint = "resume it under its original version, or replay it"
@@ -388,11 +373,15 @@ class Runner:
         outbox: list[PutSignal] = []
         for order in step.orders:
             if isinstance(order, ev.StepWaiting) and order.waits_for == "run":
-                self._call(run, order, children, outbox)
+                called = self._calls.start(run, order)
+                if isinstance(called, PutSignal):
+                    outbox.append(called)
+                else:
+                    children.append(called)
             elif isinstance(order, ev.RunFinished) and run.state.parent is not None:
-                outbox.append(self._report(run.state, order))
+                outbox.append(self._calls.report(run.state, order))
             elif isinstance(order, ev.StepCanceled | ev.AttemptFailed):
-                outbox.extend(self._call_off(run, order.path))
+                outbox.extend(self._calls.call_off(run, order.path))
         return Turn(step, children, outbox)
 
     @staticmethod
@@ -469,9 +458,9 @@ class Runner:
     def _perform(self, run: LiveRun, order: ev.Event) -> None:
         match order:
             case ev.StepStarted() | ev.StepWoken():
-                self._execute(run, order.path, interrupted=False)
+                self.performer.execute(run, order.path, interrupted=False)
             case ev.StepCanceled() | ev.StepFailed() | ev.AttemptFailed() | ev.StepRetrying():
-                self._abort(run, order.path)
+                self.performer.abort(run, order.path)
             case ev.Responded():
                 self.on_responded(run.id, order)
             case ev.RunFinished():
@@ -479,271 +468,17 @@ class Runner:
                 if run.concurrency_key is not None:
                     self._admit_next(run.concurrency_key)
 
-    def _abort(self, run: LiveRun, path: str) -> None:
-        """Stop what an attempt is doing here, and what it started elsewhere."""
-        task = run.executing.get(path)
-        if task is not None:
-            task.cancel()
-        record = run.state.records.get(path)
-        node = self._node(run, path)
-        action = self._registry.actions.get(node.uses) if node is not None else None
-        started_elsewhere = record is not None and (record.data is not None or record.notes)
-        if action is None or action.cancel is None or record is None or not started_elsewhere:
-            return
-        if record.status in ("canceled", "failed", "failing", "retrying"):
-            # The parked work's own end is ordered first; what comes of the step is another order.
-            key = (path, record.attempt)
-            if key not in run.called_off:
-                run.called_off.add(key)
-                work = self.keep(self._cancel_elsewhere(run, node, action, record))
-                self._cancels.add(work)
-                work.add_done_callback(self._cancels.discard)
-
-    @staticmethod
-    def _node(run: LiveRun, path: str) -> Node | None:
-        try:
-            return run.plan.locate(path)[0] if path else None
-        except KeyError:
-            return None
-
-    async def _cancel_elsewhere(self, run: LiveRun, node: Any, action: Action, record: Any) -> None:
-        try:
-            context = await self._context(run, node, action, record)
-            assert action.cancel is not None
-            await action.cancel(context, record.data or {}, **action.bind(record.input))
-        except ActionError as error:
-            log.warning("%s: canceling %s of %s: %s", error.code, record.path, run.id, error.message)
-        except Exception:
-            log.exception("R301: canceling %s of %s", record.path, run.id)
-
-    def _pure(self, node: Node, command: ev.StepStarted) -> Sequence[ev.Event]:
-        """Run an action that needs no worker, within the turn."""
-        action = self._registry.actions.get(node.uses)
-        path, attempt = command.path, command.attempt
-        if action is None:
-            return [self._missing(node, path, attempt)]
-        if not action.pure:
-            return ()
-        context = PureContext(path, attempt)
-        result: ev.Event
-        try:
-            output = action.run(context, **action.bind(command.input))
-        except ActionError as error:
-            result = ev.AttemptFailed(path, path, attempt, failure(error, path))
-        except Exception as error:
-            log.exception("%s (step %s) raised", action.name, path)
-            fault = InternalError(f"{action.name} failed with {type(error).__name__}", code="R301")
-            result = ev.AttemptFailed(path, path, attempt, failure(fault, path))
-        else:
-            try:
-                result = ev.StepSucceeded(path, path, to_json(output))
-                dump_json(result.output).encode()
-            except (TypeError, ValueError, RecursionError) as error:
-                result = not_json(action.name, path, attempt, error)
-        return [*context.lines, result]
-
-    def _missing(self, node: Node, path: str, attempt: int) -> ev.Event:
-        error = {
-            "type": "internal",
-            "code": "R304",
-            "message": f"there is no action {node.uses!r} any more",
-            "hint": "install it again, then resume the run",
-            "step": path,
-        }
-        return ev.AttemptFailed(path, path, attempt, error)
-
-    def _execute(self, run: LiveRun, path: str, *, interrupted: bool) -> None:
-        if run.lost or path in run.executing or path not in run.state.executing or self._stopping:
-            return
-        assert self._loop is not None
-        task = self._loop.create_task(self._attempt(run, path, interrupted=interrupted))
-        run.executing[path] = task
-
-    async def _attempt(self, run: LiveRun, path: str, *, interrupted: bool) -> None:
-        node, _ = run.plan.locate(path)
-        record = run.state.records[path]
-        result: ev.Event
-        try:
-            async with self._slots:
-                action = self._registry.actions.get(node.uses)
-                if action is None:
-                    result = self._missing(node, path, record.attempt)
-                else:
-                    result = await self._run_action(run, node, action, record, interrupted)
-        except asyncio.CancelledError:
-            run.executing.pop(path, None)
-            if not self._stopping and not run.lost and run.id in self._live:
-                self._settle(run)
-            return
-        run.executing.pop(path, None)
-        if run.lost:
-            return
+    def _take_facts(self, run: LiveRun, facts: Sequence[ev.Event]) -> None:
         self._live.setdefault(run.id, run)
-        self._go_on(run, [result])
+        self._go_on(run, facts)
 
-    def _settle(self, run: LiveRun) -> None:
+    def _take_fact_then(self, run: LiveRun, fact: ev.Event, then: Callable[[Any], None]) -> None:
+        self._go_on(run, [fact], then=then)
+
+    def _settled(self, run: LiveRun) -> None:
         """The last code of a run has stopped: the run may be parked or is over."""
         if run.is_parked:
             self._submit_advance(run, None)
-
-    async def _run_action(
-        self, run: LiveRun, node: Node, action: Action, record: Any, interrupted: bool
-    ) -> ev.Event:
-        mode = mode_of(record, action, interrupted=interrupted)
-        try:
-            context = await self._context(run, node, action, record)
-        except ActionError as error:
-            return ev.AttemptFailed(record.path, record.path, record.attempt, failure(error, record.path))
-        if mode.kind == "lookup":
-            run.lookups[record.path] = run.lookups.get(record.path, 0) + 1
-        lookups = run.lookups.get(record.path, 0)
-        try:
-            result = await execute(node, action, record, context, mode, self.pool, lookups)
-            return storable(result, self._mask)
-        except (TypeError, ValueError, RecursionError) as error:
-            return not_json(action.name, record.path, record.attempt, error, context.spent)
-
-    async def _context(self, run: LiveRun, node: Node, action: Action, record: Any) -> AttemptContext:
-        path, attempt = record.path, record.attempt
-        connection = None
-        kind = action.connection
-        # A connection that is only sometimes needed is opened whenever the step names one.
-        if kind is not None and (node.connection or action.needs_connection(record.input or {})):
-            connection = self.open(node.connection or kind, kind)
-
-        async def keep(values: dict[str, Json]) -> None:
-            await self._keep_fact(run, storable(ev.StepNoted(path, attempt, to_json(values)), self._mask))
-
-        def say(message: str, values: dict[str, Json]) -> None:
-            try:
-                line = storable(ev.StepLogged(path, message, to_json(values)), self._mask)
-            except (TypeError, ValueError, RecursionError):
-                # A line for people is no reason to fail.
-                shown = {"values": ascii(values)[:1000]}
-                line = storable(ev.StepLogged(path, ascii(message)[:1000], shown), self._mask)
-            log.info("%s %s: %s", run.id, path, line.message)
-            if not run.lost:
-                self._go_on(run, [line])
-
-        async def open_connection(name: str, type: str) -> Any:
-            return self.open(name, type)
-
-        deadline = None if record.deadline is None else datetime.fromtimestamp(record.deadline, UTC)
-        return AttemptContext(
-            run_id=run.id,
-            workflow=run.plan.name,
-            step=path,
-            attempt=attempt,
-            idempotency_key=f"{run.id}/{path}/{attempt}",
-            deadline=deadline,
-            callback_url=self._tokens.url(run.id, path, attempt),
-            connection=connection,
-            http=self.http,
-            files=self.files,
-            notes=dict(record.notes),
-            clock=self._clock,
-            keep=keep,
-            say=say,
-            open_connection=open_connection,
-            project=self._connections.project,
-        )
-
-    def open(self, name: str, type: str) -> Any:
-        """The client of a connection.
-
-        Raises:
-            BadInput, AuthenticationFailed: See `Connections.open`.
-        """
-        return self._connections.open(name, type, self.client, self.files)
-
-    async def _keep_fact(self, run: LiveRun, fact: ev.Event) -> None:
-        """Put a fact on disk before going on."""
-        assert self._loop is not None
-        if run.lost:
-            raise asyncio.CancelledError
-        kept: asyncio.Future[None] = self._loop.create_future()
-
-        def answered(answer: Any) -> None:
-            if kept.done():
-                return
-            if isinstance(answer, StoreError):
-                kept.cancel()
-            else:
-                kept.set_result(None)
-
-        step = run.go_on([fact], self._clock(), self._pure, self._tokens.url)
-        self._submit_advance(run, step, then=answered)
-        await kept
-        crashpoint("note.committed")
-
-    # Calls between runs ------------------------------------------------------------------------
-
-    def _call(
-        self,
-        run: LiveRun,
-        order: ev.StepWaiting,
-        children: list[tuple[LiveRun, NewRun]],
-        outbox: list[PutSignal],
-    ) -> None:
-        """Start the run that a step calls, in the same unit as the step's own record."""
-        name, inputs = order.data["workflow"], order.data["input"]
-        child_id = child_run_id(run.id, order.path, order.attempt)
-        plan = self._workflows.plans.get(name)
-        if plan is None:
-            error = {
-                "type": "not_found",
-                "code": "R305",
-                "message": f"the workflow {name!r} is not deployed",
-                "hint": "deploy it, then resume the run",
-                "step": order.path,
-            }
-            outbox.append(self._not_called(run, order, child_id, error))
-            return
-        trigger = {"type": "call", "run": run.id, "step": order.path}
-        scope = {"trigger": trigger, "inputs": inputs, "vars": {}}
-        parent = {"run": run.id, "path": order.path}
-        try:
-            check_inputs(plan, inputs)
-            child = self._intake.run(plan, trigger, inputs, None, scope, run_id=child_id, parent=parent)
-        except (WrongInputs, ExpressionError) as wrong:
-            kind = "bad_input" if isinstance(wrong, WrongInputs) else "expression"
-            error = {
-                "type": kind,
-                "code": wrong.code,
-                "message": f"{name} cannot be called: {wrong.message}",
-                "hint": "compare the step's with to the inputs that the workflow declares",
-                "step": order.path,
-            }
-            outbox.append(self._not_called(run, order, child_id, error))
-            return
-        children.append(child)
-
-    def _not_called(self, run: LiveRun, order: ev.StepWaiting, child_id: str, error: ev.Error) -> PutSignal:
-        body = {"run": child_id, "status": "failed", "error": error}
-        return PutSignal(run.id, "child", order.path, f"child:{child_id}", body, self._clock())
-
-    def _call_off(self, run: LiveRun, path: str) -> list[PutSignal]:
-        """A step that called a run has ended before it: nobody waits for that run any more."""
-        node, record = self._node(run, path), run.state.records.get(path)
-        if node is None or node.kind != "call" or record is None or record.child is not None:
-            return []
-        if not isinstance(record.input, dict) or "run" not in record.input:
-            return []
-        body = {"reason": f"the step {path} of {run.id}, which called it, has ended", "by": ""}
-        return [PutSignal(record.input["run"], "cancel", "", "cancel", body, self._clock())]
-
-    def _report(self, state: RunState, finished: ev.RunFinished) -> PutSignal:
-        """A called run has ended: its caller is told in the same unit."""
-        assert state.parent is not None
-        body = {
-            "run": state.id,
-            "status": finished.status,
-            "output": finished.output,
-            "error": finished.error,
-            "cost": state.cost,
-        }
-        parent = state.parent
-        return PutSignal(parent["run"], "child", parent["path"], f"child:{state.id}", body, self._clock())
 
     # Waking ------------------------------------------------------------------------------------
 
@@ -768,44 +503,13 @@ class Runner:
     def _facts(self, run: LiveRun, signals: Sequence[Signal]) -> list[ev.Event]:
         facts: list[ev.Event] = []
         for signal in signals:
-            body = signal.body
-            match signal.kind:
-                case "callback":
-                    facts.append(
-                        ev.CallbackReceived(
-                            signal.path,
-                            body["attempt"],
-                            body.get("id") or str(signal.id),
-                            body["body"],
-                            body["headers"],
-                        )
-                    )
-                case "approval":
-                    facts.append(
-                        ev.ApprovalDecided(
-                            signal.path,
-                            body["decision"],
-                            body["by"],
-                            signal.at,
-                            body.get("comment", ""),
-                            body.get("form"),
-                        )
-                    )
-                case "child":
-                    facts.append(
-                        ev.ChildFinished(
-                            signal.path,
-                            body["run"],
-                            body["status"],
-                            body.get("output"),
-                            body.get("error"),
-                            body.get("cost", 0.0),
-                        )
-                    )
-                case "cancel":
-                    facts.append(ev.CancelRequested("", body.get("reason", ""), body.get("by", "")))
-                case "resume":
-                    facts.extend(self._resumed(run, body, signal.at))
+            if signal.kind == "resume":
+                facts.extend(self._resumed(run, signal.body, signal.at))
+                continue
+            try:
+                facts.append(fact_of(signal))
+            except ValueError as error:
+                log.error("R310: a signal to run %s is dropped: %s", run.id, error)
         return facts
 
     def _resumed(self, run: LiveRun, body: Json, at: float) -> list[ev.Event]:
@@ -868,7 +572,7 @@ class Runner:
             # kills the process must have been counted.
             if not isinstance(answer, StoreError):
                 for path in interrupted:
-                    self._execute(run, path, interrupted=True)
+                    self.performer.execute(run, path, interrupted=True)
 
         self._go_on(run, [*facts, *extra, *self._facts(run, signals)], signals, taken)
         return True
@@ -896,6 +600,8 @@ class Runner:
         self._timer = self._loop.call_later(max(due - self._clock(), 0.0), self._timers_due)
 
     def _timers_due(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer, self._timer_at = None, float("inf")
         now = self._clock()
         try:
@@ -942,7 +648,7 @@ class Runner:
             if run is None or not run.unwritten:
                 self.wake(run_id)
         following = self._store.next_timer()
-        if following is not None and following <= self._clock() < self._timer_at:
+        if following is not None and following <= self._clock():
             # The machine slept, or its clock was set: the loop's own time knows nothing of it.
             self._timers_due()
         elif following is not None:

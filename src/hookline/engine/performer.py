@@ -1,0 +1,293 @@
+"""Executing actions: attempts as tasks, what they note and log, and how they are stopped.
+
+An attempt's code runs only for a run that this process owns, and what it gives is handed back as
+one fact. Nothing here decides what comes next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from hookline.core import events as ev
+from hookline.core.plan import Node
+from hookline.core.state import StepRecord
+from hookline.crashpoints import crashpoint
+from hookline.sdk import Action, ActionError, Files, Http, InternalError
+from hookline.store.port import StoreError
+
+from .attempts import execute, failure, mode_of, not_json, storable, to_json
+from .connections import Connections
+from .context import AttemptContext, PureContext
+from .http import GuardedClient
+from .journal import dump_json
+from .live import LiveRun
+from .parameters import checked
+from .registry import Registry
+from .tokens import CallbackTokens
+
+__all__ = ["Desk", "Outside", "Performer", "node_at"]
+
+log = logging.getLogger(__name__)
+
+Json = Any
+
+
+@dataclass(slots=True)
+class Outside:
+    """What components reach the world through; there is one for each event loop."""
+
+    client: GuardedClient
+    http: Http
+    files: Files
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where the performer hands back what happened; the runner's own methods.
+
+    Attributes:
+        take: Facts of a run that go into its history.
+        take_then: The same for one fact; the callable is told when it is on disk.
+        settled: The last code of a run has stopped without giving anything.
+        owns: Whether this process still has the run.
+    """
+
+    take: Callable[[LiveRun, Sequence[ev.Event]], None]
+    take_then: Callable[[LiveRun, ev.Event, Callable[[Any], None]], None]
+    settled: Callable[[LiveRun], None]
+    owns: Callable[[LiveRun], bool]
+
+
+class Performer:
+    """Runs the code of actions.
+
+    Args:
+        mask: Replaces known secrets in a text.
+        max_attempts: Asynchronous attempts executed at the same time.
+        blocking_threads: Threads for actions that block.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        connections: Connections,
+        tokens: CallbackTokens,
+        clock: Callable[[], float],
+        mask: Callable[[str], str],
+        max_attempts: int,
+        blocking_threads: int,
+    ) -> None:
+        self._registry = registry
+        self._connections = connections
+        self._tokens = tokens
+        self._clock = clock
+        self._mask = mask
+        self._slots = asyncio.Semaphore(max_attempts)
+        self._cancels: set[asyncio.Task[None]] = set()
+        self.pool = ThreadPoolExecutor(blocking_threads, thread_name_prefix="hookline-blocking")
+        self.is_stopping = False
+        self.desk: Desk
+        self.outside: Outside
+
+    @property
+    def canceling(self) -> Sequence[asyncio.Task[None]]:
+        """Work that stops something elsewhere and is not done."""
+        return list(self._cancels)
+
+    def open(self, name: str, type: str) -> Any:
+        """The client of a connection.
+
+        Raises:
+            BadInput, AuthenticationFailed: See `Connections.open`.
+        """
+        return self._connections.open(name, type, self.outside.client, self.outside.files)
+
+    def pure(self, node: Node, command: ev.StepStarted) -> Sequence[ev.Event]:
+        """Run an action that needs no worker, within the turn."""
+        action = self._registry.actions.get(node.uses)
+        path, attempt = command.path, command.attempt
+        if action is None:
+            return [self._missing(node, path, attempt)]
+        if not action.pure:
+            return ()
+        context = PureContext(path, attempt)
+        result: ev.Event
+        try:
+            output = action.run(context, **action.bind(checked(action, command.input)))
+        except ActionError as error:
+            result = ev.AttemptFailed(path, path, attempt, failure(error, path))
+        except Exception as error:
+            log.exception("%s (step %s) raised", action.name, path)
+            fault = InternalError(f"{action.name} failed with {type(error).__name__}", code="R301")
+            result = ev.AttemptFailed(path, path, attempt, failure(fault, path))
+        else:
+            try:
+                result = ev.StepSucceeded(path, path, to_json(output))
+                dump_json(result.output).encode()
+            except (TypeError, ValueError, RecursionError) as error:
+                result = not_json(action.name, path, attempt, error)
+        return [*context.lines, result]
+
+    def _missing(self, node: Node, path: str, attempt: int) -> ev.Event:
+        error = {
+            "type": "internal",
+            "code": "R304",
+            "message": f"there is no action {node.uses!r} any more",
+            "hint": "install it again, then resume the run",
+            "step": path,
+        }
+        return ev.AttemptFailed(path, path, attempt, error)
+
+    def execute(self, run: LiveRun, path: str, *, interrupted: bool) -> None:
+        """Begin an attempt that is on disk; `interrupted` when a process died over it."""
+        if run.lost or path in run.executing or path not in run.state.executing or self.is_stopping:
+            return
+        work = self._attempt(run, path, interrupted=interrupted)
+        run.executing[path] = asyncio.get_running_loop().create_task(work)
+
+    async def _attempt(self, run: LiveRun, path: str, *, interrupted: bool) -> None:
+        node, _ = run.plan.locate(path)
+        record = run.state.records[path]
+        result: ev.Event
+        try:
+            async with self._slots:
+                action = self._registry.actions.get(node.uses)
+                if action is None:
+                    result = self._missing(node, path, record.attempt)
+                else:
+                    result = await self._run_action(run, node, action, record, interrupted)
+        except asyncio.CancelledError:
+            run.executing.pop(path, None)
+            if not self.is_stopping and not run.lost and self.desk.owns(run):
+                self.desk.settled(run)
+            return
+        run.executing.pop(path, None)
+        if run.lost:
+            return
+        self.desk.take(run, [result])
+
+    async def _run_action(
+        self, run: LiveRun, node: Node, action: Action, record: StepRecord, interrupted: bool
+    ) -> ev.Event:
+        mode = mode_of(record, action, interrupted=interrupted)
+        try:
+            context = await self._context(run, node, action, record)
+        except ActionError as error:
+            return ev.AttemptFailed(record.path, record.path, record.attempt, failure(error, record.path))
+        if mode.kind == "lookup":
+            run.lookups[record.path] = run.lookups.get(record.path, 0) + 1
+        lookups = run.lookups.get(record.path, 0)
+        try:
+            result = await execute(node, action, record, context, mode, self.pool, lookups)
+            return storable(result, self._mask)
+        except (TypeError, ValueError, RecursionError) as error:
+            return not_json(action.name, record.path, record.attempt, error, context.spent)
+
+    async def _context(self, run: LiveRun, node: Node, action: Action, record: StepRecord) -> AttemptContext:
+        path, attempt = record.path, record.attempt
+        connection = None
+        kind = action.connection
+        # A connection that is only sometimes needed is opened whenever the step names one.
+        if kind is not None and (node.connection or action.needs_connection(record.input or {})):
+            connection = self.open(node.connection or kind, kind)
+
+        async def keep(values: dict[str, Json]) -> None:
+            await self._keep(run, storable(ev.StepNoted(path, attempt, to_json(values)), self._mask))
+
+        def say(message: str, values: dict[str, Json]) -> None:
+            try:
+                line = storable(ev.StepLogged(path, message, to_json(values)), self._mask)
+            except (TypeError, ValueError, RecursionError):
+                # A line for people is no reason to fail.
+                shown = {"values": ascii(values)[:1000]}
+                line = storable(ev.StepLogged(path, ascii(message)[:1000], shown), self._mask)
+            log.info("%s %s: %s", run.id, path, line.message)
+            if not run.lost:
+                self.desk.take(run, [line])
+
+        async def open_connection(name: str, type: str) -> Any:
+            return self.open(name, type)
+
+        deadline = None if record.deadline is None else datetime.fromtimestamp(record.deadline, UTC)
+        return AttemptContext(
+            run_id=run.id,
+            workflow=run.plan.name,
+            step=path,
+            attempt=attempt,
+            idempotency_key=f"{run.id}/{path}/{attempt}",
+            deadline=deadline,
+            callback_url=self._tokens.url(run.id, path, attempt),
+            connection=connection,
+            http=self.outside.http,
+            files=self.outside.files,
+            notes=dict(record.notes),
+            clock=self._clock,
+            keep=keep,
+            say=say,
+            open_connection=open_connection,
+            project=self._connections.project,
+        )
+
+    async def _keep(self, run: LiveRun, fact: ev.Event) -> None:
+        """Put a fact on disk before going on."""
+        if run.lost:
+            raise asyncio.CancelledError
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def answered(answer: Any) -> None:
+            if kept.done():
+                return
+            if isinstance(answer, StoreError):
+                kept.cancel()
+            else:
+                kept.set_result(None)
+
+        self.desk.take_then(run, fact, answered)
+        await kept
+        crashpoint("note.committed")
+
+    def abort(self, run: LiveRun, path: str) -> None:
+        """Stop what an attempt is doing here, and what it started elsewhere."""
+        task = run.executing.get(path)
+        if task is not None:
+            task.cancel()
+        record = run.state.records.get(path)
+        node = node_at(run, path)
+        action = self._registry.actions.get(node.uses) if node is not None else None
+        started_elsewhere = record is not None and (record.data is not None or record.notes)
+        if node is None or action is None or action.cancel is None or record is None or not started_elsewhere:
+            return
+        if record.status in ("canceled", "failed", "failing", "retrying"):
+            # The parked work's own end is ordered first; what comes of the step is another order.
+            key = (path, record.attempt)
+            if key not in run.called_off:
+                run.called_off.add(key)
+                stopping = self._cancel_elsewhere(run, node, action, record)
+                work = asyncio.get_running_loop().create_task(stopping)
+                self._cancels.add(work)
+                work.add_done_callback(self._cancels.discard)
+
+    async def _cancel_elsewhere(self, run: LiveRun, node: Node, action: Action, record: StepRecord) -> None:
+        try:
+            context = await self._context(run, node, action, record)
+            assert action.cancel is not None
+            await action.cancel(context, record.data or {}, **action.bind(record.input))
+        except ActionError as error:
+            log.warning("%s: canceling %s of %s: %s", error.code, record.path, run.id, error.message)
+        except Exception:
+            log.exception("R301: canceling %s of %s", record.path, run.id)
+
+
+def node_at(run: LiveRun, path: str) -> Node | None:
+    """The step of the definition at a run-time path; None for the run itself, or in another version."""
+    try:
+        return run.plan.locate(path)[0] if path else None
+    except KeyError:
+        return None
