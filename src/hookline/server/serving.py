@@ -161,6 +161,8 @@ class Server:
         self._closing.set()
         self._acceptor.pull_trigger()
         self._thread.join()
+        # Not before: pulling a trigger that the loop has closed is an error.
+        self._acceptor.trigger.close()
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -172,7 +174,6 @@ class Server:
         self._workers.shutdown(cancel_pending=True, timeout=1)
         for channel in list(self._acceptor.active_channels.values()):
             channel.handle_close()
-        self._acceptor.trigger.close()
 
     def _turn(self, seconds: float) -> None:
         try:
