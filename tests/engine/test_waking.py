@@ -270,3 +270,22 @@ def test_what_cannot_be_decided(lab: Lab) -> None:
         with pytest.raises(EngineError) as caught:
             lab.engine.decide(id_, decision, by="ada")
         assert caught.value.code == code
+
+
+def test_an_approval_needs_a_form_that_fits(lab: Lab) -> None:
+    form = {"type": "object", "properties": {"amount": {"type": "integer"}}, "required": ["amount"]}
+    step = {
+        "approve": {"who": ["ops"], "form": form},
+        "timeout": "1h",
+        "on_timeout": "reject",
+    }
+    run = lab.go(flow(step))
+    lab.until_status(run, "waiting")
+    (approval,) = lab.engine.store.approvals("pending", 9, None).rows
+    with pytest.raises(EngineError) as wrong:
+        lab.engine.decide(approval.id, "approved", by="ann", form={"amount": "much"})
+    assert wrong.value.code == "R416"
+    assert lab.status(run) == "waiting"
+    lab.engine.decide(approval.id, "approved", by="ann", form={"amount": 3})
+    assert lab.end(run) == "succeeded"
+    assert lab.step(run, "steps[0]")["output"]["form"] == {"amount": 3}

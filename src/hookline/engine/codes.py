@@ -165,6 +165,14 @@ ENGINE_CODES: tuple[Code, ...] = (
         "Raise limits.budget.day and replay the events, or wait for the next day.",
     ),
     Code(
+        "R416",
+        "An approval's form does not fit",
+        "The step declares what an approval has to fill in, and what was sent does not satisfy it. "
+        "Nothing was "
+        "decided.",
+        "Correct the field that the message names.",
+    ),
+    Code(
         "C920",
         "There is no such connection",
         "A step or trigger names a connection that is not configured.",

@@ -73,12 +73,22 @@ class Connections:
                 self._declare(name, configured, {**self._from_environment(configured), **given}, redactor)
 
     def _from_environment(self, kind: ConnectionType) -> dict[str, Any]:
-        environment = self._settings.environment
-        return {
-            name: environment[schema["x-env"]]
+        values = {
+            name: self._variable(schema.get("x-env", ""))
             for name, schema in kind.fields["properties"].items()
-            if environment.get(schema.get("x-env", ""))
         }
+        return {name: value for name, value in values.items() if value}
+
+    def _variable(self, name: str) -> str:
+        """A variable of the environment; one that is a setting may also stand in ``hookline.toml``."""
+        setting = next((each.name for each in FIELDS if each.variable == name), None)
+        if setting is None:
+            return self._settings.environment.get(name, "")
+        if not setting.endswith("_dir"):
+            return self._settings[setting]
+        folder = self._settings.path(setting)
+        is_given = self._settings.origins[setting] != "default"
+        return str(folder) if is_given or folder.is_dir() else ""
 
     def _declare(self, name: str, kind: ConnectionType, values: dict[str, Any], redactor: Redactor) -> None:
         self.types[name] = kind.name

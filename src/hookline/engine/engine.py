@@ -710,7 +710,7 @@ class Engine:
         """Decide on an approval; False when this person decided before.
 
         Raises:
-            EngineError: No such approval, or it is decided.
+            EngineError: No such approval, it is decided, or the form does not fit.
         """
         approval = self.store.approval(approval_id)
         if approval is None:
@@ -723,6 +723,14 @@ class Engine:
             )
         if decision not in ("approved", "rejected"):
             raise EngineError("decision must be approved or rejected", code="R413", status=422)
+        schema = approval.data.get("form")
+        if schema is not None and decision == "approved":
+            wrong = next(
+                Draft202012Validator(schema, registry=referencing.Registry()).iter_errors(form), None
+            )
+            if wrong is not None:
+                where = "/".join(["form", *map(str, wrong.absolute_path)])
+                raise EngineError(f"{where}: {wrong.message[:200]}", code="R416", status=422)
         body = {"decision": decision, "by": by, "comment": comment, "form": form}
         key = f"approval:{approval_id}:{by}"
         return self._signal(approval.run_id, "approval", approval.path, key, body)

@@ -288,6 +288,9 @@ class Runner:
         self._admitting.discard(key)
         if isinstance(answer, StoreError):
             log.warning("%s: run %s was not admitted: %s", answer.code, run.id, answer)
+        elif answer.admitted and run.id in self._live:
+            # A signal for it was faster, and has started it.
+            self._admit_next(key)
         elif answer.admitted:
             self._queued = max(self._queued - 1, 0)
             run.epoch = run.stored_epoch = answer.epoch
@@ -411,6 +414,8 @@ class Runner:
             self._refused(run, answer)
             return
         crashpoint("advance.committed")
+        if run.id in self._parked:
+            self._trim()
         self._begin_effects(run, turn)
 
     def _begin_effects(self, run: LiveRun, turn: Turn) -> None:
@@ -440,6 +445,16 @@ class Runner:
             del self._live[run.id]
         if self._parked.get(run.id) is run:
             del self._parked[run.id]
+        if self._loop is not None and not self._stopping:
+            self._loop.call_later(SWEEP_SECONDS, self._reclaim, run.id)
+
+    def _reclaim(self, run_id: str) -> None:
+        """After a refusal: if nobody else has the run, it is still for us to go on with."""
+        if run_id in self._live or run_id in self._parked or self._stopping:
+            return
+        row = self._store.run(run_id)
+        if row is not None and row.finished_at is None and row.owner in (None, self._store.worker):
+            self._take_over(run_id)
 
     def _park(self, run: LiveRun) -> None:
         self._live.pop(run.id, None)
@@ -448,10 +463,30 @@ class Runner:
             return
         self._parked[run.id] = run
         self._parked.move_to_end(run.id)
+        self._trim()
+
+    def _trim(self) -> None:
+        """Forget the parked runs that were not woken for longest.
+
+        Not those whose last chunk is on its way: read again now, they would be what they were before.
+        """
+        while len(self._parked) > CACHED_RUNS and self._forget_oldest():
+            pass
+        if len(self._parked) > CACHED_RUNS:
+            return
         records = sum(len(parked.state.records) for parked in self._parked.values())
-        while self._parked and (len(self._parked) > CACHED_RUNS or records > CACHED_RECORDS):
-            _, oldest = self._parked.popitem(last=False)
+        while records > CACHED_RECORDS:
+            oldest = next(iter(self._parked.values()))
+            if not self._forget_oldest():
+                return
             records -= len(oldest.state.records)
+
+    def _forget_oldest(self) -> bool:
+        oldest = next(iter(self._parked.values()))
+        if oldest.unwritten:
+            return False
+        del self._parked[oldest.id]
+        return True
 
     # Effects -----------------------------------------------------------------------------------
 
@@ -639,6 +674,9 @@ class Runner:
                 is_more = self._sweep()
             except StoreError as error:
                 log.warning("%s: %s", error.code, error)
+            except Exception:
+                # Whatever it is about one run, the others still need this.
+                log.exception("R399: a fault in the engine")
 
     def _sweep(self) -> bool:
         """Look for what other processes left for us; True when there is more than was taken."""

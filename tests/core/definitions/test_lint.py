@@ -185,6 +185,11 @@ def lint(text: str, others: Mapping[str, object] = OTHERS) -> list[Diagnostic]:
     return check(read(text), WithDrive(), others=others)  # type: ignore[arg-type]
 
 
+def test_a_while_condition_may_read_the_index() -> None:
+    loop = {"while": "{{ index < 3 }}", "max_iterations": 5, "do": [act()]}
+    assert [finding.code for finding in lint(workflow(loop))] == []
+
+
 @pytest.mark.parametrize(
     ("code", "text", "pointer", "hint"), CASES, ids=[f"{c[0]}-{n}" for n, c in enumerate(CASES)]
 )

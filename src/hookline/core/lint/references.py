@@ -167,8 +167,10 @@ class _References:
 
     def _reference(self, reference: Reference, path: Path) -> None:
         root = reference.root
-        if root in self._loop_names or (root == "index" and self._loop_names):
+        if root in self._loop_names:
             return
+        if root == "index" and (self._loop_names or path[-1] == "while"):
+            return  # a condition knows the number of the iteration it is asked for
         if root == "error" and self._handling_error:
             self._fields(reference, ERROR_FIELDS, path)
         elif root not in self._roots:
