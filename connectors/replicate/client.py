@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 from hookline.sdk import (
@@ -17,19 +17,18 @@ from hookline.sdk import (
     File,
     Http,
     MalformedOutput,
-    NotFound,
     OutcomeUnknown,
     Response,
     Unavailable,
 )
-from hookline.sdk.model_files import ModelSchema
 from hookline.sdk.predictions import iso
 
+from .catalogue import Catalogue
 from .problems import raise_problem
 from .records import Remote, Target
 from .signature import is_signed
 
-__all__ = ["MAX_UPLOAD", "Listing", "ReplicateClient"]
+__all__ = ["MAX_UPLOAD", "READ_TIMEOUT", "Listing", "ReplicateClient"]
 
 Json = Any
 
@@ -46,8 +45,6 @@ MAX_PAGES = 20
 
 SECRET_AGE = 300.0
 """Seconds between two fetches of the webhook secret."""
-
-_KEPT_SCHEMAS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class ReplicateClient:
         self._secret = webhook_secret
         self._secret_is_given = bool(webhook_secret)
         self._secret_at: datetime | None = None
-        self._schemas: dict[str, ModelSchema | None] = {}
+        self.catalogue = Catalogue(self.get)
 
     async def create(self, target: Target, body: Mapping[str, Json], *, cancel_after: int | None) -> Remote:
         """Create a prediction: exactly one POST.
@@ -100,35 +97,39 @@ class ReplicateClient:
         except MalformedOutput as error:
             raise _lost(error.message) from error
 
-    async def prediction(self, job: str) -> Remote:
-        """The prediction as it is now."""
-        return Remote.read(await self._get(f"predictions/{quote(job, safe='')}"))
+    async def job(self, job: str, kind: str = "predictions") -> Remote:
+        """The prediction or training as it is now."""
+        return Remote.read(await self.get(f"{kind}/{quote(job, safe='')}"))
 
-    async def cancel(self, job: str) -> None:
-        """Stop a prediction; one that is over already is left as it is."""
+    async def cancel(self, job: str, kind: str = "predictions") -> None:
+        """Stop a prediction or training; one that is over already is left as it is."""
         response = await self.http.request(
-            "POST", f"predictions/{quote(job, safe='')}/cancel", timeout=READ_TIMEOUT
+            "POST", f"{kind}/{quote(job, safe='')}/cancel", timeout=READ_TIMEOUT
         )
         if response.status not in (404, 409, 422):
             raise_problem(response, effect="read")
 
-    async def predictions_since(self, moment: datetime) -> Listing:
-        """The account's predictions created at `moment` or later.
+    async def created_since(self, moment: datetime, kind: str = "predictions") -> Listing:
+        """The account's predictions or trainings created at `moment` or later.
 
         Raises:
             MalformedOutput: A page points to another origin: the token is not sent there.
         """
         found: list[Remote] = []
-        page = await self._get("predictions", params={"created_after": iso(moment)})
+        # Trainings cannot be filtered; they too are listed newest first, so an older one ends it.
+        params = {"created_after": iso(moment)} if kind == "predictions" else None
+        page = await self.get(kind, params=params)
         for _ in range(MAX_PAGES):
             results = page.get("results") if isinstance(page, Mapping) else None
             if not isinstance(results, list):
-                raise MalformedOutput("Replicate answered a list of predictions that is none")
-            found += [Remote.read(item) for item in results]
-            following = self._same_origin(page.get("next"))
-            if following is None:
+                raise MalformedOutput(f"Replicate answered a list of {kind} that is none")
+            remotes = [Remote.read(item) for item in results]
+            recent = [item for item in remotes if item.created_at is None or item.created_at >= moment]
+            found += recent
+            following = self.same_origin(page.get("next"))
+            if following is None or len(recent) < len(remotes):
                 return Listing(tuple(found), complete=True)
-            page = await self._get(following)
+            page = await self.get(following)
         return Listing(tuple(found), complete=False)
 
     async def upload(self, content: bytes, file: File) -> str:
@@ -151,32 +152,9 @@ class ReplicateClient:
             raise Unavailable(f"the file {file.name!r} could not be uploaded: Replicate gave no address")
         return address
 
-    async def output_schema(self, remote: Remote) -> ModelSchema | None:
-        """What the model says of its output; None when it does not say, or cannot be asked."""
-        owner, _, name = remote.model.partition("/")
-        if not owner or not name:
-            return None
-        model = f"models/{quote(owner, safe='')}/{quote(name, safe='')}"
-        pinned = len(remote.version) == 64
-        path = f"{model}/versions/{quote(remote.version, safe='')}" if pinned else model
-        if path not in self._schemas:
-            try:
-                document = await self._get(path)
-            except NotFound:
-                document = {}
-            except ActionError:
-                return None  # Not remembered: it may be answered the next time.
-            if not pinned:
-                document = document.get("latest_version") if isinstance(document, Mapping) else None
-            schema = document.get("openapi_schema") if isinstance(document, Mapping) else None
-            if len(self._schemas) >= _KEPT_SCHEMAS:
-                self._schemas.clear()
-            self._schemas[path] = ModelSchema(schema) if isinstance(schema, Mapping) else None
-        return self._schemas[path]
-
     async def account(self) -> str:
         """Whose token it is."""
-        answer = await self._get("account")
+        answer = await self.get("account")
         name = answer.get("username") if isinstance(answer, Mapping) else None
         if not isinstance(name, str):
             raise MalformedOutput("Replicate's answer names no account")
@@ -201,7 +179,7 @@ class ReplicateClient:
         if self._secret_at is not None and (now - self._secret_at).total_seconds() < SECRET_AGE:
             return False
         try:
-            answer = await self._get("webhooks/default/secret")
+            answer = await self.get("webhooks/default/secret")
         except ActionError:
             return False
         self._secret_at = now
@@ -217,7 +195,12 @@ class ReplicateClient:
         except ValueError:
             return False
 
-    async def _get(self, url: str, *, params: Mapping[str, str] | None = None) -> Json:
+    async def get(self, url: str, *, params: Mapping[str, str] | None = None) -> Json:
+        """The JSON at a path of the API, or at one of its own addresses.
+
+        Raises:
+            Unavailable: No answer came; asking again does no harm.
+        """
         try:
             response: Response = await self.http.request("GET", url, params=params, timeout=READ_TIMEOUT)
         except OutcomeUnknown as error:
@@ -225,7 +208,33 @@ class ReplicateClient:
         raise_problem(response, effect="read")
         return response.json()
 
-    def _same_origin(self, following: Json) -> str | None:
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        effect: Literal["check", "read"],
+        json: Json = ...,
+        accept: tuple[int, ...] = (),
+    ) -> Response:
+        """Send one request that changes something.
+
+        Args:
+            effect: ``check`` when repeating it could do harm: a lost answer and a 5xx are then
+                `OutcomeUnknown`.
+            accept: Further statuses that the caller understands.
+        """
+        try:
+            response: Response = await self.http.request(method, path, json=json, timeout=READ_TIMEOUT)
+        except OutcomeUnknown as error:
+            if effect == "check":
+                raise
+            raise Unavailable(error.message, hint=error.hint, retry_after=error.retry_after) from error
+        if response.status not in accept:
+            raise_problem(response, effect=effect)
+        return response
+
+    def same_origin(self, following: Json) -> str | None:
         """The next page's address on our own origin, None when there is none.
 
         Replicate documents addresses whose scheme is not that of the API, so only the host counts;
@@ -240,7 +249,7 @@ class ReplicateClient:
             same = False
         if not same or theirs.username is not None or not theirs.path.startswith(ours.path):
             raise MalformedOutput(
-                "a list of predictions continues on another host; it was not followed",
+                "a list continues on another host; it was not followed",
                 hint="check the address of the Replicate connection",
             )
         return f"{ours.scheme}://{ours.netloc}{theirs.path}?{theirs.query}"

@@ -6,21 +6,25 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from hookline.sdk import (
+    ActionError,
     AuthenticationFailed,
     Canceled,
     Context,
     File,
     NotFound,
     TimedOut,
+    parse_duration,
 )
 from hookline.sdk.model_files import archive, web_urls
-from hookline.sdk.predictions import Prediction, failure, succeeded
+from hookline.sdk.predictions import Prediction, succeeded
 
 from .client import ReplicateClient
+from .expect import check_output
+from .failures import failed
 from .prices import estimate
 from .records import Remote, Wanted
 
-__all__ = ["finish"]
+__all__ = ["finish", "not_succeeded"]
 
 _DELIVERY = "replicate.delivery"
 """Replicate's own host of output files; addresses elsewhere may be a model's text."""
@@ -43,10 +47,11 @@ async def finish(ctx: Context, client: ReplicateClient, wanted: Wanted, remote: 
     if remote.status != "succeeded":
         if cost:
             ctx.cost(cost)
-        raise _failed(ctx, remote)
+        limit = None if wanted.run_timeout is None else parse_duration(wanted.run_timeout, name="run_timeout")
+        raise not_succeeded(remote, ctx.now(), run_timeout=limit)
     if remote.data_removed:
         raise NotFound(f"the output of Replicate prediction {remote.id} is gone", hint=_EXPIRED)
-    schema = await client.output_schema(remote) if _needs_schema(remote) else None
+    schema = await client.catalogue.output_schema(remote, ctx.now()) if _needs_schema(remote) else None
 
     async def download(url: str, name: str) -> File:
         return await _download(ctx, client, remote, url, name)
@@ -57,7 +62,7 @@ async def finish(ctx: Context, client: ReplicateClient, wanted: Wanted, remote: 
     if cost is not None:
         ctx.cost(cost)
     completed_at = remote.completed_at or ctx.now()
-    return succeeded(
+    result = succeeded(
         provider="replicate",
         job_id=remote.id,
         model=remote.reference,
@@ -67,6 +72,7 @@ async def finish(ctx: Context, client: ReplicateClient, wanted: Wanted, remote: 
         attempts=ctx.attempt,
         cost_usd=cost,
     )
+    return check_output(result, wanted.expect) if wanted.expect else result
 
 
 async def _download(ctx: Context, client: ReplicateClient, remote: Remote, url: str, name: str) -> File:
@@ -102,18 +108,28 @@ def _is_delivery(url: str) -> bool:
     return host == _DELIVERY or host.endswith(f".{_DELIVERY}")
 
 
-def _failed(ctx: Context, remote: Remote) -> Exception:
-    job = f"Replicate prediction {remote.id}"
+def not_succeeded(
+    remote: Remote, now: datetime, *, noun: str = "prediction", run_timeout: float | None = None
+) -> ActionError:
+    """The typed error of a prediction that is over and did not succeed."""
+    job = f"Replicate {noun} {remote.id}"
     if remote.status == "failed":
-        return failure(remote.error, job=job, details=f"its logs are at {remote.page}" if remote.page else "")
-    over = remote.completed_at or ctx.now()
+        return failed(remote.error, job=job, page=remote.page)
+    over = remote.completed_at or now
     if remote.deadline is not None and over >= remote.deadline - timedelta(seconds=1):
         return TimedOut(
             f"{job} was stopped at its deadline ({remote.status})",
             hint="a model that was not used lately first has to start, which can take minutes: give the "
-            "step a longer timeout",
+            "step a longer timeout, and limit the running alone with run_timeout",
         )
-    return Canceled(f"{job} was {remote.status}")
+    if run_timeout is not None and remote.started_at is not None:
+        ran = (over - remote.started_at).total_seconds()
+        if ran >= run_timeout - 1:
+            return TimedOut(
+                f"{job} was stopped: it ran {ran:.0f} s, and run_timeout is {run_timeout:g} s",
+                hint="raise run_timeout, or ask the model for less; the time it ran is billed",
+            )
+    return Canceled(f"{job} was {remote.status}", hint="somebody stopped it on replicate.com or by the API")
 
 
 def _began(remote: Remote, completed_at: datetime) -> datetime:

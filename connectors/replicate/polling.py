@@ -39,15 +39,26 @@ class Waiting:
     polls: int = 0
     misses: int = 0
 
-    def park(self, now: datetime, *, every: float | None, at_least: float = 0.0) -> Park:
+    def park(
+        self,
+        now: datetime,
+        *,
+        every: float | None,
+        at_least: float = 0.0,
+        no_later: datetime | None = None,
+        noun: str = "prediction",
+    ) -> Park:
         """Wait for the webhook or the next look."""
         schedule = _BACKUP if self.webhook else _ALONE
         delay = every if every is not None else schedule[min(max(self.polls, 1), len(schedule)) - 1]
         if self.misses:
             delay = max(delay, min(60.0, 2.0**self.misses), at_least)
+        until = now + timedelta(seconds=delay)
+        if no_later is not None and not self.misses:
+            until = max(now, min(until, no_later))
         return Park(
-            reason=f"Replicate prediction {self.prediction}",
-            until=now + timedelta(seconds=delay),
+            reason=f"Replicate {noun} {self.prediction}",
+            until=until,
             data=self.to_json(),
         )
 

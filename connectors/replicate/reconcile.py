@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -72,22 +72,31 @@ class Intent:
         return cls(at, data["callback"], data["fingerprint"])
 
 
-async def find(client: ReplicateClient, intent: Intent, target: Target, now: datetime) -> Remote | None:
+async def find(
+    client: ReplicateClient,
+    intent: Intent,
+    target: Target,
+    now: datetime,
+    *,
+    known: Collection[str] = (),
+) -> Remote | None:
     """The prediction that came of an intent; None when it is certain that there is none.
+
+    Args:
+        known: Predictions of this attempt that came of earlier intents: they have the same webhook address.
 
     Raises:
         OutcomeUnknown: It cannot be told (yet).
     """
     try:
-        listing = await client.predictions_since(intent.at - timedelta(seconds=SEARCHED))
+        listing = await client.created_since(intent.at - timedelta(seconds=SEARCHED), target.kind)
     except ActionError as error:
         raise _undecided(f"the list cannot be read: {error.message}", error.retry_after) from error
-    tagged = [
-        remote for remote in listing.predictions if intent.callback and remote.webhook == intent.callback
-    ]
+    listed = [remote for remote in listing.predictions if remote.id not in known]
+    tagged = [remote for remote in listed if intent.callback and remote.webhook == intent.callback]
     if tagged:
         return tagged[-1]
-    verdicts = [(_is_ours(remote, intent, target), remote) for remote in listing.predictions]
+    verdicts = [(_is_ours(remote, intent, target), remote) for remote in listed]
     ours = [remote for verdict, remote in verdicts if verdict == "yes"]
     if ours:
         return ours[-1]  # Newest first: the last is the one created soonest after the intent.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from hookline.sdk import BadInput, MalformedOutput
 from hookline.sdk.predictions import parse_time
 
-__all__ = ["TERMINAL", "Remote", "Target", "Wanted", "read_target"]
+__all__ = ["TERMINAL", "Remote", "Target", "Wanted", "read_targets"]
 
 Json = Any
 
@@ -34,6 +34,10 @@ class Wanted:
     hardware: str | None = None
     webhook: Literal["auto", "always", "never"] = "auto"
     poll_interval: float | None = None
+    models: Sequence[str] | None = None
+    fallback_on: Sequence[str] | None = None
+    run_timeout: str | float | None = None
+    expect: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Target:
         model: ``owner/name`` where it is known.
         pinned: 64 hexadecimal digits, None when the provider chooses.
         deployment: ``owner/name`` of a deployment.
+        latest: The newest version is meant, and has to be asked for.
+        kind: Where what is created is read, listed and canceled.
     """
 
     path: str
@@ -53,6 +59,22 @@ class Target:
     model: str | None = None
     pinned: str | None = None
     deployment: str | None = None
+    latest: bool = False
+    kind: Literal["predictions", "trainings"] = "predictions"
+
+    @property
+    def reference(self) -> str:
+        """For people."""
+        return self.deployment or self.version or self.model or self.path
+
+    @property
+    def short(self) -> str:
+        """For people who know which version it is: the name, or else the version."""
+        return self.model or self.reference
+
+    def frozen(self, version: str) -> Target:
+        """The same with the newest version named."""
+        return replace(self, version=f"{self.model}:{version}", pinned=version, latest=False)
 
     def could_have_made(self, remote: Remote) -> bool:
         """Whether a prediction may come from a request to this target."""
@@ -63,30 +85,43 @@ class Target:
         return remote.model == self.model
 
 
-def read_target(wanted: Wanted) -> Target:
-    """Understand ``model`` or ``deployment``.
+def read_targets(wanted: Wanted) -> tuple[Target, ...]:
+    """Understand ``model``, ``models`` or ``deployment``: what to try, in order.
 
     Raises:
-        BadInput: Not exactly one of them is given, or it cannot be understood.
+        BadInput: Not exactly one of them is given, or one cannot be understood.
     """
-    if (wanted.model is None) == (wanted.deployment is None):
-        raise BadInput("give either model or deployment", hint='for example "model": "owner/name"')
+    given = [value for value in (wanted.model, wanted.models, wanted.deployment) if value is not None]
+    if len(given) != 1 or not given[0]:
+        raise BadInput(
+            "give exactly one of model, models and deployment", hint='for example "model": "owner/name"'
+        )
     if wanted.deployment is not None:
-        if not _OWNED.fullmatch(wanted.deployment):
-            raise BadInput(f"deployment is not of the form owner/name: {wanted.deployment[:200]!r}")
-        return Target(f"deployments/{wanted.deployment}/predictions", None, deployment=wanted.deployment)
-    reference = wanted.model or ""
+        return (_deployment(wanted.deployment),)
+    return tuple(_model(reference) for reference in wanted.models or [wanted.model or ""])
+
+
+def _deployment(name: str) -> Target:
+    if not _OWNED.fullmatch(name):
+        raise BadInput(f"deployment is not of the form owner/name: {name[:200]!r}")
+    return Target(f"deployments/{name}/predictions", None, deployment=name)
+
+
+def _model(reference: str) -> Target:
+    if reference.startswith("deployments/"):
+        return _deployment(reference.removeprefix("deployments/"))
     if _VERSION.fullmatch(reference):
         return Target("predictions", reference, pinned=reference)
-    found = _MODEL.fullmatch(reference)
-    if found is None:
+    newest = reference.endswith(":latest")
+    found = _MODEL.fullmatch(reference.removesuffix(":latest") if newest else reference)
+    if found is None or (newest and found["version"]):
         raise BadInput(
             f"model cannot be understood: {reference[:200]!r}",
             hint="owner/name for official models, otherwise owner/name:version with the version's 64 "
-            "hexadecimal digits; copy it from the model's API page (there is no :latest)",
+            "hexadecimal digits, or owner/name:latest; copy it from the model's API page",
         )
     # Replicate takes official models as owner/name here too, so one endpoint serves every model.
-    return Target("predictions", reference, model=found["name"], pinned=found["version"])
+    return Target("predictions", reference, model=found["name"], pinned=found["version"], latest=newest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +137,7 @@ class Remote:
     error: Json
     data_removed: bool
     created_at: datetime | None
+    started_at: datetime | None
     completed_at: datetime | None
     deadline: datetime | None
     predict_seconds: float | None
@@ -145,6 +181,7 @@ class Remote:
             error=value.get("error"),
             data_removed=value.get("data_removed") is True,
             created_at=parse_time(value.get("created_at")),
+            started_at=parse_time(value.get("started_at")),
             completed_at=parse_time(value.get("completed_at")),
             deadline=parse_time(value.get("deadline")),
             predict_seconds=_seconds(metrics.get("predict_time")),

@@ -199,11 +199,11 @@ def test_refused_credentials_and_values_are_typed(make, standin, echo) -> None:
         model = echo["model"]
         for parameters, expected in (
             ({"model": model, "input": {"text": 3}}, "/input/text"),
-            ({"model": model, "input": {}}, "text is required"),
+            ({"model": model, "input": {}}, "/input/text: it is required"),
             ({"model": f"hookline/echo:{'0' * 64}", "input": {}}, "does not exist"),
-            ({"model": "hookline/echo:latest", "input": {}}, "cannot be understood"),
-            ({"model": model, "deployment": "a/b", "input": {}}, "either model or deployment"),
-            ({"input": {}}, "either model or deployment"),
+            ({"model": "hookline/echo:newest", "input": {}}, "cannot be understood"),
+            ({"model": model, "deployment": "a/b", "input": {}}, "exactly one of model"),
+            ({"input": {}}, "exactly one of model"),
             ({"model": "../account", "input": {}}, "cannot be understood"),
         ):
             async with make(parameters) as driver:

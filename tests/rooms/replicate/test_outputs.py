@@ -28,6 +28,7 @@ from hookline.testing.replicate.plans import FileValue, png
 
 connector = import_room("connectors.replicate.connector")
 PICTURE = png(3, 2, (1, 2, 3))
+NO_SCHEMA = Recorded(status=404)
 
 
 def _run(driver) -> Any:
@@ -262,11 +263,12 @@ def test_the_example_runs() -> None:
 
 
 def test_a_deployment_has_its_own_address() -> None:
-    ctx = _context(Recorded(status=201, json={"id": "p", "status": "starting"}))
+    ctx = _context(NO_SCHEMA, Recorded(status=201, json={"id": "p", "status": "starting"}))
     parked = asyncio.run(run_action(connector.run, {"deployment": "acme/up", "input": {"a": 1}}, ctx))
     assert parked.data["prediction"] == "p"
-    assert ctx.requests[0].path == "/v1/deployments/acme/up/predictions"
-    assert ctx.requests[0].json == {
+    assert ctx.requests[0].path == "/v1/deployments/acme/up"
+    assert ctx.requests[1].path == "/v1/deployments/acme/up/predictions"
+    assert ctx.requests[1].json == {
         "input": {"a": 1},
         "webhook": "https://hookline.example/callbacks/token",
         "webhook_events_filter": ["completed"],
@@ -296,7 +298,7 @@ def test_pages_are_followed_on_the_apis_own_origin_only(following: str, asked: s
     ctx = _context(
         Recorded(json={"results": [], "next": following}), Recorded(json={"results": [], "next": None})
     )
-    call = ctx.connection.predictions_since(ctx.now())
+    call = ctx.connection.created_since(ctx.now())
     if asked is None:
         with pytest.raises(MalformedOutput):
             asyncio.run(call)
@@ -309,7 +311,7 @@ def test_pages_are_followed_on_the_apis_own_origin_only(following: str, asked: s
 def test_an_endless_list_is_not_complete() -> None:
     page = {"results": [], "next": "https://api.replicate.com/v1/predictions?cursor=x"}
     ctx = _context(*(Recorded(json=page) for _ in range(30)))
-    assert not asyncio.run(ctx.connection.predictions_since(ctx.now())).complete
+    assert not asyncio.run(ctx.connection.created_since(ctx.now())).complete
     assert len(ctx.requests) <= 21
 
 
@@ -317,7 +319,7 @@ def test_an_endless_list_is_not_complete() -> None:
     "body", ["", "null", "[]", "{}", '{"id": 3, "status": "starting"}', '{"id": "x"}', "<html>"]
 )
 def test_an_unreadable_success_leaves_the_outcome_open(body: str) -> None:
-    ctx = _context(Recorded(status=201, text=body))
+    ctx = _context(NO_SCHEMA, Recorded(status=201, text=body))
     with pytest.raises(ActionError) as caught:
         asyncio.run(run_action(connector.run, {"model": "a/b", "input": {}}, ctx))
     assert caught.value.type == "unknown"
@@ -348,11 +350,10 @@ def _authorized(ctx: FakeContext) -> list[bool]:
 
 def test_the_token_is_offered_to_the_apis_own_origin_and_only_when_asked_for() -> None:
     url = "https://api.replicate.com/v1/files/x/download"
-    schema = Recorded(status=404)
-    ctx = _context(_succeeded(url), schema, Recorded(text="bytes"))
+    ctx = _context(NO_SCHEMA, _succeeded(url), Recorded(text="bytes"))
     asyncio.run(run_action(connector.run, {"model": "a/b", "input": {}}, ctx))
     assert _authorized(ctx) == [True, True, False]
-    ctx = _context(_succeeded(url), schema, Recorded(status=401), Recorded(text="bytes"))
+    ctx = _context(NO_SCHEMA, _succeeded(url), Recorded(status=401), Recorded(text="bytes"))
     output = asyncio.run(run_action(connector.run, {"model": "a/b", "input": {}}, ctx))
     assert _authorized(ctx) == [True, True, False, True]
     assert output["output_type"] == "files"
@@ -360,14 +361,14 @@ def test_the_token_is_offered_to_the_apis_own_origin_and_only_when_asked_for() -
 
 def test_no_other_origin_is_offered_the_token() -> None:
     url = "https://xezq.replicate.delivery/out.png"
-    ctx = _context(_succeeded(url), Recorded(status=403))
+    ctx = _context(NO_SCHEMA, _succeeded(url), Recorded(status=403))
     with pytest.raises(NotFound):
         asyncio.run(run_action(connector.run, {"model": "a/b", "input": {}}, ctx))
-    assert _authorized(ctx) == [True, False]
+    assert _authorized(ctx) == [True, True, False]
 
 
 def test_a_list_that_was_not_followed_to_its_end_proves_nothing() -> None:
-    ctx = _context(Recorded(status=502, text="<html>"))
+    ctx = _context(NO_SCHEMA, Recorded(status=502, text="<html>"))
     with pytest.raises(OutcomeUnknown):
         asyncio.run(run_action(connector.run, {"model": "a/b", "input": {}}, ctx))
     ctx.clock.advance(3600)

@@ -1,0 +1,314 @@
+"""The action `replicate.run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from hookline.sdk import (
+    ActionError,
+    BadInput,
+    Context,
+    Example,
+    Field,
+    Park,
+    Recorded,
+    Wake,
+    parse_duration,
+)
+from hookline.sdk.model_files import send_files
+from hookline.sdk.predictions import Prediction
+
+from .checks import check_input
+from .client import MAX_UPLOAD, ReplicateClient
+from .expect import Expect, check_expect
+from .finish import finish
+from .lifecycle import FALLBACK_ERRORS, Order, Task, begin, go_on_after, look_up, stop
+from .prices import HARDWARE
+from .recorded import FINISHED, FINISHED_RESULT, HELLO_VERSION
+from .records import Remote, Target, Wanted, read_targets
+from .service import replicate
+
+__all__ = ["run"]
+
+Json = Any
+
+INLINE = 256_000
+"""Bytes up to which Replicate advises to send a file as a data: URL."""
+
+
+class RunTask(Task[Prediction]):
+    """One prediction, by the first candidate that gives one."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self.targets = read_targets(wanted)
+        self.candidates = len(self.targets)
+        self.webhook = wanted.webhook
+        self.poll_interval = wanted.poll_interval
+        if wanted.run_timeout is not None:
+            self.run_timeout = parse_duration(wanted.run_timeout, name="run_timeout")
+        given = FALLBACK_ERRORS if wanted.fallback_on is None else wanted.fallback_on
+        self.fallback_on = frozenset(given)
+
+    def check(self) -> None:
+        """What can be known to be wrong before anything is asked.
+
+        Raises:
+            BadInput: A parameter cannot be used.
+        """
+        hardware = self.wanted.hardware
+        if hardware is not None and hardware not in HARDWARE:
+            raise BadInput(
+                f"no price is known for the hardware {hardware!r}",
+                hint=f"one of {', '.join(sorted(HARDWARE))}",
+            )
+        check_expect(self.wanted.expect or {})
+
+    def target(self, ctx: Context, place: int) -> Target:
+        target = self.targets[place]
+        version = (ctx.notes.get("versions") or {}).get(target.reference)
+        return target.frozen(version) if target.latest and version else target
+
+    async def prepare(self, ctx: Context, client: ReplicateClient, place: int) -> Order:
+        target = self.target(ctx, place)
+        if target.latest and target.model is not None:
+            newest = await client.catalogue.newest(target.model, ctx.run_id, ctx.now())
+            await ctx.note(versions={**(ctx.notes.get("versions") or {}), target.reference: newest})
+            ctx.log(f"the newest version of {target.model} is {newest}")
+            target = target.frozen(newest)
+        await _check(ctx, client, target, self.wanted.input)
+        sent = await send_files(
+            self.wanted.input, ctx.files, inline=INLINE, largest=MAX_UPLOAD, upload=client.upload
+        )
+        body: dict[str, Json] = {"input": sent}
+        if target.version is not None:
+            body["version"] = target.version
+        return Order(target, body)
+
+    async def finish(self, ctx: Context, client: ReplicateClient, remote: Remote) -> Prediction:
+        return await finish(ctx, client, self.wanted, remote)
+
+
+async def _check(ctx: Context, client: ReplicateClient, target: Target, values: Mapping[str, Json]) -> None:
+    """Compare the input with the model's schema; without one the input goes out as it is."""
+    why = "its model is not known by name"
+    try:
+        known = await client.catalogue.describe(target, ctx.now())
+    except ActionError as error:
+        known, why = None, error.message
+    if known is not None and known.official is False and target.pinned is None:
+        latest = f"{target.model}:{known.latest}" if known.latest else f"{target.model}:<version>"
+        raise BadInput(
+            f"{target.model} is no official model, so it runs only with its version",
+            hint=f'for example "model": "{latest}"; {target.model}:latest takes the newest of each run',
+        )
+    if known is not None and known.schema is None:
+        why = "the model publishes none"
+    elif known is not None and known.schema is not None:
+        if check_input(values, known.schema, model=target.short):
+            return
+        why = "it does not say what the model takes"
+    ctx.log(f"the input of {target.short} was not checked against its schema: {why}")
+
+
+@replicate.action(
+    "run",
+    effect="check",
+    summary="Ran {model_reference}",
+    docs="https://replicate.com/docs/reference/http#predictions.create",
+    examples=[
+        Example(
+            title="A version of a community model",
+            input={"model": HELLO_VERSION, "input": {"text": "Alice"}, "hardware": "cpu"},
+            responses=[Recorded(status=201, json=FINISHED, expect="POST /v1/predictions")],
+            output=FINISHED_RESULT,
+        ),
+        Example(
+            title="The input is checked first, and the output afterwards",
+            input={
+                "model": f"replicate/hello-world:{HELLO_VERSION}",
+                "input": {"text": "Alice"},
+                "hardware": "cpu",
+                "expect": {"type": "text", "not_empty": True, "max_size": "1KB"},
+            },
+            responses=[
+                Recorded(
+                    json={
+                        "id": HELLO_VERSION,
+                        "created_at": "2022-04-26T19:29:04.418669Z",
+                        "cog_version": "0.3.0",
+                        "openapi_schema": {
+                            "openapi": "3.0.2",
+                            "info": {"title": "Cog", "version": "0.1.0"},
+                            "components": {
+                                "schemas": {
+                                    "Input": {
+                                        "type": "object",
+                                        "title": "Input",
+                                        "required": ["text"],
+                                        "properties": {
+                                            "text": {
+                                                "type": "string",
+                                                "title": "Text",
+                                                "x-order": 0,
+                                                "description": "Text to prefix with 'hello '",
+                                            }
+                                        },
+                                    },
+                                    "Output": {"type": "string", "title": "Output"},
+                                }
+                            },
+                        },
+                    },
+                    expect=f"GET /v1/models/replicate/hello-world/versions/{HELLO_VERSION}",
+                ),
+                Recorded(status=201, json=FINISHED, expect="POST /v1/predictions"),
+            ],
+            output=FINISHED_RESULT,
+        ),
+    ],
+)
+async def run(
+    ctx: Context,
+    input: Annotated[
+        dict[str, Any],
+        Field(
+            "The model's inputs, by name. A file reference is sent as a file; an http(s) address as it is.",
+            examples=[{"prompt": "a watercolour of a lighthouse"}],
+        ),
+    ],
+    model: Annotated[
+        str | None,
+        Field(
+            "owner/name of an official model, else owner/name:version, version being 64 hexadecimal digits, "
+            "or owner/name:latest for the newest version, found once and kept for the run.",
+            examples=["black-forest-labs/flux-schnell"],
+        ),
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        Field(
+            "In the place of model: several, the next one tried when one fails as fallback_on says. Each is "
+            "a prediction of its own. deployments/owner/name is one of your deployments.",
+            min_length=1,
+            max_length=10,
+            examples=[["black-forest-labs/flux-1.1-pro", "black-forest-labs/flux-schnell"]],
+        ),
+    ] = None,
+    fallback_on: Annotated[
+        list[
+            Literal[
+                "bad_input",
+                "content_rejected",
+                "malformed_output",
+                "not_found",
+                "rate_limited",
+                "timeout",
+                "unavailable",
+            ]
+        ]
+        | None,
+        Field(
+            f"Errors after which the next of models is tried. Default: {', '.join(FALLBACK_ERRORS)}. After "
+            "an unknown outcome never: two could be running.",
+            advanced=True,
+        ),
+    ] = None,
+    deployment: Annotated[
+        str | None,
+        Field("owner/name of one of your deployments, in the place of model.", examples=["acme/upscaler"]),
+    ] = None,
+    expect: Annotated[
+        Expect | None,
+        Field("What the output must be; anything else is the error malformed_output."),
+    ] = None,
+    run_timeout: Annotated[
+        str | float | None,
+        Field(
+            "Longest time the model may run; queue and cold start do not count (the step's timeout counts "
+            "everything).",
+            advanced=True,
+            examples=["5m"],
+        ),
+    ] = None,
+    hardware: Annotated[
+        str | None,
+        Field(
+            "Hardware the model runs on, to estimate the cost (the API does not tell): one of "
+            + ", ".join(sorted(HARDWARE))
+            + ".",
+            advanced=True,
+            examples=["gpu-l40s"],
+        ),
+    ] = None,
+    webhook: Annotated[
+        Literal["auto", "always", "never"],
+        Field(
+            "Whether Replicate tells us when it is done.",
+            advanced=True,
+            options={
+                "auto": "If HOOKLINE_BASE_URL is a public https address.",
+                "always": "Always; Replicate refuses addresses it cannot use.",
+                "never": "Never: only look.",
+            },
+        ),
+    ] = "auto",
+    poll_interval: Annotated[
+        float | None,
+        Field(
+            "Seconds between looks. Default: often at first, then every 10 s; rarely while a webhook is due.",
+            advanced=True,
+            minimum=0.5,
+            maximum=3600,
+        ),
+    ] = None,
+) -> Prediction | Park:
+    """Run a model
+
+    Checks the input against the model's schema, starts a prediction, waits for it without holding
+    anything, and keeps its files before Replicate deletes them. A crash at any moment starts no second
+    prediction: the one that was started is looked up. A retry that the workflow asks for is a new
+    prediction, and billed again; so is each of models that is tried.
+    """
+    task = RunTask(
+        Wanted(
+            input=input,
+            model=model,
+            deployment=deployment,
+            hardware=hardware,
+            webhook=webhook,
+            poll_interval=poll_interval,
+            models=models,
+            fallback_on=fallback_on,
+            run_timeout=run_timeout,
+            expect=expect,
+        )
+    )
+    task.check()
+    return await begin(ctx, task)
+
+
+@run.on_resume
+async def resume(ctx: Context, wake: Wake, **values: Json) -> Prediction | Park:
+    """A webhook, or the time for a look."""
+    return await go_on_after(ctx, RunTask(Wanted(**values)), wake)
+
+
+@run.on_lookup
+async def lookup(ctx: Context, **values: Json) -> Prediction | Park | None:
+    """What became of an attempt that was cut off."""
+    return await look_up(ctx, RunTask(Wanted(**values)))
+
+
+@run.on_cancel
+async def cancel(ctx: Context, data: Mapping[str, Json], **values: Json) -> None:
+    """Stop the prediction."""
+    await stop(ctx, data, "predictions")
+
+
+@run.on_verify
+async def verify(ctx: Context, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a callback is signed by Replicate, and recent."""
+    client: ReplicateClient = ctx.connection
+    return await client.is_genuine(headers, body, now=ctx.now())

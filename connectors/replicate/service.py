@@ -1,0 +1,52 @@
+"""The service itself: its name, its connection, how to prove a token. Actions are in the siblings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from hookline.sdk import ConnectionContext, Connector, Field
+
+from .client import ReplicateClient
+
+__all__ = ["connect", "replicate"]
+
+replicate = Connector("replicate", title="Replicate", docs="https://replicate.com/docs/reference/http")
+
+
+@replicate.connection
+def connect(
+    ctx: ConnectionContext,
+    token: Annotated[
+        str,
+        Field(
+            "API token, from https://replicate.com/account/api-tokens.",
+            secret=True,
+            env="REPLICATE_API_TOKEN",
+        ),
+    ],
+    base_url: Annotated[
+        str,
+        Field("Address of the API, without /v1.", format="uri", env="REPLICATE_BASE_URL", advanced=True),
+    ] = "https://api.replicate.com",
+    webhook_secret: Annotated[
+        str | None,
+        Field(
+            "Signing secret of webhooks (whsec_…). Steps fetch it with the token if it is left out; the "
+            "trigger replicate.prediction_completed needs it here.",
+            secret=True,
+            advanced=True,
+            env="REPLICATE_WEBHOOK_SECRET",
+        ),
+    ] = None,
+) -> ReplicateClient:
+    """Open a client."""
+    # One of the official clients wants the /v1 in the same variable, so it may be there.
+    base = base_url.rstrip("/").removesuffix("/v1") + "/v1/"
+    http = ctx.http(base, headers={"Authorization": f"Bearer {token}"})
+    return ReplicateClient(http, base, webhook_secret or "")
+
+
+@replicate.on_test
+async def check_token(client: ReplicateClient) -> str:
+    """Whose token it is."""
+    return await client.account()
