@@ -10,7 +10,7 @@ same letters is found. What is undone:
 - repeated letters (three or more)
 - letters spaced out (``f u c k``, ``f.u.c.k``) and words broken by signs (``fu.ck``)
 
-Every step is linear in the length of the text.
+Every step is linear in the length of the text, and the usual ones are done for the whole text at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-__all__ = ["streams", "words"]
+__all__ = ["fold", "readings", "streams", "words"]
 
 # Format characters (category Cf) are removed by category; these render as nothing as well.
 _INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
@@ -33,11 +33,11 @@ _LOOKALIKES = str.maketrans(
     "abee3kmhopctyxiijsdqwlhqnugh" + "abenikmvoptuxwy" + "ioldhagiryacdejkmnoptuvwzaos",
 )  # fmt: skip
 _SIGNS = str.maketrans({"@": "a", "$": "s", "!": "i", "|": "i", "+": "t", "€": "e", "¢": "c", "£": "l"})
+_SIGN = re.compile(r"[@$!|+€¢£]")
 _DIGITS = str.maketrans("013456789", "oieasgtbg")
-_SAME = str.maketrans({"l": "i"})
 
+_DIGIT = re.compile("[0-9]")
 _PLAIN = re.compile(r"[^\W_]+")
-_CHUNK = re.compile(r"\S+")
 _SPACED = re.compile(r"(?<![^\W_])(?:[^\W_][ .\-_*,/\\'’·]{1,3}){2,}[^\W_](?![^\W_])")
 _REPEATED = re.compile(r"(.)\1{2,}")
 _NO_LETTER = re.compile(r"[\W_]+")
@@ -47,55 +47,96 @@ _ORDINARY = frozenset("aiu")
 """Single letters that are words of their own and may stand around spaced-out letters."""
 
 
+class _Fold(dict[int, str]):
+    """A character's plainest form, worked out when it is first met."""
+
+    _MOST = 50_000
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", char).casefold())
+        kept = "".join(
+            each
+            for each in folded
+            if each.isspace() or (each not in _INVISIBLE and unicodedata.category(each) not in _DROPPED)
+        ).translate(_LOOKALIKES)
+        if not char.isspace() and kept.isspace():
+            kept = ""  # an accent without its letter stands for a space and the accent
+        if len(self) >= self._MOST:
+            self.clear()
+        self[code] = kept
+        return kept
+
+
+_FOLD = _Fold()
+
+
+def fold(text: str) -> str:
+    """Letters in their plainest form."""
+    return text.translate(_FOLD)
+
+
 def words(text: str) -> list[str]:
     """The words of an entry of a list, as they stand in a stream."""
-    return [_letters(word) for word in _PLAIN.findall(_fold(text, signs=True))]
+    return _letters(_PLAIN.findall(fold(text).translate(_SIGNS))).split()
 
 
 def streams(text: str) -> Iterator[str]:
-    """Ways to read a text: words with one space before and after each.
+    """Ways to read a text: words with one space before and after each."""
+    return readings(fold(text))
+
+
+def readings(folded: str) -> Iterator[str]:
+    """Ways to read a folded text.
 
     The first reads it as it stands; the others each undo one more disguise.
     """
-    folded = _fold(text, signs=False)
     seen: set[str] = set()
     for tokens in _readings(folded):
-        stream = f" {' '.join(token for token in tokens if token)} "
+        stream = f" {_letters(tokens)} "
         if stream not in seen:
             seen.add(stream)
             yield stream
 
 
 def _readings(folded: str) -> Iterator[list[str]]:
-    plain = _PLAIN.findall(folded)
-    joined = [_joined(chunk) for chunk in _CHUNK.findall(folded)]
-    for tokens in (plain, joined):
-        yield [_letters(token) for token in tokens]
-        runs = max((len(_REPEATED.findall(token)) for token in tokens), default=0)
-        for doubled in range(1 << min(runs, _MOST_RUNS)) if runs else ():
-            yield [_letters(_shortened(token, doubled)) for token in tokens]
+    for tokens in (_PLAIN.findall(folded), _joined_chunks(folded)):
+        if tokens is None:
+            continue
+        yield tokens
+        if _REPEATED.search(" ".join(tokens)) is None:
+            continue
+        runs = {token: len(_REPEATED.findall(token)) for token in set(tokens)}
+        repeated = [token for token, number in runs.items() if number]
+        for doubled in range(1 << min(max(runs.values()), _MOST_RUNS)):
+            short = {token: _shortened(token, doubled) for token in repeated}
+            yield [short.get(token, token) for token in tokens]
     spaced = list(_spaced(folded))
     if spaced:
-        yield [_letters(token) for token in spaced]
+        yield spaced
 
 
-def _fold(text: str, *, signs: bool) -> str:
-    """Letters in their plainest form."""
-    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    kept = (
-        char
-        for char in text
-        if char.isspace() or (char not in _INVISIBLE and unicodedata.category(char) not in _DROPPED)
-    )
-    folded = "".join(kept).translate(_LOOKALIKES)
-    return folded.translate(_SIGNS) if signs else folded
+def _joined_chunks(folded: str) -> list[str] | None:
+    """What stands between spaces as one word each; None when that is how it reads anyway."""
+    tokens = []
+    is_other = False
+    for chunk in folded.split():
+        core = chunk if chunk.isalnum() else chunk.strip(_EDGES)
+        if core.isalnum():
+            tokens.append(core)
+        elif core:
+            is_other = True
+            joined = _joined(core)
+            if joined:
+                tokens.append(joined)
+    return tokens if is_other else None
 
 
-def _joined(chunk: str) -> str:
+def _joined(core: str) -> str:
     """What stands between two spaces as one word: signs read as letters, others dropped."""
-    core = chunk.strip(_EDGES)
-    if any(char.isdecimal() for char in core) and not any(char.isalpha() for char in core):
-        return _NO_LETTER.sub("", core)  # a price or a number, not a word
+    plain = _NO_LETTER.sub("", core)
+    if plain.isnumeric() or _SIGN.search(core) is None:
+        return plain  # a price or a number, or nothing that stands for a letter
     return _NO_LETTER.sub("", core.translate(_SIGNS))
 
 
@@ -110,11 +151,14 @@ def _shortened(token: str, doubled: int) -> str:
     return _REPEATED.sub(once_or_twice, token)
 
 
-def _letters(token: str) -> str:
-    """Digits read as letters, except in numbers."""
-    if not token.isdecimal():
-        token = token.translate(_DIGITS)
-    return token.translate(_SAME)
+def _letters(tokens: list[str]) -> str:
+    """Tokens with one space between them; digits read as letters, except in numbers."""
+    text = " ".join(tokens)
+    if _DIGIT.search(text):
+        text = " ".join(
+            [token if token.isalpha() or token.isdecimal() else token.translate(_DIGITS) for token in tokens]
+        )
+    return text.replace("l", "i")
 
 
 def _spaced(folded: str) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +11,7 @@ from hookline.sdk.moderation import Assessment, Finding
 
 from .automaton import Automaton
 from .lists import Entry, bad_line, entries
-from .normalise import streams, words
+from .normalise import fold, readings, words
 
 __all__ = ["MAX_CHARACTERS", "assess_text", "default_entries"]
 
@@ -38,10 +37,11 @@ def assess_text(text: str, listed: Iterable[Entry]) -> Assessment:
         BadInput: An entry has no letter or digit (C033).
     """
     compiled = _compile(tuple(listed))
-    if len(text) > MAX_CHARACTERS or len(unicodedata.normalize("NFKD", text)) > 2 * MAX_CHARACTERS:
+    folded = fold(text) if len(text) <= MAX_CHARACTERS else ""
+    if len(text) > MAX_CHARACTERS or len(folded) > 2 * MAX_CHARACTERS:
         return Assessment(unsupported=f"the text has more than {MAX_CHARACTERS} characters")
     hits: set[int] = set()
-    for stream in streams(text):
+    for stream in readings(folded):
         hits |= compiled.automaton.search(stream)
     found: dict[str, set[str]] = {category: set() for category in compiled.categories}
     for index in hits:
