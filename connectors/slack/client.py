@@ -1,9 +1,15 @@
-"""Slack's Web API: one call, one request; answers with ``"ok": false`` become typed errors."""
+"""Slack's Web API: one call, one request; answers with ``"ok": false`` become typed errors.
+
+Which code is which error: https://docs.slack.dev/reference/methods lists the codes of every method; one that
+is not known here is permanent and shown as it came.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import urlsplit
 
 from hookline.sdk import (
     ActionError,
@@ -16,9 +22,10 @@ from hookline.sdk import (
     RateLimited,
     Unavailable,
 )
+from hookline.sdk.components import Effect
 from hookline.sdk.http import raise_for_status, retry_after
 
-__all__ = ["SlackClient"]
+__all__ = ["SlackClient", "text_of"]
 
 Json = Any
 
@@ -64,30 +71,46 @@ class SlackClient:
     """The API under one bot token.
 
     Args:
+        http: Sends the token to the API's origin.
+        plain: Sends no credential: for the bytes of files, and for addresses that Slack gives out.
+        base_url: The API's address; anything but Slack's own is somebody's stand-in.
         signing_secret: Proves that a request comes from Slack; "" without one.
     """
 
-    def __init__(self, http: Http, signing_secret: str = "") -> None:
+    def __init__(self, http: Http, plain: Http, base_url: str, signing_secret: str = "") -> None:
         self.http = http
+        self.plain = plain
+        self.base_url = base_url
         self.signing_secret = signing_secret
 
+    def __repr__(self) -> str:
+        return f"SlackClient({self.base_url!r})"
+
     async def call(
-        self, method: str, arguments: Mapping[str, Json], *, effect: Literal["read", "at_least_once"]
+        self, method: str, arguments: Mapping[str, Json], *, effect: Effect, accept: Collection[str] = ()
     ) -> Mapping[str, Json]:
-        """Call a method; returns the answer, whose ``ok`` is true.
+        """Call a method; returns the answer, whose ``ok`` is true unless its ``error`` is accepted.
 
         Args:
-            effect: ``at_least_once`` when it does something: a lost answer then leaves open whether
-                it did.
+            arguments: Those that are None are left out.
+            effect: What a lost answer means: nothing, when the call may simply be repeated (``read``,
+                ``idempotent``); otherwise it stays open whether the call did its work.
+            accept: Codes of refusals that the caller understands.
 
         Raises:
-            RateLimited, Unavailable: Nothing was done.
+            RateLimited, Unavailable: Nothing was done, or repeating it does no harm.
             OutcomeUnknown: It may have been done.
             ActionError: Slack refused it.
         """
-        ambiguous = OutcomeUnknown if effect == "at_least_once" else Unavailable
+        is_harmless = effect in ("read", "idempotent")
+        ambiguous = Unavailable if is_harmless else OutcomeUnknown
+        given = {name: value for name, value in arguments.items() if value is not None}
         try:
-            response = await self.http.request("POST", method, json=dict(arguments), timeout=TIMEOUT)
+            if effect == "read":
+                query = {name: _query(value) for name, value in given.items()}
+                response = await self.http.request("GET", method, params=query, timeout=TIMEOUT)
+            else:
+                response = await self.http.request("POST", method, json=given, timeout=TIMEOUT)
         except (MalformedOutput, OutcomeUnknown) as error:
             raise ambiguous(f"Slack's answer to {method} was lost: {error.message}", hint=_LOOK) from error
         if response.status == 429:
@@ -102,14 +125,50 @@ class SlackClient:
         if body["ok"]:
             return body
         code = str(body.get("error") or "unknown error")[:_LONGEST_CODE]
+        if code in accept:
+            return body
         if code in _LIMITED:
             raise _limited(method, retry_after(response.headers))
         if code in _AMBIGUOUS:
             raise ambiguous(f"Slack failed in {method}: {code}", hint=_LOOK)
         raise _refused(method, code, body)
 
+    def is_own_address(self, address: str) -> bool:
+        """Whether an address that Slack gave out is Slack's (or that of the stand-in in its place)."""
+        try:
+            found, base = urlsplit(address), urlsplit(self.base_url)
+            if found.username is not None or found.password is not None:
+                return False
+            if (found.scheme, found.netloc) == (base.scheme, base.netloc):
+                return True
+            host = found.hostname or ""
+            is_usual = found.scheme == "https" and found.port in (None, 443)
+            return is_usual and _is_slack(host) and _is_slack(base.hostname or "")
+        except ValueError:
+            return False
 
-_LOOK = "the message may have been posted: look at the channel before repeating the step"
+
+def text_of(body: Mapping[str, Json], name: str, method: str) -> str:
+    """A text that an answer must hold.
+
+    Raises:
+        MalformedOutput: It does not.
+    """
+    found = body.get(name)
+    if not isinstance(found, str) or not found:
+        raise MalformedOutput(f"Slack's answer to {method} has no {name}")
+    return found
+
+
+def _is_slack(host: str) -> bool:
+    return host == "slack.com" or host.endswith(".slack.com")
+
+
+def _query(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+_LOOK = "it may have been done: look at Slack before repeating the step"
 
 
 def _limited(method: str, wait: float | None) -> RateLimited:

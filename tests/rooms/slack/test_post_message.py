@@ -1,4 +1,4 @@
-"""Posting: what is sent, what every answer means, and what a crash may repeat."""
+"""Posting: what is sent, what every answer means, and that a crash repeats nothing."""
 
 from __future__ import annotations
 
@@ -44,9 +44,10 @@ def _driver(slack: SlackStandIn, step: dict[str, Any], **options: Any) -> Driver
     return Driver(connector.post_message, step, connect, SystemClock(), **options)
 
 
-def _post(slack: SlackStandIn, step: dict[str, Any], **options: Any) -> Any:
+def _post(slack: SlackStandIn, step: dict[str, Any], *, key: str = "run_1/steps[0]/1", **options: Any) -> Any:
     async def scenario() -> Any:
         async with _driver(slack, step, **options) as driver:
+            driver.key = key
             return await driver.start()
 
     return asyncio.run(scenario())
@@ -70,7 +71,12 @@ def test_a_message_arrives_with_its_key(slack: SlackStandIn) -> None:
     blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": "*hello*"}}]
     record = _post(slack, {"channel": "#art", "text": "hello", "blocks": blocks})
     message = slack.messages[0]
-    assert record.output == {"channel": message.channel.id, "ts": message.ts, "permalink": None}
+    assert record.output == {
+        "channel": message.channel.id,
+        "ts": message.ts,
+        "permalink": None,
+        "truncated": False,
+    }
     assert message.text == "hello"
     assert list(message.blocks) == blocks
     assert message.metadata["event_payload"] == {"idempotency_key": "run_1/steps[0]/1"}
@@ -135,33 +141,77 @@ def test_a_wrong_token_is_a_credential_problem(slack: SlackStandIn) -> None:
     assert type(asyncio.run(scenario()).error) is AuthenticationFailed
 
 
-def test_a_crash_after_posting_may_post_twice_under_the_same_key(slack: SlackStandIn) -> None:
-    """What `at_least_once` says, and no more than that: one message for each life of the process."""
+@pytest.mark.parametrize("channel", ["#art", "id"])
+@pytest.mark.parametrize("threaded", [False, True])
+def test_a_crash_anywhere_posts_once(slack: SlackStandIn, channel: str, threaded: bool) -> None:
+    where = slack.channel_id("art") if channel == "id" else channel
+    step = {"channel": where, "text": "hello"}
+    if threaded:
+        first = _post(slack, {"channel": where, "text": "first"}, key="first").output
+        step["thread_ts"] = first["ts"]
 
-    async def life(place: tuple[int, ...]) -> Driver:
-        async with _driver(slack, {"channel": "#art", "text": "hello"}, crash_at=place) as driver:
-            driver.action = _without_look_up(driver.action)
-            await driver.start()
+    async def life(number: int, place: tuple[int, ...]) -> Driver:
+        async with _driver(slack, step, crash_at=place) as driver:
+            driver.key = f"run_{channel}_{number}/steps[0]/1"
+            await driver.finish()
             return driver
 
-    quiet = asyncio.run(life(()))
-    for place, name in enumerate(quiet.boundaries):
+    quiet = asyncio.run(life(0, ()))
+    assert len(quiet.boundaries) == 5
+    for place in range(len(quiet.boundaries)):
         before = len(slack.messages)
-        driver = asyncio.run(life((place,)))
-        assert driver.record.output is not None
-        posted = slack.messages[before:]
-        assert len(posted) == (1 if name.startswith("before") else 2)
-        assert len({message.metadata["event_payload"]["idempotency_key"] for message in posted}) == 1
+        driver = asyncio.run(life(place + 1, (place,)))
+        (posted,) = slack.messages[before:]
+        assert driver.crashes == 1
+        assert driver.record.output["ts"] == posted.ts
+        assert driver.record.output["channel"] == slack.channel_id("art")
 
 
-def _without_look_up(action: Any) -> Any:
-    """The engine repeats an `at_least_once` action; the driver's look-up stands for that here."""
-    from dataclasses import replace
+@pytest.mark.parametrize("fault", ["html_500_after", "timeout_after", "reset_after"])
+def test_a_lost_answer_is_looked_up(slack: SlackStandIn, fault: str) -> None:
+    slack.faults.set(fault)
 
-    async def nothing_known(ctx: Any, **values: Any) -> None:
-        return None
+    async def scenario() -> Any:
+        async with _driver(slack, {"channel": "#art", "text": "hello"}, timeout=0.5) as driver:
+            return await driver.finish()
 
-    return replace(action, lookup=nothing_known)
+    record = asyncio.run(scenario())
+    (message,) = slack.messages
+    assert record.output["ts"] == message.ts
+
+
+def test_what_was_never_posted_is_posted_only_after_a_while(slack: SlackStandIn) -> None:
+    slack.faults.set("html_500")
+
+    async def scenario() -> Any:
+        async with _driver(slack, {"channel": "#art", "text": "hello"}) as driver:
+            await driver.start()
+            await driver.look_up()
+            assert driver.unknown is not None
+            assert not driver.unknown.final
+            assert slack.messages == []
+            await driver.advance(60)
+            return await driver.look_up()
+
+    assert asyncio.run(scenario()).output["ts"] == slack.messages[0].ts
+
+
+def test_without_the_scope_it_stays_unknown_and_nothing_is_posted_again() -> None:
+    with SlackStandIn(scopes=("chat:write",)) as slack:
+        slack.faults.set("reset_after")
+
+        async def scenario() -> Any:
+            async with _driver(slack, {"channel": "#art", "text": "hello"}) as driver:
+                await driver.start()
+                await driver.advance(3600)
+                await driver.look_up()
+                return driver
+
+        driver = asyncio.run(scenario())
+        assert driver.record.stage == "unknown"
+        assert driver.unknown.final
+        assert "channels:history" in driver.unknown.hint
+        assert len(slack.messages) == 1
 
 
 def test_the_token_works() -> None:

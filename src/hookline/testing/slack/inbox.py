@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from hookline.testing.clock import Clock
-from hookline.testing.slack.records import Channel, Message, UploadedFile
+from hookline.testing.slack.records import Channel, Message, ScheduledMessage, UploadedFile, User
 
 __all__ = ["Inbox"]
 
@@ -19,12 +19,15 @@ class Inbox:
 
     Args:
         channels: Names, without ``#``.
+        users: Names of people.
     """
 
-    def __init__(self, clock: Clock, channels: Sequence[str]) -> None:
+    def __init__(self, clock: Clock, channels: Sequence[str], users: Sequence[str] = ()) -> None:
         self._clock = clock
         self._channels = {channel.id: channel for channel in map(Channel.named, channels)}
+        self.users = {user.id: user for user in map(User.named, users)}
         self._messages: list[Message] = []
+        self._scheduled: dict[str, ScheduledMessage] = {}
         self._files: dict[str, UploadedFile] = {}
         self._numbers = itertools.count(1)
         self._changed = threading.Condition()
@@ -53,12 +56,17 @@ class Inbox:
             self._changed.notify_all()
         return message
 
-    def update(self, channel: Channel, ts: str, change: Callable[[Message], Message]) -> Message | None:
+    def update(
+        self, channel: Channel, ts: str, change: Callable[[Message], Message], *, is_edit: bool = True
+    ) -> Message | None:
         """Change one message; ``None`` when there is no such message."""
         with self._changed:
             for place, message in enumerate(self._messages):
                 if message.channel == channel and message.ts == ts:
-                    changed = self._messages[place] = replace(change(message), edited_at=self._clock.now())
+                    changed = change(message)
+                    if is_edit:
+                        changed = replace(changed, edited_at=self._clock.now())
+                    self._messages[place] = changed
                     self._changed.notify_all()
                     return changed
         return None
@@ -71,6 +79,38 @@ class Inbox:
             self._messages = kept
             self._changed.notify_all()
         return gone
+
+    def schedule(self, message: Message, post_at: int) -> ScheduledMessage:
+        """Post a message later."""
+        kept = ScheduledMessage(f"Q{secrets.token_hex(5).upper()}", post_at, message)
+        with self._changed:
+            self._scheduled[kept.id] = kept
+        self._clock.call_later(max(0.0, post_at - self._clock.now()), lambda: self._post_scheduled(kept.id))
+        return kept
+
+    def unschedule(self, channel: Channel, scheduled_id: str) -> bool:
+        """Do not post it; false when there is no such message."""
+        with self._changed:
+            found = self._scheduled.get(scheduled_id)
+            if found is None or found.message.channel != channel:
+                return False
+            del self._scheduled[scheduled_id]
+            return True
+
+    def scheduled(self) -> list[ScheduledMessage]:
+        """What is still to be posted, the earliest first."""
+        with self._changed:
+            return sorted(self._scheduled.values(), key=lambda each: each.post_at)
+
+    def _post_scheduled(self, scheduled_id: str) -> None:
+        with self._changed:
+            found = self._scheduled.pop(scheduled_id, None)
+        if found is not None:
+            self.add(replace(found.message, ts=self.next_ts()))
+
+    def user(self, *, id: str = "", email: str = "") -> User | None:
+        """A person by ID or address."""
+        return self.users.get(id) or next((user for user in self.users.values() if user.email == email), None)
 
     def messages(self) -> list[Message]:
         """All messages, oldest first."""

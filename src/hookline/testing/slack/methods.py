@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from hookline.testing.slack.arguments import Arguments, SlackError
 from hookline.testing.slack.inbox import Inbox
+from hookline.testing.slack.people import People
 from hookline.testing.slack.records import Channel, Message, UploadedFile
 
-__all__ = ["BOT_ID", "BOT_USER", "TEAM", "Arguments", "Methods", "SlackError"]
+__all__ = ["BOT_ID", "BOT_USER", "SCOPES", "TEAM", "Methods"]
 
 TEAM = "T0STANDIN00"
 BOT_ID = "B0STANDIN00"
@@ -23,55 +24,27 @@ MAX_ATTACHMENTS = 100
 
 Reply = dict[str, Any]
 
-
-class SlackError(Exception):
-    """Answered as ``{"ok": false, "error": …}`` with HTTP 200."""
-
-    def __init__(self, code: str, *messages: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.messages = messages
-        """Details for ``response_metadata.messages``."""
-
-
-class Arguments:
-    """A method's arguments, whichever way they came: JSON values or form texts."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = values
-
-    def text(self, name: str) -> str | None:
-        """A text; numbers in JSON are taken as their text."""
-        value = self._values.get(name)
-        return None if value is None else str(value)
-
-    def required(self, name: str, error: str = "invalid_arguments") -> str:
-        """A text that must be there. Raises `SlackError`."""
-        value = self.text(name)
-        if not value:
-            raise SlackError(error, f"[ERROR] missing required field: {name}")
-        return value
-
-    def whole(self, name: str, default: int) -> int:
-        """A whole number. Raises `SlackError`."""
-        try:
-            return int(self.text(name) or default)
-        except ValueError:
-            raise SlackError("invalid_arguments", f"[ERROR] must be a number: {name}") from None
-
-    def flag(self, name: str) -> bool:
-        """A truth value: ``true`` or ``1``."""
-        return (self.text(name) or "").lower() in ("true", "1")
-
-    def structure(self, name: str, error: str) -> Any:
-        """A JSON value, given as such or as its text. Raises `SlackError`."""
-        value = self._values.get(name)
-        if isinstance(value, str):
-            try:
-                return json.loads(value)
-            except ValueError:
-                raise SlackError(error) from None
-        return value
+SCOPES: dict[str, str] = {
+    "chat.postMessage": "chat:write",
+    "chat.postEphemeral": "chat:write",
+    "chat.scheduleMessage": "chat:write",
+    "chat.update": "chat:write",
+    "chat.delete": "chat:write",
+    "conversations.list": "channels:read",
+    "conversations.info": "channels:read",
+    "conversations.history": "channels:history",
+    "conversations.replies": "channels:history",
+    "files.getUploadURLExternal": "files:write",
+    "files.completeUploadExternal": "files:write",
+    "files.info": "files:read",
+    "reactions.add": "reactions:write",
+    "reactions.remove": "reactions:write",
+    "reactions.get": "reactions:read",
+    "users.info": "users:read",
+    "users.list": "users:read",
+    "users.lookupByEmail": "users:read.email",
+}
+"""The scope a method needs; those that are not named need none."""
 
 
 class Methods:
@@ -79,6 +52,9 @@ class Methods:
 
     Args:
         origin: Where upload addresses point.
+
+    Attributes:
+        scopes: What the token may do; None is everything.
     """
 
     def __init__(self, inbox: Inbox, origin: str) -> None:
@@ -96,13 +72,18 @@ class Methods:
             "files.getUploadURLExternal": self._get_upload_url,
             "files.completeUploadExternal": self._complete_upload,
             "files.info": self._file_info,
+            **People(inbox, origin, self._channel, self._content).table,
         }
+        self.scopes: frozenset[str] | None = None
 
     def call(self, name: str, arguments: Arguments) -> Reply:
         """The reply, without ``ok``. Raises `SlackError`."""
         method = self._table.get(name)
         if method is None:
             raise SlackError("unknown_method")
+        needed = SCOPES.get(name)
+        if needed is not None and self.scopes is not None and needed not in self.scopes:
+            raise SlackError("missing_scope", needed=needed, provided=",".join(sorted(self.scopes)))
         return method(arguments)
 
     def message_body(self, message: Message, *, with_metadata: bool = True) -> Reply:
@@ -126,6 +107,10 @@ class Methods:
             body["thread_ts"] = message.thread_ts
         if message.metadata is not None and with_metadata:
             body["metadata"] = dict(message.metadata)
+        if message.reactions:
+            body["reactions"] = [
+                {"name": name, "users": [BOT_USER], "count": 1} for name in message.reactions
+            ]
         if message.edited_at is not None:
             body["edited"] = {"user": BOT_USER, "ts": f"{message.edited_at:.6f}"}
         files = [self._inbox.file(file_id) for file_id in message.file_ids]
@@ -247,7 +232,9 @@ class Methods:
         found = [
             item
             for item in reversed(self._inbox.messages())
-            if item.channel == channel and (item.thread_ts is None or item.thread_ts == item.ts)
+            if item.channel == channel
+            and item.seen_by is None
+            and (item.thread_ts is None or item.thread_ts == item.ts)
         ]
         return self._messages_page(arguments, found)
 
@@ -257,7 +244,7 @@ class Methods:
         found = [
             item
             for item in self._inbox.messages()
-            if item.channel == channel and ts in (item.ts, item.thread_ts)
+            if item.channel == channel and item.seen_by is None and ts in (item.ts, item.thread_ts)
         ]
         if not found:
             raise SlackError("thread_not_found")
@@ -331,7 +318,9 @@ class Methods:
         file = self._inbox.file(arguments.required("file"))
         if file is None or not file.shared:
             raise SlackError("file_not_found")
-        return {"file": self.file_body(file)}
+        channels = [item.channel.id for item in self._inbox.messages() if file.id in item.file_ids]
+        shares = {"public": {channel: [{"channel_name": channel}] for channel in channels}}
+        return {"file": {**self.file_body(file), "channels": channels, "shares": shares if channels else {}}}
 
 
 def _check_blocks(blocks: Any) -> None:

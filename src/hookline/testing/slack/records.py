@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Channel", "Message", "UploadedFile"]
+__all__ = ["Channel", "Message", "ScheduledMessage", "UploadedFile", "User"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,10 @@ class Message:
 
     Attributes:
         ts: Slack's identity of a message in its channel: Unix seconds, a dot, six digits.
-        arrived_by: ``chat.postMessage``, ``webhook`` or ``file``.
+        arrived_by: ``chat.postMessage``, ``webhook``, ``file`` or ``response_url``.
         edited_at: Unix seconds of the last ``chat.update``.
+        seen_by: ID of the only person who sees it; None when everybody does.
+        reactions: Names of emoji, in the order in which the bot added them.
     """
 
     channel: Channel
@@ -45,6 +47,37 @@ class Message:
     file_ids: tuple[str, ...] = ()
     arrived_by: str = "chat.postMessage"
     edited_at: float | None = None
+    seen_by: str | None = None
+    reactions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledMessage:
+    """A message to be posted later.
+
+    Attributes:
+        post_at: Unix seconds.
+    """
+
+    id: str
+    post_at: int
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person in the workspace."""
+
+    id: str
+    name: str
+    email: str
+    real_name: str = ""
+
+    @staticmethod
+    def named(name: str) -> User:
+        """The person `name`; ID and address follow from the name."""
+        digest = hashlib.sha256(f"user {name}".encode()).hexdigest().upper()
+        return User("U" + digest[:10], name, f"{name}@example.com", name.title())
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
@@ -14,15 +14,17 @@ from hookline.testing.clock import Clock, SystemClock
 from hookline.testing.faults import FaultPlan, UnknownFaultError
 from hookline.testing.httpd import Answer, Hang, HttpServer, Request, Reset, Response
 from hookline.testing.ports import LOOPBACK
+from hookline.testing.slack.arguments import Arguments, SlackError
 from hookline.testing.slack.inbox import Inbox
-from hookline.testing.slack.methods import Arguments, Methods, SlackError
+from hookline.testing.slack.methods import Methods
 from hookline.testing.slack.page import render
 from hookline.testing.slack.records import Message, UploadedFile
 
-__all__ = ["DEFAULT_CHANNELS", "DEFAULT_TOKEN", "FAULTS", "SlackStandIn"]
+__all__ = ["DEFAULT_CHANNELS", "DEFAULT_TOKEN", "DEFAULT_USERS", "FAULTS", "SlackStandIn"]
 
 DEFAULT_TOKEN = "xoxb-stand-in-for-loopback-tests"
 DEFAULT_CHANNELS = ("general", "random", "moderation", "art", "ops")
+DEFAULT_USERS = ("ada", "grace", "linus")
 WEBHOOK_PATH = "/services/T0STANDIN00/B0STANDIN00/standinstandinstandin00"
 
 FAULTS: dict[str, str] = {
@@ -45,6 +47,8 @@ class SlackStandIn:
     Args:
         token: The one valid bot token.
         channels: Channel names, without ``#``; posting anywhere else is ``channel_not_found``.
+        users: Names of people; their addresses are ``<name>@example.com``.
+        scopes: What the token may do; anything else is ``missing_scope``. None is everything.
         host: A loopback address.
         port: 0 picks a free one.
         clock: Gives messages their ``ts``.
@@ -55,15 +59,20 @@ class SlackStandIn:
         *,
         token: str = DEFAULT_TOKEN,
         channels: Sequence[str] = DEFAULT_CHANNELS,
+        users: Sequence[str] = DEFAULT_USERS,
+        scopes: Collection[str] | None = None,
         host: str = LOOPBACK,
         port: int = 0,
         clock: Clock | None = None,
     ) -> None:
         self.token = token
         self.faults = FaultPlan(FAULTS)
-        self._inbox = Inbox(clock or SystemClock(), channels)
+        self._owns_clock = clock is None
+        self.clock = clock or SystemClock()
+        self._inbox = Inbox(self.clock, channels, users)
         self._server = HttpServer(host=host, port=port, name="slack")
         self._methods = Methods(self._inbox, self._server.origin)
+        self._methods.scopes = None if scopes is None else frozenset(scopes)
         self._upload_leaks: list[str] = []
 
     def __enter__(self) -> Self:
@@ -116,6 +125,15 @@ class SlackStandIn:
             raise KeyError(name)
         return found.id
 
+    def user_id(self, name: str) -> str:
+        """The ID of a person.
+
+        Raises:
+            KeyError: There is nobody of that name.
+        """
+        ids = {user.name: user.id for user in self._inbox.users.values()}
+        return ids[name]
+
     def wait_for_messages(self, count: int = 1, timeout: float = 30.0) -> list[Message]:
         """The messages once there are at least `count`.
 
@@ -130,6 +148,8 @@ class SlackStandIn:
 
     def stop(self) -> None:
         """Stop serving and return once every thread is gone."""
+        if self._owns_clock:
+            self.clock.stop()
         self._server.stop()
 
     def _answer(self, request: Request) -> Answer:
@@ -182,7 +202,7 @@ class SlackStandIn:
                 reply["warning"] = ",".join(warnings)
                 reply["response_metadata"] = {**reply.get("response_metadata", {}), "warnings": warnings}
         except SlackError as error:
-            reply = {"ok": False, "error": error.code}
+            reply = {"ok": False, "error": error.code, **error.more}
             if error.messages:
                 reply["response_metadata"] = {"messages": list(error.messages)}
         return Response.of(200, reply, content_type="application/json; charset=utf-8")
