@@ -6,6 +6,8 @@ threads. The invariants:
 * An effect begins only after the chunk that orders it is on disk.
 * A run is in ``_live`` while this process owns it. A parked run is given up with its last chunk
   (owner None) and kept only in a small cache; waking it takes a new epoch.
+* A run is read from the store only if it is not here at all. While a chunk of it is on its way,
+  the store still says what was true before; so until then it is in ``_writing``.
 * When a chunk is refused because another worker has the run, the memory of it is dropped, and
   what its code was doing is stopped: the other worker does it.
 """
@@ -122,6 +124,7 @@ class Runner:
         self._clock = clock
         self._live: dict[str, LiveRun] = {}
         self._parked: OrderedDict[str, LiveRun] = OrderedDict()
+        self._writing: dict[str, LiveRun] = {}
         self._admitting: set[str] = set()
         self._unreadable: set[str] = set()
         self._answers: deque[Callable[[], None]] = deque()
@@ -240,7 +243,7 @@ class Runner:
             self._queued += 1
             self._admit_next(run.concurrency_key)
             return
-        if run.id in self._live or run.id in self._parked:
+        if self._find(run.id) is not None:
             # A timer of its first turn was due before we heard that it is on disk.
             return
         if turn is None:
@@ -288,7 +291,7 @@ class Runner:
         self._admitting.discard(key)
         if isinstance(answer, StoreError):
             log.warning("%s: run %s was not admitted: %s", answer.code, run.id, answer)
-        elif answer.admitted and run.id in self._live:
+        elif answer.admitted and self._find(run.id) is not None:
             # A signal for it was faster, and has started it.
             self._admit_next(key)
         elif answer.admitted:
@@ -302,6 +305,10 @@ class Runner:
             self._loop.call_later(delay, self._admit_next, key)
 
     # The turn of one run -----------------------------------------------------------------------
+
+    def _find(self, run_id: str) -> LiveRun | None:
+        """The run, if it is here; what the store says of it may then be out of date."""
+        return self._live.get(run_id) or self._parked.get(run_id) or self._writing.get(run_id)
 
     def _go_on(
         self,
@@ -358,6 +365,7 @@ class Runner:
         unit = self._unit(run, turn, chunk, owner, signals)
         run.stored_epoch = run.epoch
         run.unwritten += 1
+        self._writing[run.id] = run
         if parked:
             self._park(run)
         crashpoint("advance.submitted")
@@ -410,12 +418,12 @@ class Runner:
 
     def _advanced(self, run: LiveRun, turn: Turn, answer: Any) -> None:
         run.unwritten -= 1
+        if not run.unwritten and self._writing.get(run.id) is run:
+            del self._writing[run.id]
         if isinstance(answer, StoreError):
             self._refused(run, answer)
             return
         crashpoint("advance.committed")
-        if run.id in self._parked:
-            self._trim()
         self._begin_effects(run, turn)
 
     def _begin_effects(self, run: LiveRun, turn: Turn) -> None:
@@ -441,16 +449,15 @@ class Runner:
             log.log(level, "%s: run %s is given up here: %s", error.code, run.id, error)
         for task in run.executing.values():
             task.cancel()
-        if self._live.get(run.id) is run:
-            del self._live[run.id]
-        if self._parked.get(run.id) is run:
-            del self._parked[run.id]
+        for place in (self._live, self._parked, self._writing):
+            if place.get(run.id) is run:
+                del place[run.id]
         if self._loop is not None and not self._stopping:
             self._loop.call_later(SWEEP_SECONDS, self._reclaim, run.id)
 
     def _reclaim(self, run_id: str) -> None:
         """After a refusal: if nobody else has the run, it is still for us to go on with."""
-        if run_id in self._live or run_id in self._parked or self._stopping:
+        if self._stopping or self._find(run_id) is not None:
             return
         row = self._store.run(run_id)
         if row is not None and row.finished_at is None and row.owner in (None, self._store.worker):
@@ -463,30 +470,10 @@ class Runner:
             return
         self._parked[run.id] = run
         self._parked.move_to_end(run.id)
-        self._trim()
-
-    def _trim(self) -> None:
-        """Forget the parked runs that were not woken for longest.
-
-        Not those whose last chunk is on its way: read again now, they would be what they were before.
-        """
-        while len(self._parked) > CACHED_RUNS and self._forget_oldest():
-            pass
-        if len(self._parked) > CACHED_RUNS:
-            return
         records = sum(len(parked.state.records) for parked in self._parked.values())
-        while records > CACHED_RECORDS:
-            oldest = next(iter(self._parked.values()))
-            if not self._forget_oldest():
-                return
+        while self._parked and (len(self._parked) > CACHED_RUNS or records > CACHED_RECORDS):
+            _, oldest = self._parked.popitem(last=False)
             records -= len(oldest.state.records)
-
-    def _forget_oldest(self) -> bool:
-        oldest = next(iter(self._parked.values()))
-        if oldest.unwritten:
-            return False
-        del self._parked[oldest.id]
-        return True
 
     # Effects -----------------------------------------------------------------------------------
 
@@ -519,7 +506,7 @@ class Runner:
 
     def wake(self, run_id: str) -> None:
         """There are signals for a run; it takes them in."""
-        run = self._live.get(run_id) or self._parked.get(run_id)
+        run = self._find(run_id)
         if run is None:
             self._take_over(run_id)
             return
@@ -656,7 +643,7 @@ class Runner:
 
     def _fire(self, run_id: str, path: str, now: float) -> bool:
         """Let a run know that a time has come; False when it knows, or is not ours to tell."""
-        run = self._live.get(run_id) or self._parked.get(run_id)
+        run = self._find(run_id)
         fired = ev.TimerFired(path, now)
         if run is None:
             return self._take_over(run_id, [fired])
@@ -682,7 +669,7 @@ class Runner:
         """Look for what other processes left for us; True when there is more than was taken."""
         self._queued = max(self._store.open_runs() - len(self._live), 0)
         for run_id in self._store.signalled_runs(TIMER_BATCH):
-            run = self._live.get(run_id)
+            run = self._find(run_id)
             if run is None or not run.unwritten:
                 self.wake(run_id)
         following = self._store.next_timer()
@@ -692,7 +679,7 @@ class Runner:
         elif following is not None:
             self._time(following)
         abandoned = self._store.abandoned_runs(TIMER_BATCH)
-        taken = [self._take_over(run_id) for run_id in abandoned if run_id not in self._live]
+        taken = [self._take_over(run_id) for run_id in abandoned if self._find(run_id) is None]
         for key in self._store.queued_keys(TIMER_BATCH):
             self._admit_next(key)
         return len(abandoned) == TIMER_BATCH and any(taken)
