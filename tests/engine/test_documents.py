@@ -108,15 +108,20 @@ RUN: dict[str, Any] = {
 }
 
 
-def check(lab: Lab, run: str) -> dict[str, Any]:
+def _read_at_rest(lab: Lab, run: str) -> tuple[Any, dict[str, Any]] | None:
+    """Row and document of one moment; None when the run went on in between."""
+    before = lab.engine.store.run(run)
     document = lab.document(run)
+    return (before, document) if before == lab.engine.store.run(run) else None
+
+
+def check(lab: Lab, run: str) -> dict[str, Any]:
+    row, document = lab.until(lambda: _read_at_rest(lab, run))
     validator = Draft202012Validator(
         RUN, registry=referencing.Registry(), format_checker=Draft202012Validator.FORMAT_CHECKER
     )
     errors = [f"{list(error.absolute_path)}: {error.message}" for error in validator.iter_errors(document)]
     assert not errors, errors
-    row = lab.engine.store.run(run)
-    assert row is not None
     summary = documents.run_summary(row)
     assert summary == {key: value for key, value in document.items() if key != "steps"}
     return document

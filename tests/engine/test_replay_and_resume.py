@@ -167,7 +167,7 @@ def test_a_history_that_no_version_knows_ends_the_run_and_says_so(lab: Lab) -> N
     run = lab.go(flow(job("a"), {"id": "loop", "for_each": [1], "do": [job("b")]}))
     assert lab.end(run) == "failed"
     lab.deploy(flow(job("a")))
-    lab.engine._check_resumable = lambda run_id, version: None  # type: ignore[method-assign]
+    lab.engine.requests.check_resumable = lambda run_id, version: None  # type: ignore[method-assign]
     lab.engine.resume(run, version="latest")
     lab.until(lambda: lab.kinds(run).count("run.finished") == 2)
     error = lab.document(run)["error"]

@@ -7,7 +7,6 @@ its own between `start` and `stop`.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 import secrets
@@ -21,25 +20,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import referencing
-from jsonschema import Draft202012Validator
-
 from hookline.core import events as ev
-from hookline.core.document import strict_json
 from hookline.core.expressions import ExpressionError
 from hookline.core.plan import Node, Plan, TriggerPlan
-from hookline.core.state import RunState, replay
-from hookline.core.units import parse_duration
+from hookline.core.state import RunState
 from hookline.crashpoints import crashpoint
-from hookline.sdk import ActionError, BadInput, HookAnswered, HookRefused, HookReply, HookRequest
+from hookline.sdk import BadInput, HookAnswered, HookRefused, HookReply, HookRequest
 from hookline.store.artifacts import ArtifactStore
-from hookline.store.port import Accept, Accepted, Health, Prune, PutDefinition, PutSignal, Store, StoreError
+from hookline.store.port import Accept, Accepted, Health, PutDefinition, Store, StoreError
 from hookline.store.sqlite import SQLiteStore
 
-from . import documents
+from .answers import Answers
 from .calls import Calls
 from .connections import Connections
-from .context import HookContextImpl, VerifyContext
+from .context import HookContextImpl
+from .errors import Busy, EngineError
 from .files import EngineFiles
 from .http import GuardedClient, Policy
 from .http.sdk import SdkHttp
@@ -49,8 +44,11 @@ from .journal import Journal
 from .live import replayed_from
 from .performer import Outside, Performer
 from .pollers import Poller
+from .reading import RunReader, submit_and_wait
 from .redaction import Redactor, Secret
 from .registry import Registry
+from .requests import Requests, is_same_step
+from .retention import RETENTION_SECONDS, retain
 from .runner import Runner
 from .settings import Settings, SettingsError
 from .tokens import CallbackTokens
@@ -62,39 +60,8 @@ log = logging.getLogger(__name__)
 
 Json = Any
 
-RETENTION_SECONDS = 600.0
-"""How often finished runs that are too old are looked for."""
-
-VERIFY_SECONDS = 30.0
-"""Longest time that checking the sender of a callback may take."""
-
 STOP_GRACE = 10.0
 """Seconds that attempts have to finish when the engine is stopped."""
-
-
-class EngineError(Exception):
-    """Something asked of the engine cannot be done.
-
-    Attributes:
-        code: A stable code.
-        status: The HTTP status that says the same.
-        hint: What to do.
-    """
-
-    def __init__(self, message: str, *, code: str, status: int = 400, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code
-        self.status = status
-        self.hint = hint
-
-
-class Busy(EngineError):
-    """The backlog is full or the store cannot be written; come back after `retry_after` seconds."""
-
-    def __init__(self, message: str, *, code: str, retry_after: int = 5) -> None:
-        super().__init__(message, code=code, status=503, hint=f"try again in {retry_after} s")
-        self.retry_after = retry_after
 
 
 class HookAnswer:
@@ -217,9 +184,22 @@ class Engine:
             tokens=self.tokens,
             clock=clock,
         )
+        self.reader = RunReader(store, self.journal, self.plans)
+        self.requests = Requests(
+            store=store,
+            reader=self.reader,
+            registry=registry,
+            performer=self.performer,
+            runner=self.runner,
+            tokens=self.tokens,
+            redactor=self.redactor,
+            clock=clock,
+            newest=self.plan,
+        )
+        self._answers = Answers(store, self.reader)
         self.intake.first_turn = self.runner.first_turn
         self.runner.on_finished = self._run_finished
-        self.runner.on_responded = self._run_responded
+        self.runner.on_responded = self._answers.responded
         self.files = EngineFiles(self.artifacts, self._open_scheme)
         self.pollers: dict[str, Poller] = {}
         self._poll_tasks: dict[str, asyncio.Task[None]] = {}
@@ -227,8 +207,6 @@ class Engine:
         self._events_taken: Counter[str] = Counter()
         self._runs_finished: Counter[str] = Counter()
         self._counts_lock = threading.Lock()
-        self._waiters: dict[str, list[Future[Json]]] = {}
-        self._waiters_lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._recover = False
@@ -329,7 +307,7 @@ class Engine:
         Raises:
             StoreError: It cannot be stored.
         """
-        self._wait(PutDefinition(plan.version, plan.name, plan.value, self.clock()))
+        submit_and_wait(self.store, PutDefinition(plan.version, plan.name, plan.value, self.clock()))
         self.plans.add(plan)
         self.workflows.deploy(plan, self.registry)
         if self._looks:
@@ -356,19 +334,6 @@ class Engine:
         return plan
 
     # Taking in ---------------------------------------------------------------------------------
-
-    def _wait(self, unit: Any) -> Any:
-        """Submit a unit and wait until it is on disk.
-
-        Raises:
-            StoreError: It was not stored.
-        """
-        done: Future[Any] = Future()
-        self.store.submit(unit, done.set_result)
-        answer = done.result()
-        if isinstance(answer, StoreError):
-            raise answer
-        return answer
 
     def _take(self, draft: Draft) -> Accepted:
         """Store an event and its run; the run goes on as soon as it is on disk.
@@ -544,7 +509,7 @@ class Engine:
         Raises:
             EngineError: No such run, version or step.
         """
-        state, original = self._state(run_id)
+        state, original = self.reader.state(run_id)
         plan = self.plan(state.workflow) if version == "latest" else original
         copied: list[ev.Event] = []
         if first_step is not None:
@@ -556,7 +521,7 @@ class Engine:
                     status=422,
                     hint="name a step that is not inside another one",
                 )
-            entries = self.journal.decode(self.store.history(run_id))
+            entries = self.reader.entries(run_id)
             copied = replayed_from(entries, _same_steps(original, node.siblings[: node.index]))
         if inputs is not None:
             self.check_inputs(plan, inputs)
@@ -570,202 +535,33 @@ class Engine:
         )
         return self._take(draft)
 
-    def _state(self, run_id: str) -> tuple[RunState, Plan]:
-        row = self.store.run(run_id)
-        if row is None:
-            raise EngineError(f"there is no run {run_id!r}", code="R405", status=404)
-        state = replay(self.journal.decode(self.store.history(run_id)))
-        return state, self.plans.get(state.version)
-
-    # Signals -----------------------------------------------------------------------------------
-
-    def _signal(self, run_id: str, kind: str, path: str, key: str, body: Json) -> bool:
-        """Put a signal on disk, then wake the run. False when it was there already."""
-        try:
-            stored: bool = self._wait(PutSignal(run_id, kind, path, key, body, self.clock()))
-        except StoreError as error:
-            raise Busy(f"it cannot be stored: {error}", code=error.code) from error
-        crashpoint("signal.committed")
-        if stored:
-            self.runner.deliver(lambda: self.runner.wake(run_id))
-        return stored
+    # Asking something of a run ------------------------------------------------------------------
 
     def receive_callback(self, token: str, headers: Mapping[str, str], body: bytes) -> bool:
-        """A request to a callback address; False when it came before.
-
-        Raises:
-            EngineError: The address is not ours, the run is over, or the sender is not genuine.
-            Busy: Come back later.
-        """
-        target = self.tokens.read(token)
-        row = self.store.run(target.run_id) if target is not None else None
-        if target is None or row is None:
-            raise EngineError("there is no callback at this address", code="R406", status=404)
-        if row.finished_at is not None:
-            raise EngineError("the run is over", code="R407", status=410)
-        self._check_callback(row.version, target.path, headers, body)
-        try:
-            text = self.redactor.redact_known(body.decode())
-        except UnicodeDecodeError as error:
-            raise EngineError("the body must be UTF-8 text", code="R408", status=400) from error
-        kept = {name: value for name, value in headers.items() if name in _CALLBACK_HEADERS}
-        digest = hashlib.sha256(body).hexdigest()
-        key = f"callback:{target.path}:{target.attempt}:{headers.get('webhook-id', '')}:{digest}"
-        content = {"id": key, "attempt": target.attempt, "body": text, "headers": kept}
-        return self._signal(target.run_id, "callback", target.path, key, content)
-
-    def _check_callback(self, version: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
-        """Let the action or the step's schema refuse a callback before it is stored."""
-        try:
-            node, _ = self.plans.get(version).locate(path)
-        except KeyError as error:
-            raise EngineError("there is no callback at this address", code="R406", status=404) from error
-        schema = (node.options.get("callback") or {}).get("schema")
-        if schema is not None:
-            try:
-                value = strict_json(body)
-            except ValueError as error:
-                raise EngineError(f"the body is not JSON: {error}", code="R408", status=400) from error
-            wrong = next(
-                Draft202012Validator(schema, registry=referencing.Registry()).iter_errors(value), None
-            )
-            if wrong is not None:
-                raise EngineError(f"the body does not fit: {wrong.message[:200]}", code="R408", status=422)
-        action = self.registry.actions.get(node.uses)
-        if action is None or action.verify is None or self._loop is None:
-            return
-        verify = action.verify
-        kind = action.connection or ""
-
-        async def genuine() -> bool:
-            connection = self.performer.open(node.connection or kind, kind) if kind else None
-            context = VerifyContext(connection, self.performer.outside.http, self.files, self.clock)
-            return bool(await verify(context, headers, body))
-
-        checking = asyncio.run_coroutine_threadsafe(genuine(), self._loop)
-        try:
-            is_genuine = checking.result(timeout=VERIFY_SECONDS)
-        except (ActionError, TimeoutError) as error:
-            checking.cancel()
-            raise Busy(f"the sender cannot be checked now: {error}", code="R409") from error
-        if not is_genuine:
-            raise EngineError("the signature does not fit", code="R409", status=401)
+        """A request to a callback address; see `Requests.receive_callback`."""
+        return self.requests.receive_callback(token, headers, body)
 
     def cancel(self, run_id: str, *, reason: str = "", by: str = "") -> bool:
-        """Ask a run to stop. False when it was asked before.
-
-        Raises:
-            EngineError: There is no such run, or it is over.
-        """
-        row = self.store.run(run_id)
-        if row is None:
-            raise EngineError(f"there is no run {run_id!r}", code="R405", status=404)
-        if row.finished_at is not None:
-            raise EngineError(f"the run is over: {row.status}", code="R407", status=409)
-        body = {"reason": reason or "canceled on request", "by": by}
-        return self._signal(run_id, "cancel", "", "cancel", body)
+        """Ask a run to stop; see `Requests.cancel`."""
+        return self.requests.cancel(run_id, reason=reason, by=by)
 
     def resume(self, run_id: str, *, version: str = "original", by: str = "") -> None:
-        """Go on with a failed or canceled run from what did not succeed.
-
-        Args:
-            version: ``original`` or ``latest``: the definition to go on with.
-
-        Raises:
-            EngineError: There is no such run, or it did not fail.
-        """
-        row = self.store.run(run_id)
-        if row is None:
-            raise EngineError(f"there is no run {run_id!r}", code="R405", status=404)
-        if row.status not in ("failed", "canceled"):
-            raise EngineError(
-                f"the run is {row.status}; only a failed or canceled one is resumed", code="R410", status=409
-            )
-        latest = self.plan(row.workflow).version if version == "latest" else row.version
-        if latest != row.version:
-            self._check_resumable(run_id, latest)
-        body = {"version": latest, "by": by}
-        self._signal(run_id, "resume", "", f"resume:{row.finished_at}", body)
-
-    def _check_resumable(self, run_id: str, version: str) -> None:
-        """What is done must stand where it stood: the outputs of steps are found by their place."""
-        state, before = self._state(run_id)
-        plan = self.plans.get(version)
-        for path, record in state.records.items():
-            if path == "" or record.status not in ("succeeded", "skipped"):
-                continue
-            done, _ = before.locate(path)
-            now = plan.by_path.get(done.path)
-            if now is None or not _is_same(done, now):
-                raise EngineError(
-                    f"the step {done.label!r} is done, and is not at {done.path} in the newest version",
-                    code="R303",
-                    status=409,
-                    hint="replay the run, or resume it under its original version",
-                )
+        """Go on with a failed or canceled run; see `Requests.resume`."""
+        self.requests.resume(run_id, version=version, by=by)
 
     def decide(
         self, approval_id: str, decision: str, *, by: str, comment: str = "", form: Json = None
     ) -> bool:
-        """Decide on an approval; False when this person decided before.
-
-        Raises:
-            EngineError: No such approval, it is decided, or the form does not fit.
-        """
-        approval = self.store.approval(approval_id)
-        if approval is None:
-            raise EngineError(f"there is no approval {approval_id!r}", code="R411", status=404)
-        if approval.status != "pending":
-            raise EngineError(
-                f"this is decided: {approval.status} by {approval.decided_by or 'nobody'}",
-                code="R412",
-                status=409,
-            )
-        if decision not in ("approved", "rejected"):
-            raise EngineError("decision must be approved or rejected", code="R413", status=422)
-        schema = approval.data.get("form")
-        if schema is not None and decision == "approved":
-            wrong = next(
-                Draft202012Validator(schema, registry=referencing.Registry()).iter_errors(form), None
-            )
-            if wrong is not None:
-                where = "/".join(["form", *map(str, wrong.absolute_path)])
-                raise EngineError(f"{where}: {wrong.message[:200]}", code="R416", status=422)
-        body = {"decision": decision, "by": by, "comment": comment, "form": form}
-        key = f"approval:{approval_id}:{by}"
-        return self._signal(approval.run_id, "approval", approval.path, key, body)
-
-    # Waiting for runs --------------------------------------------------------------------------
+        """Decide on an approval; see `Requests.decide`."""
+        return self.requests.decide(approval_id, decision, by=by, comment=comment, form=form)
 
     def outcome(self, run_id: str) -> Future[Json]:
         """A future of the run's answer: its ``respond`` step's, or None when the run has ended."""
-        future: Future[Json] = Future()
-        with self._waiters_lock:
-            self._waiters.setdefault(run_id, []).append(future)
-        # It may have answered before anybody asked.
-        row = self.store.run(run_id)
-        if row is not None and row.status != "queued":
-            state, _ = self._state(run_id)
-            if state.response is not None:
-                self._run_responded(run_id, state.response)
-            elif state.finished is not None:
-                self._tell(run_id, None)
-        return future
-
-    def _tell(self, run_id: str, answer: Json) -> None:
-        with self._waiters_lock:
-            waiters = self._waiters.pop(run_id, [])
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(answer)
+        return self._answers.outcome(run_id)
 
     def _run_finished(self, state: RunState) -> None:
         self._runs_finished[state.status] += 1
-        if self._waiters:
-            self._tell(state.id, None)
-
-    def _run_responded(self, run_id: str, response: ev.Responded) -> None:
-        self._tell(run_id, {"status": response.status, "headers": response.headers, "body": response.body})
+        self._answers.finished(state)
 
     # Reading -----------------------------------------------------------------------------------
 
@@ -791,11 +587,7 @@ class Engine:
         Raises:
             EngineError: There is no such run.
         """
-        row = self.store.run(run_id)
-        if row is None:
-            raise EngineError(f"there is no run {run_id!r}", code="R405", status=404)
-        state, plan = self._state(run_id)
-        return documents.run_document(row, state, plan)
+        return self.reader.document(run_id)
 
     def history(self, run_id: str) -> list[dict[str, Json]]:
         """A run's history.
@@ -803,9 +595,7 @@ class Engine:
         Raises:
             EngineError: There is no such run.
         """
-        if self.store.run(run_id) is None:
-            raise EngineError(f"there is no run {run_id!r}", code="R405", status=404)
-        return documents.history_document(self.journal.decode(self.store.history(run_id)))
+        return self.reader.history(run_id)
 
     # Triggers ----------------------------------------------------------------------------------
 
@@ -851,8 +641,6 @@ class Engine:
             raise BadInput(f"nothing installed reads {scheme}: addresses", code="C924")
         return self.performer.open(connection or kind, kind)
 
-    # Retention ---------------------------------------------------------------------------------
-
     async def _retain_forever(self) -> None:
         while True:
             for plan in list(self.workflows.plans.values()):
@@ -861,21 +649,7 @@ class Engine:
 
     def retain(self, plan: Plan) -> None:
         """Forget the finished runs that this workflow does not want to keep."""
-        age, count = plan.retention_age, plan.retention_count
-        if age is None and self.settings["retention_age"]:
-            age = parse_duration(self.settings["retention_age"])
-        if count is None and self.settings["retention_count"]:
-            count = self.settings.integer("retention_count")
-        if age is None and count is None:
-            return
-        now = self.clock()
-        unit = Prune(plan.name, None if age is None else now - age, count, now)
-
-        def again(answer: Any) -> None:
-            if not isinstance(answer, StoreError) and answer.runs >= unit.limit:
-                self.store.submit(unit, again)
-
-        self.store.submit(unit, again)
+        retain(plan, self.settings, self.store, self.clock)
 
 
 def _same_steps(original: Plan, steps: Sequence[Node]) -> dict[str, str]:
@@ -883,16 +657,6 @@ def _same_steps(original: Plan, steps: Sequence[Node]) -> dict[str, str]:
     found: dict[str, str] = {}
     for step in steps:
         before = original.by_id.get(step.id) if step.id else original.by_path.get(step.path)
-        if before is not None and before.block == "steps" and _is_same(before, step):
+        if before is not None and before.block == "steps" and is_same_step(before, step):
             found[before.path] = step.path
     return found
-
-
-def _is_same(before: Node, now: Node) -> bool:
-    return (before.id, before.kind, before.uses) == (now.id, now.kind, now.uses)
-
-
-_CALLBACK_HEADERS = frozenset(
-    {"content-type", "user-agent", "webhook-id", "webhook-timestamp", "webhook-signature"}
-)
-"""Headers of a callback that are kept; an action may check a signature again."""

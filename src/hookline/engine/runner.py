@@ -134,7 +134,7 @@ class Runner:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._stopping = False
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._background: set[asyncio.Task[Any]] = set()
         self.begun = 0
         self.on_finished: Callable[[RunState], None] = lambda state: None
@@ -151,7 +151,7 @@ class Runner:
 
     def start(self, *, recover: bool) -> None:
         """Begin on the running loop; `recover` takes over what dead workers left."""
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         if recover:
             self._sweep()
             self.keep(self._sweep_forever())
@@ -204,10 +204,10 @@ class Runner:
     def deliver(self, callback: Callable[[], None]) -> None:
         """Call something on the loop; many calls from another thread wake it once."""
         self._answers.append(callback)
-        if not self._scheduled and self._loop is not None:
+        if not self._scheduled and self.loop is not None:
             self._scheduled = True
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._deliver_all)
+                self.loop.call_soon_threadsafe(self._deliver_all)
 
     def _deliver_all(self) -> None:
         self._scheduled = False
@@ -300,9 +300,9 @@ class Runner:
             self._live[run.id] = run
             self._go_on(run, [ev.RunStarted("", self._clock())])
             self._admit_next(key)
-        elif answer.retry_at is not None and self._loop is not None:
+        elif answer.retry_at is not None and self.loop is not None:
             delay = max(answer.retry_at - self._clock(), 0.01)
-            self._loop.call_later(delay, self._admit_next, key)
+            self.loop.call_later(delay, self._admit_next, key)
 
     # The turn of one run -----------------------------------------------------------------------
 
@@ -330,8 +330,8 @@ class Runner:
             self._later(run)
 
     def _later(self, run: LiveRun) -> None:
-        assert self._loop is not None
-        self._loop.call_soon(lambda: self._go_on(run, ()) if run.id in self._live else None)
+        assert self.loop is not None
+        self.loop.call_soon(lambda: self._go_on(run, ()) if run.id in self._live else None)
 
     def _give_up(
         self, run: LiveRun, step: Step, code: str, message: str, hint: str, signals: Sequence[Signal] = ()
@@ -452,8 +452,8 @@ class Runner:
         for place in (self._live, self._parked, self._writing):
             if place.get(run.id) is run:
                 del place[run.id]
-        if self._loop is not None and not self._stopping:
-            self._loop.call_later(SWEEP_SECONDS, self._reclaim, run.id)
+        if self.loop is not None and not self._stopping:
+            self.loop.call_later(SWEEP_SECONDS, self._reclaim, run.id)
 
     def _reclaim(self, run_id: str) -> None:
         """After a refusal: if nobody else has the run, it is still for us to go on with."""
@@ -544,9 +544,11 @@ class Runner:
         return [ev.RunResumed("", version, at, body.get("by", ""))]
 
     def _read(self, run_id: str) -> _Read | None:
-        """A run out of the store, or None when it cannot be read or is not there."""
+        """A run out of the store; None when it cannot be read, is not there, or is another worker's."""
         row = self._store.run(run_id)
         if row is None or run_id in self._unreadable:
+            return None
+        if row.owner not in (None, self._store.worker) and self._store.is_alive(str(row.owner)):
             return None
         try:
             entries = self._journal.decode(self._store.history(run_id))
@@ -614,12 +616,12 @@ class Runner:
 
     def _time(self, due: float) -> None:
         """Make sure that the timers are looked at no later than `due`."""
-        if due >= self._timer_at or self._loop is None or self._stopping:
+        if due >= self._timer_at or self.loop is None or self._stopping:
             return
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = due
-        self._timer = self._loop.call_later(max(due - self._clock(), 0.0), self._timers_due)
+        self._timer = self.loop.call_later(max(due - self._clock(), 0.0), self._timers_due)
 
     def _timers_due(self) -> None:
         if self._timer is not None:
@@ -632,7 +634,10 @@ class Runner:
         except StoreError as error:
             log.warning("%s: timers cannot be read: %s", error.code, error)
             return
-        fired = [self._fire(timer.run_id, timer.path, now) for timer in due]
+        of_runs: dict[str, list[str]] = {}
+        for timer in due:
+            of_runs.setdefault(timer.run_id, []).append(timer.path)
+        fired = [self._fire(run_id, paths, now) for run_id, paths in of_runs.items()]
         is_full = len(due) == self._batch
         # Timers that are another worker's, or cannot be written just now, stay: look past them.
         self._batch = self._batch * 2 if is_full and not any(fired) else TIMER_BATCH
@@ -641,17 +646,16 @@ class Runner:
         elif following is not None:
             self._time(following if following > now else now + SWEEP_SECONDS)
 
-    def _fire(self, run_id: str, path: str, now: float) -> bool:
-        """Let a run know that a time has come; False when it knows, or is not ours to tell."""
-        run = self._find(run_id)
-        fired = ev.TimerFired(path, now)
+    def _fire(self, run_id: str, paths: Sequence[str], now: float) -> bool:
+        """Let a run know that times have come; False when it knows, or is not ours to tell."""
+        run = self._live.get(run_id) or self._parked.get(run_id)
         if run is None:
-            return self._take_over(run_id, [fired])
-        if run.timers.get(path, float("inf")) > now:
-            return False
-        self._own_again(run)
-        self._go_on(run, [fired])
-        return True
+            return self._take_over(run_id, [ev.TimerFired(path, now) for path in paths])
+        fired = [ev.TimerFired(path, now) for path in paths if run.timers.get(path, float("inf")) <= now]
+        if fired:
+            self._own_again(run)
+            self._go_on(run, fired)
+        return bool(fired)
 
     async def _sweep_forever(self) -> None:
         is_more = False

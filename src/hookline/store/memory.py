@@ -343,6 +343,9 @@ class MemoryStore:
         rows = (record.row for record in self._runs())
         return sum(row.cost_usd for row in rows if row.workflow == workflow and row.created_at >= since)
 
+    def is_alive(self, worker: str) -> bool:
+        return self.database.is_alive(worker)
+
     def seen(self, scope: str, keys: Iterable[str]) -> set[str]:
         self._check()
         now = self.clock()

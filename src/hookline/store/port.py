@@ -527,5 +527,8 @@ class Store(Protocol):
         """Which of the keys are taken and not expired."""
 
     def cursor(self, of: str) -> Json: ...
+    def is_alive(self, worker: str) -> bool:
+        """Whether a worker that shares the database still exists."""
+
     def setting(self, name: str, make: Callable[[], str]) -> str:
         """A value kept with the database, made at the first use: the instance's own secret."""

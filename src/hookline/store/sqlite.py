@@ -384,6 +384,9 @@ class SQLiteStore:
         total: float = self._query(sql, [workflow, since])[0][0]
         return total
 
+    def is_alive(self, worker: str) -> bool:
+        return self._locks.is_alive(worker)
+
     def seen(self, scope: str, keys: Iterable[str]) -> set[str]:
         found: set[str] = set()
         for part in parts(list(keys), MAX_ROWS):

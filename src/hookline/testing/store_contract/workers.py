@@ -42,7 +42,10 @@ class WorkersContract(Contract):
         write(store, accept(*(incoming(f"e {run.id}", run) for run in reversed(runs))))
         write(store, advance("r3", 1, owner=None, summary=summary("waiting")), finish("r2"))
         assert other.abandoned_runs(9) == []
+        assert other.is_alive("w1")
         workers.kill(store)
+        assert not other.is_alive("w1")
+        assert other.is_alive("w2")
         assert other.abandoned_runs(9) == ["r0", "r1"], "oldest first; neither waiting nor finished"
         assert other.abandoned_runs(1) == ["r0"]
         answers = write(

@@ -1,0 +1,30 @@
+"""What the engine says when something asked of it cannot be done."""
+
+from __future__ import annotations
+
+__all__ = ["Busy", "EngineError"]
+
+
+class EngineError(Exception):
+    """Something asked of the engine cannot be done.
+
+    Attributes:
+        code: A stable code.
+        status: The HTTP status that says the same.
+        hint: What to do.
+    """
+
+    def __init__(self, message: str, *, code: str, status: int = 400, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.status = status
+        self.hint = hint
+
+
+class Busy(EngineError):
+    """The backlog is full or the store cannot be written; come back after `retry_after` seconds."""
+
+    def __init__(self, message: str, *, code: str, retry_after: int = 5) -> None:
+        super().__init__(message, code=code, status=503, hint=f"try again in {retry_after} s")
+        self.retry_after = retry_after
