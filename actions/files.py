@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Protocol, TypedDict
 
 from hookline.sdk import BadInput, Context, Example, Field, File, Recorded, action, parse_size
+from hookline.sdk.verdicts import require_verdict as allows
 
 __all__ = ["Downloaded", "Store", "Uploaded", "download", "upload"]
 
@@ -84,11 +85,21 @@ async def upload(
         str, Field("Connection that writes it; the address says which when left out.", advanced=True)
     ] = "",
     mime: Annotated[str, Field("Media type to write; the file's own when left out.", advanced=True)] = "",
+    require_verdict: Annotated[
+        dict[str, Any] | None,
+        Field(
+            "The output of the moderation.check step that examined this very file. Nothing is written "
+            "unless it allows exactly these bytes.",
+            advanced=True,
+        ),
+    ] = None,
 ) -> Uploaded:
     """Upload a file
 
     What is there under the same address is replaced, so repeating it after a crash does no harm.
     """
+    if require_verdict is not None:
+        file = await _allowed(ctx, file, require_verdict)
     address = f"{to}{_plain_name(file.name)}" if to.endswith("/") else to
     store = await _store(ctx, address, connection)
     # The trigger that watches the place can tell what this installation wrote itself.
@@ -148,6 +159,18 @@ async def download(
                 _capped(content, url, limit), name=_plain_name(name or found.name), mime=found.mime
             )
     return {"file": file, "name": file.name, "mime": file.mime, "bytes": file.bytes}
+
+
+async def _allowed(ctx: Context, file: File, verdict: Mapping[str, Any]) -> File:
+    """The file as it was examined: a copy that nobody can exchange between this look and the upload.
+
+    Raises:
+        BadInput: C036.
+    """
+    async with ctx.files.stream(file) as content:
+        kept = await ctx.files.save(content, name=file.name, mime=file.mime)
+    allows(verdict, kept.sha256 or "")
+    return kept
 
 
 async def _store(ctx: Context, address: str, connection: str) -> Store:

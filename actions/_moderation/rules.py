@@ -161,8 +161,10 @@ def _compiled(name: str, pattern: str) -> Callable[[str], bool]:
     try:
         compiled: Any = re2.compile(pattern, options)
     except re2.error as error:
+        told = error.args[0] if error.args else ""
+        why = told.decode("utf-8", "replace") if isinstance(told, bytes) else str(told)
         raise BadInput(
-            f"RE2 cannot use the pattern {name!r}: {error}",
+            f"RE2 cannot use the pattern {name!r}: {why}",
             code="C034",
             hint="the syntax is at https://github.com/google/re2/wiki/Syntax",
         ) from error

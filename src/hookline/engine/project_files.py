@@ -45,10 +45,13 @@ def read_project_file(project: Path, path: str, max_bytes: int) -> bytes:
     except OSError as error:
         why = "is a link" if error.errno in (errno.ELOOP, errno.ENOTDIR) else "cannot be read"
         raise BadInput(f"{path} {why}") from error
-    with os.fdopen(file, "rb") as opened:
+    try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise BadInput(f"{path} is no ordinary file")
-        content = opened.read(max_bytes + 1)
+        with os.fdopen(file, "rb", closefd=False) as opened:
+            content = opened.read(max_bytes + 1)
+    finally:
+        os.close(file)
     if len(content) > max_bytes:
         raise BadInput(f"{path} is larger than {max_bytes} bytes")
     return content
