@@ -44,6 +44,9 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
         "runs": Lazy("runs:runs", "Look at runs, cancel, replay and resume them.", _RUNS),
         "events": Lazy("events:events", "Look at what came in, send and replay events.", _RUNS),
         "approvals": Lazy("approvals:approvals", "Look at approvals and decide on them.", _RUNS),
+        "moderation": Lazy(
+            "moderation:moderation", "Check policies, and try them on verdicts and examples.", _RUNS
+        ),
         "connectors": Lazy("connectors:connectors", "Look at what is installed, and check it.", _INSTALLED),
         "serve": Lazy("serve:serve", "Run the project as a server.", _INSTALLED),
         "worker": Lazy("serve:worker", "Run an extra worker.", _INSTALLED),

@@ -135,6 +135,19 @@ COMPONENT_CODES: Final = (
         "Give the output of the moderation.check step that examined the very file that is published.",
     ),
     Code(
+        "C037",
+        "A labelled example cannot be read",
+        "hookline moderation evaluate reads one JSON object a line, with the action a person expects and a "
+        "verdict, scores or a text.",
+        "Correct the line that the message names.",
+    ),
+    Code(
+        "C038",
+        "A plot cannot be drawn",
+        "matplotlib is not installed, or does not write files of this kind.",
+        "pip install matplotlib, or write the curve with --csv.",
+    ),
+    Code(
         "C601",
         "A request to a hook is not authenticated",
         "The signature or credential is missing or wrong. The request is recorded as rejected, without its "
