@@ -1,0 +1,86 @@
+"""A real browser on a real server: the pages as people meet them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hookline.engine.engine import Engine, open_store
+from hookline.engine.loader import load_registry
+from hookline.engine.settings import load_settings
+from hookline.server.access import Access
+from hookline.server.serving import serve
+from hookline.testing.ports import free_port
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+ASK = {
+    "name": "ask",
+    "inputs": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
+    "steps": [
+        {"id": "text", "uses": "transform", "with": {"shown": "{{ inputs.text }}"}},
+        {
+            "id": "decision",
+            "approve": {"who": ["ops"], "message": "Publish {{ steps.text.shown }}?"},
+            "timeout": "1h",
+            "on_timeout": "reject",
+        },
+    ],
+    "output": "{{ steps.decision.decision }}",
+}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium; Debian: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    options = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+    ]
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=[*options, "--disable-sync"])
+        yield launched
+        launched.close()
+
+
+class Site:
+    """``hookline dev`` on a free port, with one workflow that asks a person."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "workflows").mkdir()
+        (folder / "workflows" / "ask.json").write_text(json.dumps(ASK))
+        settings = load_settings(folder, {"HOOKLINE_LOG_LEVEL": "warning"})
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        store = open_store(settings, f"ui-{os.getpid()}")
+        self.engine = Engine(settings, load_registry(folder), store, base_url=self.address)
+        self.engine.start()
+        self.engine.load_project()
+        self.server = serve(self.engine, Access.dev(self.port), "127.0.0.1", self.port, 4)
+
+    def ask(self, text: str) -> str:
+        run = self.engine.start_run("ask", inputs={"text": text}).run_id
+        assert run is not None
+        return run
+
+    def close(self) -> None:
+        self.server.close()
+        self.engine.stop(0)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path)
+    yield made
+    made.close()

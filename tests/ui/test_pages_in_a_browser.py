@@ -1,0 +1,85 @@
+"""What a person does on the pages, in Chromium; without JavaScript too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "<script>document.title = 'taken'</script><b>bold</b>"
+
+
+@pytest.fixture(params=[True, False], ids=["with-javascript", "without-javascript"])
+def page(browser: Any, request: pytest.FixtureRequest) -> Any:
+    context = browser.new_context(java_script_enabled=request.param)
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    yield opened
+    context.close()
+    assert complaints == []
+
+
+def test_from_the_list_to_a_decision(site: Any, page: Any) -> None:
+    run = site.ask("the picture")
+    page.goto(site.address)
+    assert "waiting" in page.locator("tbody tr").first.inner_text()
+    page.get_by_role("link", name=run).click()
+    assert page.locator("h1").inner_text().startswith("ask")
+    page.get_by_role("link", name="Approvals").click()
+    assert "Publish the picture?" in page.locator("main").inner_text()
+    page.get_by_role("button", name="Approve").click()
+    site.engine.outcome(run).result(timeout=20)
+    document = site.engine.run_document(run)
+    assert (document["status"], document["output"]) == ("succeeded", "approved")
+    page.goto(f"{site.address}/runs/{run}")
+    assert "succeeded" in page.locator("h1").inner_text()
+
+
+def test_cancel_from_the_run_page(site: Any, page: Any) -> None:
+    run = site.ask("nothing")
+    page.goto(f"{site.address}/runs/{run}")
+    page.get_by_role("button", name="Cancel").click()
+    site.engine.outcome(run).result(timeout=20)
+    assert site.engine.run_document(run)["status"] == "canceled"
+
+
+def test_what_a_run_holds_is_shown_as_text(site: Any, page: Any) -> None:
+    run = site.ask(HOSTILE)
+    for path in ("/", f"/runs/{run}", "/approvals", "/events"):
+        page.goto(f"{site.address}{path}")
+        assert "taken" not in page.title()
+        assert page.locator("main b").count() == 0
+    page.goto(f"{site.address}/approvals")
+    assert HOSTILE in page.locator("main").inner_text()
+
+
+def test_the_keyboard_reaches_what_decides(site: Any, browser: Any) -> None:
+    run = site.ask("by keyboard")
+    page = browser.new_page()
+    page.goto(f"{site.address}/approvals")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent.trim()") == "Approve":
+            break
+    page.keyboard.press("Enter")
+    site.engine.outcome(run).result(timeout=20)
+    assert site.engine.run_document(run)["output"] == "approved"
+    page.close()
+
+
+def test_pages_fit_a_telephone_in_both_themes(site: Any, browser: Any) -> None:
+    run = site.ask("a rather long text that has to be wrapped " * 4)
+    for scheme in ("light", "dark"):
+        context = browser.new_context(viewport={"width": 360, "height": 700}, color_scheme=scheme)
+        page = context.new_page()
+        for path in ("/", f"/runs/{run}", "/approvals", "/workflows", "/events"):
+            page.goto(f"{site.address}{path}")
+            wide = page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            assert wide <= 0, f"{path} is {wide} px wider than the screen"
+        context.close()
