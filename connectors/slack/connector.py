@@ -1,4 +1,4 @@
-"""Slack: messages, files, reactions, people and channels; incoming webhooks."""
+"""Slack: messages, files, reactions, people and channels; incoming webhooks; events, commands, clicks."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from .files import lookup_uploaded, upload_file
 from .messages import delete_message, lookup_posted, post_message, update_message
 from .people import add_reaction, list_channels, lookup_user
 from .posts import post_ephemeral, respond, schedule_message, send_webhook
+from .triggers import action, command, event
 
 __all__ = [
     "IncomingWebhook",
+    "action",
     "add_reaction",
     "check_token",
+    "command",
     "connect",
     "connect_webhook",
     "delete_message",
+    "event",
     "list_channels",
     "lookup_posted",
     "lookup_uploaded",

@@ -7,15 +7,25 @@ with SlackStandIn() as slack:
 
 from __future__ import annotations
 
+from hookline.testing.slack.outgoing import Delivery, Sent
 from hookline.testing.slack.records import Channel, Message, UploadedFile
-from hookline.testing.slack.server import DEFAULT_CHANNELS, DEFAULT_TOKEN, FAULTS, SlackStandIn
+from hookline.testing.slack.server import (
+    DEFAULT_CHANNELS,
+    DEFAULT_SIGNING_SECRET,
+    DEFAULT_TOKEN,
+    FAULTS,
+    SlackStandIn,
+)
 
 __all__ = [
     "DEFAULT_CHANNELS",
+    "DEFAULT_SIGNING_SECRET",
     "DEFAULT_TOKEN",
     "FAULTS",
     "Channel",
+    "Delivery",
     "Message",
+    "Sent",
     "SlackStandIn",
     "UploadedFile",
 ]

@@ -8,7 +8,13 @@ import sys
 import threading
 
 from hookline.testing.faults import UnknownFaultError
-from hookline.testing.slack import DEFAULT_CHANNELS, DEFAULT_TOKEN, FAULTS, SlackStandIn
+from hookline.testing.slack import (
+    DEFAULT_CHANNELS,
+    DEFAULT_SIGNING_SECRET,
+    DEFAULT_TOKEN,
+    FAULTS,
+    SlackStandIn,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         server = SlackStandIn(
             token=options.token,
+            signing_secret=options.signing_secret,
             channels=tuple(options.channel) or DEFAULT_CHANNELS,
             host=options.host,
             port=options.port,
@@ -36,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     server.start()
     print(f"SLACK_BASE_URL={server.api_url}")
     print(f"SLACK_BOT_TOKEN={server.token}")
+    print(f"SLACK_SIGNING_SECRET={server.signing_secret}")
     print(f"# inbox: {server.base_url}/   incoming webhook: {server.webhook_url}", flush=True)
     stop.wait()
     server.stop()
@@ -47,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--token", default=DEFAULT_TOKEN, help="the one valid bot token")
+    parser.add_argument("--signing-secret", default=DEFAULT_SIGNING_SECRET, help="signs what is sent to apps")
     parser.add_argument(
         "--channel",
         action="append",

@@ -72,7 +72,7 @@ class Methods:
             "files.getUploadURLExternal": self._get_upload_url,
             "files.completeUploadExternal": self._complete_upload,
             "files.info": self._file_info,
-            **People(inbox, origin, self._channel, self._content).table,
+            **People(inbox, origin, self._channel, self.content).table,
         }
         self.scopes: frozenset[str] | None = None
 
@@ -148,15 +148,15 @@ class Methods:
 
     def _post_message(self, arguments: Arguments) -> Reply:
         channel = self._channel(arguments, by_name=True)
-        message = self._inbox.add(self._content(arguments, Message(channel, self._inbox.next_ts(), "")))
+        message = self._inbox.add(self.content(arguments, Message(channel, self._inbox.next_ts(), "")))
         return {"channel": channel.id, "ts": message.ts, "message": self.message_body(message)}
 
     def incoming_webhook(self, arguments: Arguments, channel: Channel) -> None:
         """Post through an incoming webhook, which is bound to `channel`. Raises `SlackError`."""
         base = Message(channel, self._inbox.next_ts(), "", arrived_by="webhook")
-        self._inbox.add(self._content(arguments, base))
+        self._inbox.add(self.content(arguments, base))
 
-    def _content(self, arguments: Arguments, base: Message) -> Message:
+    def content(self, arguments: Arguments, base: Message) -> Message:
         """`base` with the text, blocks and so on of `arguments`, checked as Slack checks them."""
         text = arguments.text("text") or ""
         blocks = arguments.structure("blocks", "invalid_blocks_format") or []
@@ -191,7 +191,7 @@ class Methods:
         channel = self._channel(arguments)
         ts = arguments.required("ts")
         # Checked before the message is looked for, so that bad content never changes anything.
-        checked = self._content(arguments, Message(channel, ts, ""))
+        checked = self.content(arguments, Message(channel, ts, ""))
         message = self._inbox.update(
             channel,
             ts,

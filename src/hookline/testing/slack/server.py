@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
@@ -14,15 +14,25 @@ from hookline.testing.clock import Clock, SystemClock
 from hookline.testing.faults import FaultPlan, UnknownFaultError
 from hookline.testing.httpd import Answer, Hang, HttpServer, Request, Reset, Response
 from hookline.testing.ports import LOOPBACK
+from hookline.testing.slack.answers import Answers
 from hookline.testing.slack.arguments import Arguments, SlackError
 from hookline.testing.slack.inbox import Inbox
 from hookline.testing.slack.methods import Methods
+from hookline.testing.slack.outgoing import Delivery, Outgoing
 from hookline.testing.slack.page import render
-from hookline.testing.slack.records import Message, UploadedFile
+from hookline.testing.slack.records import Channel, Message, UploadedFile, User
 
-__all__ = ["DEFAULT_CHANNELS", "DEFAULT_TOKEN", "DEFAULT_USERS", "FAULTS", "SlackStandIn"]
+__all__ = [
+    "DEFAULT_CHANNELS",
+    "DEFAULT_SIGNING_SECRET",
+    "DEFAULT_TOKEN",
+    "DEFAULT_USERS",
+    "FAULTS",
+    "SlackStandIn",
+]
 
 DEFAULT_TOKEN = "xoxb-stand-in-for-loopback-tests"
+DEFAULT_SIGNING_SECRET = "5tandin0signing0secret0for0tests"
 DEFAULT_CHANNELS = ("general", "random", "moderation", "art", "ops")
 DEFAULT_USERS = ("ada", "grace", "linus")
 WEBHOOK_PATH = "/services/T0STANDIN00/B0STANDIN00/standinstandinstandin00"
@@ -46,6 +56,7 @@ class SlackStandIn:
 
     Args:
         token: The one valid bot token.
+        signing_secret: Signs what the stand-in sends.
         channels: Channel names, without ``#``; posting anywhere else is ``channel_not_found``.
         users: Names of people; their addresses are ``<name>@example.com``.
         scopes: What the token may do; anything else is ``missing_scope``. None is everything.
@@ -58,6 +69,7 @@ class SlackStandIn:
         self,
         *,
         token: str = DEFAULT_TOKEN,
+        signing_secret: str = DEFAULT_SIGNING_SECRET,
         channels: Sequence[str] = DEFAULT_CHANNELS,
         users: Sequence[str] = DEFAULT_USERS,
         scopes: Collection[str] | None = None,
@@ -66,6 +78,7 @@ class SlackStandIn:
         clock: Clock | None = None,
     ) -> None:
         self.token = token
+        self.signing_secret = signing_secret
         self.faults = FaultPlan(FAULTS)
         self._owns_clock = clock is None
         self.clock = clock or SystemClock()
@@ -73,6 +86,8 @@ class SlackStandIn:
         self._server = HttpServer(host=host, port=port, name="slack")
         self._methods = Methods(self._inbox, self._server.origin)
         self._methods.scopes = None if scopes is None else frozenset(scopes)
+        self._answers = Answers(self._inbox, self.clock, self._server.origin, self._methods.content)
+        self.outgoing = Outgoing(self.clock, signing_secret)
         self._upload_leaks: list[str] = []
 
     def __enter__(self) -> Self:
@@ -120,10 +135,7 @@ class SlackStandIn:
         Raises:
             KeyError: There is none of that name.
         """
-        found = self._inbox.channel(name, by_name=True)
-        if found is None:
-            raise KeyError(name)
-        return found.id
+        return self._channel(name).id
 
     def user_id(self, name: str) -> str:
         """The ID of a person.
@@ -142,6 +154,51 @@ class SlackStandIn:
         """
         return self._inbox.wait_for(lambda messages: len(messages) >= count, timeout)
 
+    def verify_url(self, url: str) -> bool:
+        """Enter an address for events: whether the app says that it is its own."""
+        return self.outgoing.verify_url(url)
+
+    def send_event(self, url: str, event: Mapping[str, Any], *, event_id: str = "") -> Delivery:
+        """Deliver an event to the app; see `Outgoing.event`."""
+        return self.outgoing.event(url, event, event_id=event_id)
+
+    def send_command(
+        self, url: str, command: str, text: str = "", *, user: str = "ada", channel: str = "general"
+    ) -> Delivery:
+        """Let a person type a slash command in a channel.
+
+        Raises:
+            KeyError: There is no such person or channel.
+        """
+        who, where = self._user(user), self._channel(channel)
+        response_url = self._answers.open("commands", where, who)
+        return self.outgoing.command(url, command, text, who, where, response_url)
+
+    def click(self, url: str, message: Message, action_id: str, *, user: str = "ada") -> Delivery:
+        """Let a person press the button with this `action_id` in a message.
+
+        Raises:
+            KeyError: There is no such person, or the message has no such element.
+        """
+        who = self._user(user)
+        element = _element(message.blocks, action_id)
+        action = {**element, "action_ts": f"{self.clock.now():.6f}"}
+        response_url = self._answers.open("actions", message.channel, who, message.ts)
+        body = self._methods.message_body(message)
+        return self.outgoing.click(url, message, body, action, who, response_url)
+
+    def _user(self, name: str) -> User:
+        found = self._inbox.user(id=self.user_id(name))
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def _channel(self, name: str) -> Channel:
+        found = self._inbox.channel(name, by_name=True)
+        if found is None:
+            raise KeyError(name)
+        return found
+
     def start(self) -> None:
         """Begin to serve."""
         self._server.start(self._answer)
@@ -158,6 +215,8 @@ class SlackStandIn:
             return self._with_faults(lambda: self._api(request, path.removeprefix("/api/")))
         if path == WEBHOOK_PATH and request.method == "POST":
             return self._with_faults(lambda: self._incoming_webhook(request))
+        if path.startswith(("/commands/", "/actions/")) and request.method == "POST":
+            return self._with_faults(lambda: self._response_url(request))
         if path.startswith("/services/"):
             return Response.text(404, "no_service")
         if path.startswith("/upload/v1/") and request.method == "POST":
@@ -233,6 +292,16 @@ class SlackStandIn:
             return Response.text(400, error.code)
         return Response.text(200, "ok")
 
+    def _response_url(self, request: Request) -> Response:
+        try:
+            values = request.json()
+            self._answers.post(request.path, Arguments(values if isinstance(values, dict) else {}))
+        except ValueError:
+            return Response.text(400, "invalid_payload")
+        except SlackError as error:
+            return Response.of(404, {"ok": False, "error": error.code})
+        return Response.of(200, {"ok": True})
+
     def _upload(self, request: Request) -> Response:
         if request.header("Authorization") is not None:
             self._upload_leaks.append(request.path)
@@ -279,6 +348,29 @@ class SlackStandIn:
                 return Response(204)
             case _:
                 return Response.of(404, {"detail": "not found"})
+
+
+def _element(blocks: Sequence[Mapping[str, Any]], action_id: str) -> dict[str, Any]:
+    """The element of a message with this ID, as Slack reports it.
+
+    Raises:
+        KeyError: There is none.
+    """
+    for block in blocks:
+        for element in _objects(block):
+            if element.get("action_id") == action_id:
+                return {**element, "block_id": str(block.get("block_id") or "b1")}
+    raise KeyError(action_id)
+
+
+def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, Mapping):
+        yield value
+        for member in value.values():
+            yield from _objects(member)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _objects(item)
 
 
 def _is_form(request: Request) -> bool:
