@@ -35,11 +35,13 @@ class Description:
         schema: Its input and output, None when it publishes none.
         official: Whether it runs without a version; None when that was not asked.
         latest: Its newest version, empty when it shows none.
+        training: Its ``TrainingInput`` and ``TrainingOutput``, None when it cannot be trained.
     """
 
     schema: ModelSchema | None
     official: bool | None = None
     latest: str = ""
+    training: ModelSchema | None = None
 
 
 class Catalogue:
@@ -124,7 +126,8 @@ class Catalogue:
         path = f"{_path(model)}/versions/{quote(version, safe='')}"
         if path not in self._kept:
             try:
-                found = Description(_schema(await self._get(path)))
+                body = await self._get(path)
+                found = Description(_schema(body), training=_training(body))
             except NotFound:
                 # Versions of official models cannot be addressed; their newest one is shown with the model.
                 whole = _read_model(await self._get(_path(model)))
@@ -161,9 +164,20 @@ def _read_model(answer: Json) -> Description:
         _schema(latest),
         official if isinstance(official, bool) else None,
         version if isinstance(version, str) else "",
+        _training(latest),
     )
 
 
 def _schema(version: Json) -> ModelSchema | None:
     document = version.get("openapi_schema") if isinstance(version, Mapping) else None
     return ModelSchema(document) if isinstance(document, Mapping) else None
+
+
+def _training(version: Json) -> ModelSchema | None:
+    document = version.get("openapi_schema") if isinstance(version, Mapping) else None
+    components = document.get("components") if isinstance(document, Mapping) else None
+    schemas = components.get("schemas") if isinstance(components, Mapping) else None
+    if not isinstance(schemas, Mapping) or "TrainingInput" not in schemas:
+        return None
+    swapped = {**schemas, "Input": schemas["TrainingInput"], "Output": schemas.get("TrainingOutput", {})}
+    return ModelSchema({"components": {"schemas": swapped}})

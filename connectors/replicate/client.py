@@ -28,7 +28,7 @@ from .problems import raise_problem
 from .records import Remote, Target
 from .signature import is_signed
 
-__all__ = ["MAX_UPLOAD", "READ_TIMEOUT", "Listing", "ReplicateClient"]
+__all__ = ["MAX_UPLOAD", "READ_TIMEOUT", "UPLOAD_TIMEOUT", "Listing", "ReplicateClient"]
 
 Json = Any
 
@@ -75,6 +75,11 @@ class ReplicateClient:
         self._secret_is_given = bool(webhook_secret)
         self._secret_at: datetime | None = None
         self.catalogue = Catalogue(self.get)
+
+    @property
+    def webhook_secret(self) -> str:
+        """What webhooks are signed with: as configured, or as it was last fetched; empty when unknown."""
+        return self._secret
 
     async def create(self, target: Target, body: Mapping[str, Json], *, cancel_after: int | None) -> Remote:
         """Create a prediction: exactly one POST.
@@ -230,9 +235,18 @@ class ReplicateClient:
             if effect == "check":
                 raise
             raise Unavailable(error.message, hint=error.hint, retry_after=error.retry_after) from error
+        except MalformedOutput as error:
+            if effect == "check":
+                raise _lost(error.message) from error
+            raise
         if response.status not in accept:
             raise_problem(response, effect=effect)
         return response
+
+    async def delete(self, path: str) -> bool:
+        """Delete something; False when it was not there (any more)."""
+        response = await self.send("DELETE", path, effect="read", accept=(404,))
+        return response.status != 404
 
     def same_origin(self, following: Json) -> str | None:
         """The next page's address on our own origin, None when there is none.
@@ -258,5 +272,5 @@ class ReplicateClient:
 def _lost(reason: str) -> OutcomeUnknown:
     return OutcomeUnknown(
         f"Replicate took the request, and its answer cannot be read: {reason}",
-        hint="the prediction is looked for in the account's list; nothing is sent again",
+        hint="it is looked for in the account; nothing is sent again until that is known",
     )

@@ -19,7 +19,29 @@ What `replicate.run` guarantees:
 
 from __future__ import annotations
 
+from . import (
+    catalog_actions,
+    deployment_actions,
+    file_actions,
+    model_actions,
+    prediction_actions,
+    training_actions,
+    version_actions,
+)
 from .run import run
 from .service import connect, replicate
+from .training_actions import train
+from .trigger import prediction_completed
 
-__all__ = ["connect", "replicate", "run"]
+__all__ = ["ACTIONS", "connect", "prediction_completed", "replicate", "run", "train"]
+
+ACTIONS = (
+    prediction_actions,
+    model_actions,
+    version_actions,
+    catalog_actions,
+    deployment_actions,
+    training_actions,
+    file_actions,
+)
+"""The modules with the other actions: importing them declares what is in them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -145,6 +145,7 @@ class Remote:
     webhook: str | None
     deployment: str | None
     page: str
+    body: Mapping[str, Json] = field(repr=False)
 
     @property
     def done(self) -> bool:
@@ -189,6 +190,7 @@ class Remote:
             webhook=_text(value.get("webhook")) or None,
             deployment=_text(value.get("deployment")) or None,
             page=_text(urls.get("web")),
+            body=value,
         )
 
 

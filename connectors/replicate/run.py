@@ -25,7 +25,7 @@ from .expect import Expect, check_expect
 from .finish import finish
 from .lifecycle import FALLBACK_ERRORS, Order, Task, begin, go_on_after, look_up, stop
 from .prices import HARDWARE
-from .recorded import FINISHED, FINISHED_RESULT, HELLO_VERSION
+from .recorded import FINISHED, FINISHED_RESULT, HELLO_VERSION, VERSION
 from .records import Remote, Target, Wanted, read_targets
 from .service import replicate
 
@@ -134,33 +134,7 @@ async def _check(ctx: Context, client: ReplicateClient, target: Target, values: 
             },
             responses=[
                 Recorded(
-                    json={
-                        "id": HELLO_VERSION,
-                        "created_at": "2022-04-26T19:29:04.418669Z",
-                        "cog_version": "0.3.0",
-                        "openapi_schema": {
-                            "openapi": "3.0.2",
-                            "info": {"title": "Cog", "version": "0.1.0"},
-                            "components": {
-                                "schemas": {
-                                    "Input": {
-                                        "type": "object",
-                                        "title": "Input",
-                                        "required": ["text"],
-                                        "properties": {
-                                            "text": {
-                                                "type": "string",
-                                                "title": "Text",
-                                                "x-order": 0,
-                                                "description": "Text to prefix with 'hello '",
-                                            }
-                                        },
-                                    },
-                                    "Output": {"type": "string", "title": "Output"},
-                                }
-                            },
-                        },
-                    },
+                    json=VERSION,
                     expect=f"GET /v1/models/replicate/hello-world/versions/{HELLO_VERSION}",
                 ),
                 Recorded(status=201, json=FINISHED, expect="POST /v1/predictions"),
