@@ -59,16 +59,3 @@ def test_notes_are_about_keys_that_exist() -> None:
     names = {f"{shape.name}.{key}" for shape in all_shapes() for key in shape.keys}
     common = {f"step.{key}" for shape in STEP_KINDS.values() for key in shape.keys}
     assert set(NOT_IN_FORCE) <= names | common
-
-
-def test_what_is_noted_as_not_in_force_is_not() -> None:
-    """Whoever lets results be reused removes the note in `hookline.cli.format_reference`."""
-    assert "step.cache" in NOT_IN_FORCE
-    reads = r"""\.cache\b|["']cache["']"""
-    read_by = [
-        path.relative_to(SOURCE).as_posix()
-        for folder in ("core", "engine")
-        for path in (SOURCE / folder).rglob("*.py")
-        if path.name not in ("plan.py", "grammar.py") and re.search(reads, path.read_text("utf-8"))
-    ]
-    assert read_by == []

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from engine_lab import Fail, Hang, Lab, LabMaker, Wait, flow, job
 
-from hookline.engine.pollers import MAX_EVENTS
+from hookline.engine.pollers import MAX_EVENTS, Poller
 from hookline.sdk import Poll, TriggerEvent, Unavailable
 
 FEED = {"uses": "feed"}
@@ -29,8 +30,26 @@ def looks(lab: Lab) -> list[Any]:
 
 
 def until_looked(lab: Lab, times: int) -> None:
-    lab.until(lambda: len(looks(lab)) == times)
+    """Wait until so many looks have come to their end, and their runs too."""
+    lab.until(lambda: ENDED and ENDED[-1] == times == len(looks(lab)))
     lab.until_idle()
+
+
+ENDED: list[int] = []
+"""How often the feed had been asked, at the end of each look."""
+
+
+@pytest.fixture(autouse=True)
+def _note_the_end_of_looks(monkeypatch: pytest.MonkeyPatch, labs: LabMaker) -> None:
+    ENDED.clear()
+    look = Poller.look
+
+    async def noted(self: Poller) -> float:
+        delay = await look(self)
+        ENDED.append(len(labs.outside.of("feed", "poll")))
+        return delay
+
+    monkeypatch.setattr(Poller, "look", noted)
 
 
 def test_what_is_found_starts_runs_and_moves_the_cursor(labs: LabMaker) -> None:

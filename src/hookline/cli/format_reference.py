@@ -70,9 +70,7 @@ _ADDED: Mapping[str, str] = MappingProxyType(
 
 NOT_IN_FORCE: Mapping[str, str] = MappingProxyType(
     {
-        "step.cache": "It is checked; nothing is reused yet.",
         "approve.who": "It is shown to people and kept; that only these people decide is not enforced yet.",
-        "approve.form": "It is shown to people; what they fill in is not checked against it yet.",
     }
 )
 """Keys that a definition may have and that the engine does not act upon yet: ``shape.key``."""

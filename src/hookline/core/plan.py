@@ -65,6 +65,7 @@ class Node:
         parent: The step whose list that is, None at the top.
         loops: Static paths of the loops around it, outermost first.
         blocks: Its own lists of steps by name: ``then``, ``do``, ``parallel.left``, …
+        cache: Seconds for which its output may be reused by an identical step.
         input: What is rendered when it starts: ``with``, the condition, the list, the values.
         options: Everything else the control word says, as plain values and templates.
         siblings: The list it stands in; `block_name` is that list's name in its parent.
@@ -84,6 +85,7 @@ class Node:
     when: ValueTemplate | None = None
     input: ValueTemplate | None = None
     timeout: float | None = None
+    cache: float | None = None
     retry: Retry | None = None
     on_unknown: Literal["wait", "retry", "fail"] = "wait"
     blocks: dict[str, Sequence[Node]] = field(default_factory=dict)
@@ -290,6 +292,7 @@ class _Compiler:
             name=value.get("name"),
             when=_template(value.get("when")),
             timeout=_duration(value.get("timeout")),
+            cache=_duration(value.get("cache")),
             retry=_retry(value.get("retry")),
             pieces=_pieces(path, loops),
         )

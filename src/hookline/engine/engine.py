@@ -172,6 +172,7 @@ class Engine:
             tokens=self.tokens,
             clock=clock,
             mask=self.redactor.redact_known,
+            kept=store.kept,
             max_attempts=settings.integer("max_attempts_at_once"),
             blocking_threads=settings.integer("blocking_threads"),
         )

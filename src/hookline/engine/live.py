@@ -16,7 +16,7 @@ from hookline.core.decide import decide
 from hookline.core.plan import Node, Plan
 from hookline.core.scope import CallbackUrl
 from hookline.core.state import Entry, RunState, evolve
-from hookline.store.port import ApprovalChange, RunSummary
+from hookline.store.port import ApprovalChange, Kept, RunSummary
 
 __all__ = ["MAX_COMMANDS", "LiveRun", "Pure", "Step", "approval_id"]
 
@@ -80,6 +80,7 @@ class LiveRun:
         executing: Paths whose code runs in this process, and its task.
         lookups: How often each unknown outcome was looked up by this process.
         taken: Signals that are part of a chunk on its way to the store.
+        keeping: Outputs that go into the store for other runs, with the record of their step.
         unwritten: Chunks on their way to the store.
         called_off: Attempts whose work elsewhere was stopped by this process.
         lost: A chunk was refused: another worker has the run, what is here is not true.
@@ -95,6 +96,7 @@ class LiveRun:
     executing: dict[str, Any] = field(default_factory=dict)
     lookups: dict[str, int] = field(default_factory=dict)
     taken: set[int] = field(default_factory=set)
+    keeping: dict[str, Kept] = field(default_factory=dict)
     unwritten: int = 0
     lost: bool = False
     called_off: set[tuple[str, int]] = field(default_factory=set)

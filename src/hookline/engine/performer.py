@@ -19,7 +19,7 @@ from hookline.core.plan import Node
 from hookline.core.state import StepRecord
 from hookline.crashpoints import crashpoint
 from hookline.sdk import Action, ActionError, Files, Http, InternalError
-from hookline.store.port import StoreError
+from hookline.store.port import Kept, StoreError
 
 from .attempts import execute, failure, mode_of, not_json, storable, to_json
 from .connections import Connections
@@ -29,6 +29,7 @@ from .journal import dump_json
 from .live import LiveRun
 from .parameters import checked
 from .registry import Registry
+from .reuse import reuse_key, reused
 from .tokens import CallbackTokens
 
 __all__ = ["Desk", "Outside", "Performer", "node_at"]
@@ -69,6 +70,7 @@ class Performer:
 
     Args:
         mask: Replaces known secrets in a text.
+        kept: The output kept under a key at a time.
         max_attempts: Asynchronous attempts executed at the same time.
         blocking_threads: Threads for actions that block.
     """
@@ -81,6 +83,7 @@ class Performer:
         tokens: CallbackTokens,
         clock: Callable[[], float],
         mask: Callable[[str], str],
+        kept: Callable[[str, float], Kept | None],
         max_attempts: int,
         blocking_threads: int,
     ) -> None:
@@ -89,6 +92,7 @@ class Performer:
         self._tokens = tokens
         self._clock = clock
         self._mask = mask
+        self._kept = kept
         self._slots = asyncio.Semaphore(max_attempts)
         self._cancels: set[asyncio.Task[None]] = set()
         self.pool = ThreadPoolExecutor(blocking_threads, thread_name_prefix="hookline-blocking")
@@ -155,14 +159,14 @@ class Performer:
     async def _attempt(self, run: LiveRun, path: str, *, interrupted: bool) -> None:
         node, _ = run.plan.locate(path)
         record = run.state.records[path]
-        result: ev.Event
+        results: list[ev.Event]
         try:
             async with self._slots:
                 action = self._registry.actions.get(node.uses)
                 if action is None:
-                    result = self._missing(node, path, record.attempt)
+                    results = [self._missing(node, path, record.attempt)]
                 else:
-                    result = await self._run_action(run, node, action, record, interrupted)
+                    results = await self._reuse_or_run(run, node, action, record, interrupted)
         except asyncio.CancelledError:
             run.executing.pop(path, None)
             if not self.is_stopping and not run.lost and self.desk.owns(run):
@@ -171,7 +175,21 @@ class Performer:
         run.executing.pop(path, None)
         if run.lost:
             return
-        self.desk.take(run, [result])
+        self.desk.take(run, results)
+
+    async def _reuse_or_run(
+        self, run: LiveRun, node: Node, action: Action, record: StepRecord, interrupted: bool
+    ) -> list[ev.Event]:
+        """Execute the attempt, unless an identical step left its output for reuse."""
+        key = None if node.cache is None else reuse_key(node, record.input)
+        if key is not None and record.wake == "start" and not interrupted:
+            kept = self._kept(key, self._clock())
+            if kept is not None:
+                return reused(record.path, kept)
+        result = await self._run_action(run, node, action, record, interrupted)
+        if key is not None and node.cache is not None and isinstance(result, ev.StepSucceeded):
+            run.keeping[record.path] = Kept(key, result.output, self._clock() + node.cache)
+        return [result]
 
     async def _run_action(
         self, run: LiveRun, node: Node, action: Action, record: StepRecord, interrupted: bool

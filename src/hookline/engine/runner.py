@@ -34,6 +34,7 @@ from hookline.store.port import (
     Advance,
     Chunk,
     Fenced,
+    Kept,
     NewRun,
     PutSignal,
     Signal,
@@ -83,6 +84,7 @@ class Turn:
     step: Step
     children: Sequence[tuple[LiveRun, NewRun]]
     outbox: Sequence[PutSignal]
+    kept: Sequence[Kept]
 
 
 @dataclass(slots=True)
@@ -393,7 +395,9 @@ class Runner:
                 outbox.append(self._calls.report(run.state, order))
             elif isinstance(order, ev.StepCanceled | ev.AttemptFailed):
                 outbox.extend(self._calls.call_off(run, order.path))
-        return Turn(step, children, outbox)
+        done = (event.path for event in step.events if event.kind == "step.succeeded")
+        kept = [run.keeping.pop(path) for path in done if path in run.keeping]
+        return Turn(step, children, outbox, kept)
 
     @staticmethod
     def _unit(
@@ -414,6 +418,7 @@ class Runner:
             signals=[signal.id for signal in signals],
             children=[new for _, new in turn.children],
             outbox=turn.outbox,
+            kept=turn.kept,
         )
 
     def _advanced(self, run: LiveRun, turn: Turn, answer: Any) -> None:

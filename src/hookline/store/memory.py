@@ -28,6 +28,7 @@ from .port import (
     Done,
     EventRow,
     Health,
+    Kept,
     Outcome,
     Page,
     RunFilter,
@@ -352,6 +353,14 @@ class MemoryStore:
         with self.database.guard:
             found = {key: self._tables.dedupe.get((scope, key)) for key in keys}
         return {key for key, entry in found.items() if entry is not None and entry[0].expires_at > now}
+
+    def kept(self, key: str, now: float) -> Kept | None:
+        self._check()
+        with self.database.guard:
+            found = self._tables.kept.get(key)
+        if found is None or found.expires_at <= now:
+            return None
+        return Kept(found.key, copied(found.output), found.expires_at)
 
     def cursor(self, of: str) -> Json:
         self._check()

@@ -24,6 +24,7 @@ from .port import (
     Definition,
     Fenced,
     Incoming,
+    Kept,
     NewRun,
     Outcome,
     Prune,
@@ -99,6 +100,7 @@ class Tables:
         self.definitions: dict[str, Definition] = {}
         self.dedupe: dict[tuple[str, str], tuple[Dedupe, str | None, str | None]] = {}
         self.cursors: dict[str, Json] = {}
+        self.kept: dict[str, Kept] = {}
         self.rates: dict[str, float] = {}
         self.settings: dict[str, str] = {}
 
@@ -297,6 +299,8 @@ class Tables:
             self._create(child)
         for signal in unit.outbox:
             self._put_signal(signal)
+        for kept in unit.kept:
+            self._set(self.kept, kept.key, Kept(kept.key, copied(kept.output), kept.expires_at))
         return True
 
     def _set_timers(self, unit: Advance) -> None:
@@ -392,6 +396,8 @@ class Tables:
                 events += 1
         for key in [key for key, (dedupe, _, _) in self.dedupe.items() if dedupe.expires_at <= unit.now]:
             self._remove(self.dedupe, key)
+        for name in [name for name, kept in self.kept.items() if kept.expires_at <= unit.now]:
+            self._remove(self.kept, name)
         return Pruned(len(doomed), events)
 
     def _forget(self, run_id: str) -> None:

@@ -38,6 +38,7 @@ __all__ = [
     "Fenced",
     "Health",
     "Incoming",
+    "Kept",
     "NewRun",
     "Outcome",
     "Page",
@@ -234,6 +235,15 @@ class PutSignal:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A step's output that other runs may reuse until `expires_at`; the newest of a key counts."""
+
+    key: str
+    output: Json
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Advance:
     """A run goes on: its next chunk, and everything that follows from it.
 
@@ -250,6 +260,7 @@ class Advance:
         signals: Ids of the signals taken in by this chunk.
         children: Runs that a step calls.
         outbox: Signals to other runs, such as a finished child's to its parent.
+        kept: Outputs to be reused by other runs.
 
     Answer: True. It fails with `Fenced`.
     """
@@ -267,6 +278,7 @@ class Advance:
     signals: Sequence[int] = ()
     children: Sequence[NewRun] = ()
     outbox: Sequence[PutSignal] = ()
+    kept: Sequence[Kept] = ()
     is_intake = False
 
 
@@ -525,6 +537,9 @@ class Store(Protocol):
 
     def seen(self, scope: str, keys: Iterable[str]) -> set[str]:
         """Which of the keys are taken and not expired."""
+
+    def kept(self, key: str, now: float) -> Kept | None:
+        """The output that is kept under a key, None when there is none or its time is over."""
 
     def cursor(self, of: str) -> Json: ...
     def is_alive(self, worker: str) -> bool:

@@ -79,6 +79,9 @@ CREATE TABLE dedupe (
 ) WITHOUT ROWID;
 CREATE INDEX dedupe_expired ON dedupe (expires_at);
 
+CREATE TABLE kept (key TEXT PRIMARY KEY, output TEXT NOT NULL, expires_at REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX kept_expired ON kept (expires_at);
+
 CREATE TABLE cursors (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE rates (name TEXT PRIMARY KEY, arrival REAL NOT NULL) WITHOUT ROWID;
 """

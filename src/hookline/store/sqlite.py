@@ -29,6 +29,7 @@ from .port import (
     Done,
     EventRow,
     Health,
+    Kept,
     Page,
     RunFilter,
     RunRow,
@@ -394,6 +395,11 @@ class SQLiteStore:
             sql = f"SELECT key FROM dedupe WHERE scope = ? AND key IN ({marks}) AND expires_at > ?"
             found.update(row[0] for row in self._query(sql, [scope, *part, self._clock()]))
         return found
+
+    def kept(self, key: str, now: float) -> Kept | None:
+        sql = "SELECT key, output, expires_at FROM kept WHERE key = ? AND expires_at > ?"
+        rows = self._query(sql, [key, now])
+        return Kept(rows[0][0], _load(rows[0][1]), rows[0][2]) if rows else None
 
     def cursor(self, of: str) -> Json:
         rows = self._query("SELECT value FROM cursors WHERE name = ?", [of])

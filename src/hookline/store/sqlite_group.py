@@ -276,6 +276,9 @@ class Group:
             self._create(child)
         for signal in unit.outbox:
             self._put_signal(signal)
+        for kept in unit.kept:
+            values = [kept.key, json.dumps(kept.output), kept.expires_at]
+            self._db.execute("INSERT OR REPLACE INTO kept (key, output, expires_at) VALUES (?, ?, ?)", values)
         return True
 
     def _approval(self, run_id: str, change: ApprovalChange) -> None:
@@ -359,6 +362,11 @@ class Group:
             "DELETE FROM dedupe WHERE (scope, key) IN"
             " (SELECT scope, key FROM dedupe WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
             [unit.now, unit.limit * KEYS_PER_RUN],
+        )
+        db.execute(
+            "DELETE FROM kept WHERE key IN"
+            " (SELECT key FROM kept WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
+            [unit.now, unit.limit],
         )
         return Pruned(len(doomed), events)
 

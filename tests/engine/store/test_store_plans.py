@@ -133,6 +133,7 @@ def _read_everything(store: SQLiteStore) -> None:
         lambda: store.queued_run("k0"),
         store.open_runs,
         lambda: store.spent("flow", 0.0),
+        lambda: store.kept("k", START),
         lambda: store.seen("hook", ["a", "b"]),
         lambda: store.cursor("c"),
         lambda: store.setting("s", lambda: "x"),

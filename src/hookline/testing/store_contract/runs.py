@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hookline.store.port import ApprovalChange, Fenced, RunFilter, Store, StoreError, Timer
+from hookline.store.port import ApprovalChange, Fenced, Kept, Prune, RunFilter, Store, StoreError, Timer
 
 from .kit import (
     START,
@@ -238,3 +238,19 @@ class RunsContract(Contract):
         found = store.approval("a1")
         assert found is not None
         assert found.status == "canceled"
+
+    def test_outputs_are_kept_for_a_time(self, store: Store, write: Write) -> None:
+        write(store, accept(incoming("e1", new_run("r1", owner="w1"))))
+        assert store.kept("k", START) is None
+        write(store, advance("r1", 1, kept=[Kept("k", {"n": 1}, START + 10), Kept("l", None, START + 10)]))
+        assert store.kept("k", START) == Kept("k", {"n": 1}, START + 10)
+        assert store.kept("l", START) == Kept("l", None, START + 10)
+        assert store.kept("k", START + 10) is None
+        write(store, advance("r1", 2, kept=[Kept("k", "newer", START + 20)]))
+        assert store.kept("k", START + 10) == Kept("k", "newer", START + 20)
+        fenced = write(store, advance("r1", 3, epoch=9, expected_epoch=8, kept=[Kept("m", 1, START + 20)]))
+        assert isinstance(fenced[0], Fenced)
+        assert store.kept("m", START) is None
+        write(store, Prune("flow", None, None, START + 15))
+        assert store.kept("l", START) is None
+        assert store.kept("k", START) is not None

@@ -1,0 +1,69 @@
+"""``cache``: when an output is reused, and when it is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from engine_lab import Fail, Give, Lab, LabMaker, Wait, flow, job
+
+from hookline.sdk import BadInput
+
+
+def cached(value: Any = "{{ inputs.v }}", **more: Any) -> dict[str, Any]:
+    return flow({**job("a"), "with": {"name": "a", "value": value}, "cache": "1h"}, **more)
+
+
+def test_an_identical_step_reuses_the_output_and_costs_nothing(labs: LabMaker) -> None:
+    lab = labs()
+    labs.outside.script("a", Give({"n": 1, "cached": False}, cost=0.5))
+    first, second = lab.go(cached(), v=1), None
+    assert lab.end(first) == "succeeded"
+    second = lab.begin("flow", v=1)
+    assert lab.end(second) == "succeeded"
+    assert len(labs.outside.of("a")) == 1
+    assert lab.step(first, "steps[0]")["output"] == {"n": 1, "cached": False}
+    assert lab.step(second, "steps[0]")["output"] == {"n": 1, "cached": True}
+    assert (lab.document(first)["cost_usd"], lab.document(second)["cost_usd"]) == (0.5, 0)
+    assert "step.logged steps[0]" in lab.kinds(second)
+
+
+def test_other_parameters_are_another_step(lab: Lab) -> None:
+    lab.deploy(cached())
+    for value in (1, 2):
+        assert lab.end(lab.begin("flow", v=value)) == "succeeded"
+    assert len(lab.outside.of("a")) == 2
+
+
+def test_the_time_of_a_kept_output_ends(labs: LabMaker) -> None:
+    lab = labs()
+    lab.deploy(cached())
+    assert lab.end(lab.begin("flow", v=1)) == "succeeded"
+    labs.clock.advance(3601)
+    assert lab.end(lab.begin("flow", v=1)) == "succeeded"
+    assert len(labs.outside.of("a")) == 2
+
+
+def test_a_failure_is_not_kept(lab: Lab) -> None:
+    lab.outside.script("a", Fail(BadInput("no")))
+    lab.deploy(cached())
+    assert lab.end(lab.begin("flow", v=1)) == "failed"
+    assert lab.end(lab.begin("flow", v=1)) == "succeeded"
+    assert len(lab.outside.of("a")) == 2
+
+
+@pytest.mark.parametrize("crash", [True, False])
+def test_it_outlives_a_restart_and_work_that_was_parked(labs: LabMaker, crash: bool) -> None:
+    lab = labs()
+    labs.outside.script("a", Wait(60), Give({"n": 1}))
+    run = lab.go(cached(), v=1)
+    lab.until_status(run, "waiting")
+    labs.clock.advance(61)
+    assert lab.end(run) == "succeeded"
+    lab = labs.again(lab, crash=crash)
+    lab.deploy(cached())
+    before = len(labs.outside.of("a"))
+    again = lab.begin("flow", v=1)
+    assert lab.end(again) == "succeeded"
+    assert len(labs.outside.of("a")) == before
+    assert lab.step(again, "steps[0]")["output"] == {"n": 1}
