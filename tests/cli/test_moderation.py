@@ -110,6 +110,63 @@ def test_a_policy_that_is_not_there_is_told(cli: Cli) -> None:
         assert "C035" in result.stderr
 
 
+def test_a_run_reads_the_policy_of_its_project(cli: Cli) -> None:
+    check = {"provider": ["wordlist", "rules"], "rules": {"max_links": 0}, "text": "{{ trigger.text }}"}
+    cli.write(
+        "named",
+        steps=[{"id": "check", "uses": "moderation.check", "with": {**check, "policy": "lenient"}}],
+        output={"verdict": "{{ steps.check }}"},
+    )
+    cli.ok("validate")
+    missing = cli("run", "named", "--input", '{"text": "x"}', "--json")
+    assert missing.exit_code == 1
+    assert json.loads(missing.stdout)["error"]["code"] == "C035"
+
+    put_policy(cli, LENIENT)
+    shown = cli.json("run", "named", "--input", '{"text": "shit"}', "--json")
+    verdict = shown["output"]["verdict"]
+    assert (verdict["action"], verdict["policy"]["id"], verdict["policy"]["version"]) == (
+        "review",
+        "lenient",
+        2,
+    )
+    assert [part["action"] for part in verdict["parts"]] == ["review", "allow"]
+
+    (cli.project / "policies" / "lenient.json").unlink()
+    (cli.project / "policies" / "lenient.json").symlink_to(cli.project / "hookline.toml")
+    assert cli("run", "named", "--input", '{"text": "x"}').exit_code == 1
+
+
+def test_only_what_a_verdict_allows_leaves_the_project(cli: Cli) -> None:
+    (cli.project / "files").mkdir()
+    (cli.project / "files" / "a.txt").write_text("hello")
+    (cli.project / "files" / "b.txt").write_text("other")
+    (cli.project / "hookline.toml").write_text(
+        f'[connections.local_files]\ntype = "local_files"\ndirectory = "{cli.project}/files"\n'
+    )
+    seen = {
+        "provider": "cog",
+        "classifier": "nsfw",
+        "prediction": {"status": "succeeded", "output": "normal"},
+        "image": "{{ steps.a.file }}",
+    }
+    published = {"file": "{{ trigger.which == 'a' ? steps.a.file : steps.b.file }}", "to": "file:out/x.txt"}
+    cli.write(
+        "publish",
+        steps=[
+            {"id": "a", "uses": "files.download", "with": {"url": "file:a.txt"}},
+            {"id": "b", "uses": "files.download", "with": {"url": "file:b.txt"}},
+            {"id": "check", "uses": "moderation.check", "with": seen},
+            {"uses": "files.upload", "with": {**published, "require_verdict": "{{ steps.check }}"}},
+        ],
+    )
+    exchanged = cli("run", "publish", "--input", '{"which": "b"}', "--json")
+    assert json.loads(exchanged.stdout)["error"]["code"] == "C036"
+    assert not (cli.project / "files" / "out" / "x.txt").exists()
+    cli.ok("run", "publish", "--input", '{"which": "a"}')
+    assert (cli.project / "files" / "out" / "x.txt").read_text() == "hello"
+
+
 EXAMPLES = [
     {"expect": "allow", "scores": {"violence": 0.1}},
     {"expect": "allow", "scores": {"violence": 0.45}},
