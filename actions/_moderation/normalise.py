@@ -5,7 +5,8 @@ same letters is found. What is undone:
 
 - compatibility forms, accents and case: ``ＦＵＣＫ``, ``fück`` (NFKD, marks removed, case folded)
 - invisible characters between letters (format characters, fillers)
-- letters of other scripts that look like Latin ones (a table of the usual ones)
+- letters of other scripts that look like Latin ones (a table of the usual ones), Latin letters with hooks
+  and strokes, small capitals, letters in boxes (by their Unicode names)
 - digits and signs for letters (``a$$``, ``sh1t``); ``i``, ``l``, ``1``, ``!`` and ``|`` are one letter
 - repeated letters (three or more)
 - letters spaced out (``f u c k``, ``f.u.c.k``) and words broken by signs (``fu.ck``)
@@ -28,10 +29,15 @@ _INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
 _DROPPED = frozenset({"Cf", "Mn", "Me", "Cc", "Cs"})
 
 _LOOKALIKES = str.maketrans(
-    # Cyrillic, then Greek, then Latin letters that no decomposition takes apart.
-    "авеёзкмнорстухіїјѕԁԛԝӏһգոսցհ" + "αβεηικμνορτυχωγ" + "ıøłđħɑɡɩʀʏᴀᴄᴅᴇᴊᴋᴍɴᴏᴘᴛᴜᴠᴡᴢæœß",
-    "abee3kmhopctyxiijsdqwlhqnugh" + "abenikmvoptuxwy" + "ioldhagiryacdejkmnoptuvwzaos",
+    # Cyrillic, Greek, Cherokee, then Latin letters that no decomposition and no name takes apart.
+    "авеёзкмнорстухіїјѕԁԛԝӏһгոսցհғҫқҡңұүҳҽ" + "αβεηικμνορτυχωγ" + "ᎪᏟᎠᎬᏀᎻᎥᎫᏦᏞᎷᏢᏒᏚᎢᏙᎳᏃ" + "ıɑɡɩæœß",
+    "abee3kmhopctyxiijsdqwlhqnughfckkhyyxe" + "abenikmvoptuxwy" + "acdeghijklmprstvwz" + "iagiaos",
 )  # fmt: skip
+_BY_NAME = re.compile(
+    "LATIN (?:SMALL|CAPITAL) LETTER (?:BARRED )?([A-Z])(?: WITH .+)?"
+    "|LATIN LETTER SMALL CAPITAL ([A-Z])"
+    "|NEGATIVE (?:CIRCLED|SQUARED) LATIN CAPITAL LETTER ([A-Z])"
+)
 _SIGNS = str.maketrans({"@": "a", "$": "s", "!": "i", "|": "i", "+": "t", "€": "e", "¢": "c", "£": "l"})
 _SIGN = re.compile(r"[@$!|+€¢£]")
 _DIGITS = str.maketrans("013456789", "oieasgtbg")
@@ -56,7 +62,7 @@ class _Fold(dict[int, str]):
         char = chr(code)
         folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", char).casefold())
         kept = "".join(
-            each
+            _by_name(each)
             for each in folded
             if each.isspace() or (each not in _INVISIBLE and unicodedata.category(each) not in _DROPPED)
         ).translate(_LOOKALIKES)
@@ -66,6 +72,12 @@ class _Fold(dict[int, str]):
             self.clear()
         self[code] = kept
         return kept
+
+
+def _by_name(char: str) -> str:
+    """The letter that a character is called after."""
+    found = None if char.isascii() else _BY_NAME.fullmatch(unicodedata.name(char, ""))
+    return char if found is None else found[found.lastindex or 1].lower()
 
 
 _FOLD = _Fold()
