@@ -71,3 +71,36 @@ def test_recovering_again_and_again_changes_nothing(tmp_path: Path) -> None:
             rig.until(lambda: rig.request("GET", "/readyz")[0] == 200, "readiness")
             assert rig.everything() == before
         rig.check()
+
+
+@pytest.mark.parametrize(
+    ("point", "step", "requests"),
+    [
+        ("attempt.returned:1", "steps[0]", 2),
+        ("attempt.returned:2", "steps[1]", 2),
+        ("attempt.returned:3", "steps[2]", 1),
+        ("attempt.begins:3", "steps[2]", 1),
+        ("attempt.returned:4", "steps[3]", 2),
+    ],
+    ids=["read", "idempotent", "check", "check before it is sent", "at_least_once"],
+)
+def test_each_effect_is_repeated_as_it_says(point: str, step: str, requests: int, tmp_path: Path) -> None:
+    with rig_in(tmp_path) as rig:
+        rig.start(crash_at=point, triggers=False)
+        rig.send("one", 1)
+        rig.until(lambda: not rig.is_up, "the crash")
+        rig.buried()
+        rig.start(triggers=False)
+
+        def over() -> bool:
+            # The sender may have had no answer.
+            rig.send("one", 1)
+            rig.approve_all()
+            return not rig.open_runs()
+
+        rig.until(over, "the end of the run")
+        rig.check()
+        run = rig.acknowledged["one"]
+        ledger = [entry for entry in rig.ledger() if (entry["run"], entry["step"]) == (run, step)]
+        assert len(ledger) == requests
+        assert len({entry["key"] for entry in ledger}) == 1
