@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from engine_lab import Fail, Hang, Lab, LabMaker, Wait, flow, job
 
-from hookline.engine.pollers import MAX_EVENTS, Poller
+from hookline.engine import pollers
+from hookline.engine.pollers import Poller
 from hookline.sdk import Poll, TriggerEvent, Unavailable
 
 FEED = {"uses": "feed"}
@@ -132,8 +133,11 @@ def test_what_is_skipped_is_kept_with_its_reason(labs: LabMaker) -> None:
     assert lab.engine.store.seen("flow/0", ["old", "file-1", "x"]) == {"old", "file-1"}
 
 
-def test_a_flood_is_stored_in_parts_and_the_cursor_last(labs: LabMaker) -> None:
-    count = 2 * MAX_EVENTS + 7
+def test_a_flood_is_stored_in_parts_and_the_cursor_last(
+    labs: LabMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pollers, "MAX_EVENTS", 20)
+    count = 2 * pollers.MAX_EVENTS + 7
     lab = looking(labs, Poll(events(*range(count)), cursor="end"))
     until_looked(lab, 1)
     lab.until(lambda: len(lab.outside.of("a")) == count)
