@@ -98,7 +98,8 @@ class ContentSafety:
     async def _ask(self, path: str, sent: Json) -> Mapping[str, Json]:
         answer = await self._http.request(
             "POST",
-            path,
+            # Not below a base that ends with it: "text:analyze" alone reads as an address of the scheme text.
+            f"contentsafety/{path}",
             params={"api-version": self._version},
             json=sent,
             timeout=TIMEOUT,

@@ -36,7 +36,7 @@ def connect(
     api_version: Annotated[str, Field("Version of the API.", advanced=True)] = "2024-09-01",
 ) -> ContentSafety:
     """Open a client."""
-    http = ctx.http(f"{endpoint.rstrip('/')}/contentsafety/", headers={"Ocp-Apim-Subscription-Key": key})
+    http = ctx.http(f"{endpoint.rstrip('/')}/", headers={"Ocp-Apim-Subscription-Key": key})
     return ContentSafety(http, api_version, tuple(blocklists or ()))
 
 
