@@ -11,12 +11,12 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import referencing
 from jsonschema import Draft202012Validator
 
-from hookline.sdk import AuthenticationFailed, BadInput, ConnectionType, Files, Http
+from hookline.sdk import AuthenticationFailed, BadInput, ConnectionType, Files, Http, Smtp
 
 from .redaction import Redactor, Secret
 from .registry import Registry
@@ -42,6 +42,19 @@ class OpenContext:
         from .http.sdk import SdkHttp
 
         return SdkHttp(self.client, files=self.files, base_url=base_url, headers=headers)
+
+    def smtp(
+        self,
+        host: str,
+        port: int,
+        *,
+        security: Literal["starttls", "tls", "none"],
+        username: str = "",
+        password: str = "",
+    ) -> Smtp:
+        from .smtp import SmtpServer
+
+        return SmtpServer(host, port, security, username, password)
 
     def setting(self, name: str, default: str = "") -> str:
         if name == "HOOKLINE_PROJECT_DIR":

@@ -25,6 +25,7 @@ __all__ = [
     "Park",
     "Poll",
     "Response",
+    "Smtp",
     "TriggerContext",
     "TriggerEvent",
     "Wake",
@@ -88,6 +89,29 @@ class Http(Protocol):
 
     async def download(self, url: str, *, name: str = "", max_bytes: int | None = None) -> File:
         """Copy an address into the artifact store, without any credential for foreign origins."""
+
+
+class Smtp(Protocol):
+    """A mail server: one message, one connection, which is never in the clear with a password."""
+
+    async def send(self, sender: str, recipients: Sequence[str], message: bytes) -> Mapping[str, str]:
+        """Hand over a message; returns the recipients that were refused, with the server's reason.
+
+        Args:
+            sender, recipients: Bare addresses, of the envelope.
+            message: As RFC 5322 wants it, with CRLF.
+
+        Raises:
+            Unavailable: Nothing was taken: not connected, or put off.
+            OutcomeUnknown: The message was sent, and the server's answer was lost.
+            AuthenticationFailed: The password was refused.
+            ContentRejected: The server does not want this message.
+            NotFound: Not one of the recipients was accepted.
+            BadInput: The server cannot do what the connection wants, or refuses the sender.
+        """
+
+    async def check(self) -> None:
+        """Connect and log in, and send nothing; raises as `send` does."""
 
 
 class Files(Protocol):
@@ -214,6 +238,21 @@ class ConnectionContext(Protocol):
 
         The headers are a credential: they go to the origin of `base_url` and nowhere else.
         Only the operator sets `base_url`, so its origin may be private or plain http.
+        """
+
+    def smtp(
+        self,
+        host: str,
+        port: int,
+        *,
+        security: Literal["starttls", "tls", "none"],
+        username: str = "",
+        password: str = "",
+    ) -> Smtp:
+        """A mail server. Only the operator sets `host`, so it may be private.
+
+        Raises:
+            BadInput: There is a password, and no security.
         """
 
     def setting(self, name: str, default: str = "") -> str:

@@ -19,7 +19,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from hookline.sdk import (
@@ -42,6 +42,7 @@ from hookline.sdk import (
 )
 
 from .fake_http import Exchange, FakeHttp, FakeResponse, SentRequest
+from .fake_smtp import FakeSmtp
 
 __all__ = [
     "Exchange",
@@ -53,6 +54,7 @@ __all__ = [
     "FakeHttp",
     "FakeObjectStore",
     "FakeResponse",
+    "FakeSmtp",
     "FakeTriggerContext",
     "SentRequest",
     "open_connection",
@@ -221,6 +223,17 @@ class FakeConnectionContext:
 
     def http(self, base_url: str, *, headers: Mapping[str, str] | None = None) -> FakeHttp:
         return FakeHttp(base_url=base_url, headers=headers, files=self._files, exchange=self._exchange)
+
+    def smtp(
+        self,
+        host: str,
+        port: int,
+        *,
+        security: Literal["starttls", "tls", "none"],
+        username: str = "",
+        password: str = "",
+    ) -> FakeSmtp:
+        return FakeSmtp()
 
     def setting(self, name: str, default: str = "") -> str:
         return self._settings.get(name, default)
