@@ -96,7 +96,14 @@ async def examine(ctx: Context, providers: Sequence[Provider], content: Content,
             else:
                 parts.append(await _ask(ctx, provider, content, rulings))
     else:
-        parts = list(await asyncio.gather(*(_ask(ctx, each, content, rulings) for each in fit)))
+        answers = await asyncio.gather(
+            *(_ask(ctx, each, content, rulings) for each in fit), return_exceptions=True
+        )
+        parts = []
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            parts.append(answer)
     status, action, reason = _concluded(parts, content, rulings)
     return Outcome(status, action, reason, parts, not_asked)
 

@@ -118,11 +118,15 @@ def test_a_run_reads_the_policy_of_its_project(cli: Cli) -> None:
         output={"verdict": "{{ steps.check }}"},
     )
     cli.ok("validate")
+    listed = cli("moderation", "policies")
+    assert listed.exit_code == 3
+    assert "named names it, and there is no policies/lenient.json" in listed.stdout
     missing = cli("run", "named", "--input", '{"text": "x"}', "--json")
     assert missing.exit_code == 1
     assert json.loads(missing.stdout)["error"]["code"] == "C035"
 
     put_policy(cli, LENIENT)
+    cli.ok("moderation", "policies")
     shown = cli.json("run", "named", "--input", '{"text": "shit"}', "--json")
     verdict = shown["output"]["verdict"]
     assert (verdict["action"], verdict["policy"]["id"], verdict["policy"]["version"]) == (

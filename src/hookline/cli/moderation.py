@@ -67,7 +67,7 @@ def moderation() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_project
 def policies(project: Project, as_json: bool) -> int:
-    """List the policies of the project, and check them."""
+    """List the policies of the project, and check them; also those that workflows name and nobody wrote."""
     from hookline.sdk import ActionError
     from hookline.sdk.policies import applied
 
@@ -78,6 +78,11 @@ def policies(project: Project, as_json: bool) -> int:
             rows.append({"name": path.stem, "version": found["version"], "sha256": found["sha256"]})
         except ActionError as error:
             rows.append({"name": path.stem, "error": {"code": error.code, "message": error.message}})
+    present = {row["name"] for row in rows}
+    for workflow, name in _named_by_workflows(project):
+        if name not in present:
+            told = f"{workflow} names it, and there is no policies/{name}.json"
+            rows.append({"name": name, "error": {"code": "C035", "message": told}})
     if as_json:
         emit_json({"schema": "hookline.policies/1", "policies": rows})
     else:
@@ -91,6 +96,27 @@ def policies(project: Project, as_json: bool) -> int:
         if not rows:
             say("there are no policies; a policy is a file policies/<name>.json")
     return INVALID if any("error" in row for row in rows) else DONE
+
+
+def _named_by_workflows(project: Project) -> list[tuple[str, str]]:
+    """Names of workflows, and the policies that their checks name outright."""
+    from hookline.engine.workflows import find_workflows, read_workflow
+
+    found: dict[tuple[str, str], None] = {}
+    for path in find_workflows(project.workflows_folder):
+        file = read_workflow(path)
+        pending: list[Json] = [] if file.document is None else [file.document.value]
+        while pending:
+            value = pending.pop()
+            if isinstance(value, dict):
+                given = value.get("with")
+                policy = given.get("policy") if isinstance(given, dict) else None
+                if value.get("uses") == "moderation.check" and isinstance(policy, str) and "{{" not in policy:
+                    found[file.name, policy] = None
+                pending.extend(value.values())
+            elif isinstance(value, list):
+                pending.extend(value)
+    return sorted(found)
 
 
 @moderation.command()
