@@ -25,6 +25,7 @@ from .port import (
     Pruned,
     PutDefinition,
     PutSignal,
+    RunSummary,
     Unit,
 )
 
@@ -184,31 +185,39 @@ class Group:
         return self._db.execute(sql, [workflow]).fetchone() is not None
 
     def _create(self, run: NewRun) -> None:
-        epoch = 1 if run.owner else 0
-        self._runs[run.id] = _Known(epoch, run.owner, run.chunk.count, run.status, False)
+        turn, epoch = run.turn, 1 if run.owner else 0
+        # What the run's first turn made true goes into the same row: nothing is written twice.
+        owner = run.owner if turn is None else turn.owner
+        summary = RunSummary(run.status, None, None, 0.0) if turn is None else turn.summary
+        is_finished = summary.finished_at is not None
+        self._runs[run.id] = _Known(epoch, owner, run.chunk.count, summary.status, is_finished)
         self._new_ids.add(run.id)
         self._new_runs.append(
             (
                 run.id,
                 run.workflow,
                 run.version,
-                run.status,
+                summary.status,
                 run.event_id,
                 run.parent_run,
                 run.parent_path,
                 run.replay_of,
                 run.created_at,
-                0.0,
-                "",
+                summary.started_at,
+                summary.finished_at,
+                summary.cost_usd,
+                summary.waiting_for,
+                dump(summary.output),
+                dump(summary.error),
                 epoch,
-                run.owner,
+                owner,
                 run.concurrency_key,
                 run.chunk.count,
             )
         )
         self._add_chunk(run.id, run.chunk)
-        if run.turn is not None:
-            self._advance(run.turn)
+        if turn is not None:
+            self._follow(turn)
 
     def _add_chunk(self, run_id: str, chunk: Chunk) -> None:
         self._history.append((run_id, chunk.seq, chunk.at, chunk.count, chunk.body))
@@ -263,6 +272,12 @@ class Group:
         )
         if unit.version is not None:
             self._versions[run_id] = unit.version
+        self._follow(unit)
+        return True
+
+    def _follow(self, unit: Advance) -> None:
+        """What comes of a run's turn besides its own row and history."""
+        run_id = unit.run_id
         if unit.clear_timers:
             self._untimed.add(run_id)
             for key in [key for key in self._timers if key[0] == run_id]:
@@ -279,7 +294,6 @@ class Group:
         for kept in unit.kept:
             values = [kept.key, json.dumps(kept.output), kept.expires_at]
             self._db.execute("INSERT OR REPLACE INTO kept (key, output, expires_at) VALUES (?, ?, ?)", values)
-        return True
 
     def _approval(self, run_id: str, change: ApprovalChange) -> None:
         # People decide them one by one, so they need no statement over many rows.
@@ -402,7 +416,8 @@ class Group:
         )
         self._insert(
             "INSERT INTO runs (id, workflow, version, status, event_id, parent_run, parent_path, replay_of,"
-            " created_at, cost_usd, waiting_for, epoch, owner, concurrency_key, length)",
+            " created_at, started_at, finished_at, cost_usd, waiting_for, output, error, epoch, owner,"
+            " concurrency_key, length)",
             self._new_runs,
         )
         self._new_ids.clear()
