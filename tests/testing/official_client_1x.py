@@ -64,11 +64,49 @@ def main(base_url: str, token: str, echo: str, picture: str, sleepy: str, tokens
     assert client.models.get("hookline/echo").versions.get(echo).openapi_schema
     assert "hookline/echo" in [f"{model.owner}/{model.name}" for model in client.models.list()]
     assert [model.name for model in client.models.search("sleepy")] == ["sleepy"]
+    tuned = client.models.create(
+        owner="standin", name="tuned-1x", visibility="private", hardware="gpu-l40s", description="mine"
+    )
+    assert (tuned.owner, tuned.visibility, tuned.latest_version) == ("standin", "private", None)
+    trainer = client.models.get("hookline/trainer").latest_version.id
+    training = client.trainings.create(
+        version=f"hookline/trainer:{trainer}",
+        input={"input_images": "https://example.com/a.zip", "trigger_word": "CAT"},
+        destination="standin/tuned-1x",
+    )
+    while training.status not in ("succeeded", "failed", "canceled"):
+        training.reload()
+    assert training.status == "succeeded"
+    assert client.run(training.output["version"], input={"text": "trained"}) == "trained"
+    assert training.id in [item.id for item in client.trainings.list()]
+    slow = client.trainings.create(
+        version=f"hookline/trainer:{trainer}",
+        input={"input_images": "https://example.com/a.zip", "seconds": 600},
+        destination="standin/tuned-1x",
+    )
+    slow.cancel()
+    assert client.trainings.get(slow.id).status == "canceled"
+    try:
+        client.trainings.create(
+            version=f"hookline/trainer:{trainer}",
+            input={"input_images": "https://example.com/a.zip"},
+            destination="standin/none",
+        )
+    except ReplicateError as error:
+        assert (error.status, error.detail) == (404, "The specified training destination does not exist")
+    else:
+        raise AssertionError("a training without a destination was taken")
+    slug = client.collections.list()[0].slug
+    assert "echo" in [model.name for model in client.collections.get(slug).models]
     assert client.hardware.list()[0].sku == "cpu"
     assert client.accounts.current().username == "standin"
     deployment = client.deployments.create(
         name="d", model="hookline/echo", version=echo, hardware="cpu", min_instances=0, max_instances=1
     )
+    assert client.deployments.get("standin/d").current_release.number == 1
+    updated = client.deployments.update("standin", "d", min_instances=1)
+    assert (updated.current_release.number, updated.current_release.configuration.min_instances) == (2, 1)
+    assert [item.name for item in client.deployments.list()] == ["d"]
     deployed = client.deployments.predictions.create((deployment.owner, deployment.name), {"text": "there"})
     deployed.wait()
     assert deployed.output == "there"

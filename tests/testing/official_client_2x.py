@@ -45,6 +45,54 @@ def main(base_url: str, token: str, echo: str, picture: str, sleepy: str, tokens
 
     assert client.models.get(model_owner="hookline", model_name="echo").latest_version.id == echo
     assert [model.name for model in client.models.search(body="sleepy")] == ["sleepy"]
+    tuned = client.models.create(owner="standin", name="tuned", visibility="private", hardware="gpu-l40s")
+    assert (tuned.owner, tuned.latest_version) == ("standin", None)
+    changed = client.models.update(
+        model_owner="standin", model_name="tuned", description="mine", readme="# Hi"
+    )
+    assert changed.description == "mine"
+    assert client.models.readme.get(model_owner="standin", model_name="tuned") == "# Hi"
+    trainer = client.models.get(model_owner="hookline", model_name="trainer").latest_version.id
+    place = {"model_owner": "hookline", "model_name": "trainer", "version_id": trainer}
+    training = client.trainings.create(
+        **place, destination="standin/tuned", input={"input_images": "https://example.com/a.zip"}
+    )
+    while training.status not in ("succeeded", "failed", "canceled"):
+        training = client.trainings.get(training_id=training.id)
+    assert training.status == "succeeded"
+    assert client.run(training.output.version, input={"text": "trained"}) == "trained"
+    assert training.id in [item.id for item in client.trainings.list()]
+    slow = client.trainings.create(
+        **place,
+        destination="standin/tuned",
+        input={"input_images": "https://example.com/a.zip", "seconds": 600},
+    )
+    assert client.trainings.cancel(training_id=slow.id).status == "canceled"
+    try:
+        client.trainings.create(
+            **place, destination="standin/none", input={"input_images": "https://example.com/a.zip"}
+        )
+    except replicate.NotFoundError as error:
+        assert error.body["detail"] == "The specified training destination does not exist"
+    else:
+        raise AssertionError("a training without a destination was taken")
+    version = client.models.get(model_owner="standin", model_name="tuned").latest_version.id
+    client.models.versions.delete(model_owner="standin", model_name="tuned", version_id=version)
+    client.models.delete(model_owner="standin", model_name="tuned")
+    examples = client.models.examples.list(model_owner="hookline", model_name="echo")
+    assert [item.output for item in examples] == ["hello"]
+    (collection,) = client.collections.list()
+    assert "echo" in [model.name for model in client.collections.get(collection_slug=collection.slug).models]
+    assert client.hardware.list()[0].sku == "cpu"
+    deployment = client.deployments.create(
+        name="d2", model="hookline/echo", version=echo, hardware="cpu", min_instances=0, max_instances=1
+    )
+    named = {"deployment_owner": deployment.owner, "deployment_name": deployment.name}
+    assert client.deployments.update(**named, min_instances=1).current_release.number == 2
+    deployed = client.deployments.predictions.create(**named, input={"text": "there"})
+    assert client.predictions.wait(deployed.id).output == "there"
+    assert client.deployments.get(**named).current_release.configuration.min_instances == 1
+    client.deployments.delete(**named)
     assert client.search(query="picture").models[0].model.name == "picture"
     assert client.account.get().username == "standin"
     assert client.webhooks.default.secret.get().key.startswith("whsec_")

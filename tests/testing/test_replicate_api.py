@@ -417,6 +417,7 @@ class TestModels:
         assert {"name", "sku"} == set(served.api.get("/hardware").json()[0])
         assert served.api.get("/webhooks/default/secret").json() == {"key": served.server.webhook_secret}
         assert served.api.get("/models/hookline/echo/readme").headers["content-type"].startswith("text/plain")
+        served.server.faults.set("list.null_string_next")
         assert served.api.get("/collections").json()["next"] == "null"
 
     def test_a_deployment_runs_predictions(self, served: Served) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hookline.testing.replicate import plans
@@ -27,6 +28,11 @@ class Model:
         versions_listed: Whether the versions endpoints show the version; for some official models
             Replicate's do not.
         plan: How it runs here; ``None`` when a Cog server runs it.
+        train: How it trains; ``None`` when it cannot.
+        published: Whether it has a version; a model that was only created has none.
+        revision: Counts its trainings, each of which makes another version.
+        details: What `models.create` and `models.update` were given, such as ``github_url``.
+        example: Input and output of its one example.
     """
 
     owner: str
@@ -37,6 +43,13 @@ class Model:
     official: bool = False
     versions_listed: bool = True
     streams: bool = False
+    train: plans.Plan | None = None
+    published: bool = True
+    revision: int = 0
+    visibility: str = "public"
+    details: Mapping[str, str] = field(default_factory=dict)
+    readme: str | None = None
+    example: tuple[Mapping[str, Any], Any] | None = None
 
     @property
     def slug(self) -> str:
@@ -46,20 +59,33 @@ class Model:
     @property
     def version(self) -> str:
         """64 hex digits that follow from the name and the schema, so they are the same on every start."""
-        text = json.dumps([self.slug, self.schema], sort_keys=True)
+        named = [self.slug, self.schema, *([self.revision] if self.revision else [])]
+        text = json.dumps(named, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
 class Catalog:
-    """Models by name."""
+    """Models by name; later ones replace earlier ones of the same name."""
 
-    models: Mapping[str, Model]
+    def __init__(self, models: Sequence[Model]) -> None:
+        self._models = {model.slug: model for model in models}
+        self._guard = threading.Lock()
 
-    @staticmethod
-    def of(models: Sequence[Model]) -> Catalog:
-        """Later models replace earlier ones of the same name."""
-        return Catalog({model.slug: model for model in models})
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """All of them, as they are now."""
+        with self._guard:
+            return dict(self._models)
+
+    def put(self, model: Model) -> None:
+        """Add a model, or change it."""
+        with self._guard:
+            self._models[model.slug] = model
+
+    def remove(self, slug: str) -> None:
+        """Delete a model."""
+        with self._guard:
+            self._models.pop(slug, None)
 
     def by_slug(self, slug: str) -> Model | None:
         """The model ``owner/name``."""
@@ -73,12 +99,13 @@ class Catalog:
         slug, colon, version = reference.rpartition(":")
         if colon:
             model = self.models.get(slug)
-            return (model, version) if model is not None and model.version == version else None
+            fits = model is not None and model.published and model.version == version
+            return (model, version) if model is not None and fits else None
         model = self.models.get(reference)
         if model is not None:
             return (model, "hidden") if model.official else None
         for candidate in self.models.values():
-            if candidate.version == reference:
+            if candidate.published and candidate.version == reference:
                 return candidate, reference
         return None
 
@@ -132,7 +159,22 @@ def built_in_models() -> tuple[Model, ...]:
     text = {"type": "string"}
     echo = openapi_schema({"text": {**text, "description": "What to return"}}, ["text"], text)
     return (
-        Model("hookline", "echo", "Returns its text.", echo, plans.echo),
+        Model(
+            "hookline",
+            "echo",
+            "Returns its text.",
+            echo,
+            plans.echo,
+            example=({"text": "hello"}, "hello"),
+        ),
+        Model(
+            "hookline",
+            "trainer",
+            "Trains a model that returns its text.",
+            _trainer_schema(echo),
+            plans.echo,
+            train=plans.train,
+        ),
         Model(
             "hookline",
             "official-echo",
@@ -242,9 +284,35 @@ def _tokens_schema() -> JsonObject:
     )
 
 
-def input_schema(schema: Mapping[str, Any]) -> JsonObject:
-    """The ``Input`` of a Cog OpenAPI document, empty when it has none."""
-    found: Any = schema.get("components", {}).get("schemas", {}).get("Input", {})
+def _trainer_schema(echo: JsonObject) -> JsonObject:
+    training = openapi_schema(
+        {
+            "input_images": {"type": "string", "format": "uri", "description": "A ZIP file"},
+            "trigger_word": {"type": "string", "default": "TOK", "description": "Stands for what is trained"},
+            "seconds": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": 86_400,
+                "default": 0,
+                "description": "Duration",
+            },
+            "error": {"type": "string", "default": "", "description": "Fail with this text; empty succeeds"},
+        },
+        ["input_images"],
+        {},
+    )["components"]["schemas"]["Input"]
+    output = {
+        "type": "object",
+        "title": "TrainingOutput",
+        "properties": {"weights": {"type": "string", "format": "uri"}, "version": {"type": "string"}},
+    }
+    schemas = {**echo["components"]["schemas"], "TrainingInput": training, "TrainingOutput": output}
+    return {**echo, "components": {"schemas": schemas}}
+
+
+def input_schema(schema: Mapping[str, Any], component: str = "Input") -> JsonObject:
+    """The ``Input`` or ``TrainingInput`` of a Cog OpenAPI document, empty when it has none."""
+    found: Any = schema.get("components", {}).get("schemas", {}).get(component, {})
     return found if isinstance(found, dict) else {}
 
 

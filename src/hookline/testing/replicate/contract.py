@@ -67,6 +67,8 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
         "logs",
         "error",
     ),
+    "training.urls": ("get", "cancel"),
+    "collection": ("name", "slug", "description"),
     "problem": ("detail",),
 }
 
@@ -87,8 +89,8 @@ def checked(kind: str, body: dict[str, Any]) -> dict[str, Any]:
         ContractError: It has not.
     """
     missing = missing_fields(kind, body)
-    if kind == "prediction" and not missing:
-        missing = missing_fields("prediction.urls", body["urls"])
+    if f"{kind}.urls" in REQUIRED and not missing:
+        missing = missing_fields(f"{kind}.urls", body["urls"])
     if missing:
         raise ContractError(f"{kind} body lacks {', '.join(missing)}")
     return body

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any, Protocol
 
 from hookline.testing.clock import Clock
 from hookline.testing.faults import FaultPlan
 from hookline.testing.replicate import plans
-from hookline.testing.replicate.catalog import Catalog
+from hookline.testing.replicate.catalog import Catalog, openapi_schema
 from hookline.testing.replicate.cdn import Cdn
 from hookline.testing.replicate.predictions import Predictions
 from hookline.testing.replicate.records import Prediction
@@ -103,13 +104,29 @@ class Executor:
             self._predictions.finish(prediction.id, "failed", error=error)
             return
         model = self._catalog.by_slug(prediction.model)
-        if model is None or model.plan is None:
+        plan = None if model is None else model.train if prediction.is_training else model.plan
+        if plan is None:
             if self._backend is None:
                 raise RuntimeError(f"nothing runs the model {prediction.model}")
             self._backend.begin(prediction)
             return
         if self._predictions.start(prediction.id) is not None:
-            self._advance(prediction.id, model.plan(prediction.input))
+            self._advance(prediction.id, plan(prediction.input))
+
+    def _publish_version(self, training: Prediction) -> str | None:
+        """Give the destination of a training a new version, and name it; ``None`` when it is gone."""
+        destination = self._catalog.by_slug(training.destination or "")
+        if destination is None:
+            return None
+        made = replace(
+            destination,
+            schema=openapi_schema({"text": {"type": "string"}}, ["text"], {"type": "string"}),
+            plan=plans.echo,
+            published=True,
+            revision=destination.revision + 1,
+        )
+        self._catalog.put(made)
+        return f"{made.slug}:{made.version}"
 
     def _advance(self, prediction_id: str, plan: Generator[plans.Step, None, Any]) -> None:
         """Take steps until the plan ends or waits; a waiting plan goes on from a timer."""
@@ -122,6 +139,13 @@ class Executor:
                 step = next(plan)
             except StopIteration as stop:
                 output = publish_files(self._cdn, prediction_id, stop.value)
+                if record.is_training:
+                    version = self._publish_version(record)
+                    if version is None:
+                        error = "the training destination is gone"
+                        self._predictions.finish(prediction_id, "failed", error=error)
+                        return
+                    output = {"version": version, **output}
                 self._predictions.finish(prediction_id, "succeeded", output=output)
                 return
             except plans.PlanFailed as failure:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from hookline.testing.clock import rfc3339
 from hookline.testing.httpd import Request, Response
-from hookline.testing.replicate.catalog import Model
+from hookline.testing.replicate.catalog import Model, openapi_schema
 from hookline.testing.replicate.contract import checked
 from hookline.testing.replicate.records import JsonObject
 from hookline.testing.replicate.routing import Route
@@ -25,6 +25,9 @@ HARDWARE: tuple[tuple[str, str], ...] = (
     ("2x Nvidia A100 (80GB) GPU", "gpu-a100-large-2x"),
     ("Nvidia H100 GPU", "gpu-h100"),
 )
+
+_DETAILS = ("description", "github_url", "paper_url", "license_url", "cover_image_url")
+_COLLECTION = {"name": "Built-in models", "slug": "built-in", "description": "Models of the stand-in"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,10 @@ class ModelRoutes:
             Route("GET", one, "models", self._get),
             Route("GET", f"{one}/versions", "models", self._versions),
             Route("GET", f"{one}/versions/{{version}}", "models", self._version),
+            Route("POST", "/v1/models", "models", self._create),
+            Route("PATCH", one, "models", self._update),
+            Route("DELETE", one, "models", self._delete),
+            Route("DELETE", f"{one}/versions/{{version}}", "models", self._delete_version),
             Route("GET", f"{one}/examples", "models", self._examples),
             Route("GET", f"{one}/readme", "models", self._readme),
             Route("GET", "/v1/deployments", "models", self._list_deployments),
@@ -65,6 +72,7 @@ class ModelRoutes:
             Route("PATCH", deployment, "models", self._update_deployment),
             Route("DELETE", deployment, "models", self._delete_deployment),
             Route("GET", "/v1/collections", "models", self._collections),
+            Route("GET", "/v1/collections/{slug}", "models", self._collection),
             Route("GET", "/v1/hardware", "account", self._hardware),
             Route("GET", "/v1/account", "account", self._account),
             Route("GET", "/v1/webhooks/default/secret", "secret", self._secret),
@@ -124,26 +132,109 @@ class ModelRoutes:
         model = self._found(names)
         if model is None or not model.versions_listed:
             return _not_found()
+        if not model.published:
+            return self._page([])
         return self._page([self._parts.wire.version(model, null_schema=self._null_schema())])
 
     def _version(self, request: Request, names: Mapping[str, str]) -> Response:
         model = self._found(names)
-        if model is None or not model.versions_listed or model.version != names["version"]:
+        if not _shows(model, names["version"]) or model is None:
             return _not_found()
         return Response.of(200, self._parts.wire.version(model, null_schema=self._null_schema()))
 
     def _examples(self, request: Request, names: Mapping[str, str]) -> Response:
-        return _not_found() if self._found(names) is None else self._page([])
-
-    def _readme(self, request: Request, names: Mapping[str, str]) -> Response:
         model = self._found(names)
         if model is None:
             return _not_found()
-        return Response.text(200, f"# {model.slug}\n\n{model.description}\n")
+        example = self._parts.wire.example(model)
+        return self._page([] if example is None else [example])
+
+    def _readme(self, request: Request, names: Mapping[str, str]) -> Response:
+        model = self._found(names)
+        if model is None or (model.owner == self._parts.username and model.readme is None):
+            return _not_found()
+        return Response.text(200, model.readme or f"# {model.slug}\n\n{model.description}\n")
+
+    def _create(self, request: Request, names: Mapping[str, str]) -> Response:
+        body = request.json()
+        missing = [key for key in ("owner", "name", "visibility", "hardware") if key not in body]
+        if missing:
+            return _invalid([(key, f"{key} is required") for key in missing])
+        if body["owner"] != self._parts.username:
+            return problem(403, "You may not create models for this owner.", "Forbidden")
+        found = _bad_configuration(body)
+        if body["visibility"] not in ("public", "private"):
+            found.append(("visibility", "must be public or private"))
+        slug = f"{body['owner']}/{body['name']}"
+        if self._parts.catalog.by_slug(slug) is not None:
+            found.append(("name", "A model with that name and owner already exists"))
+        if found:
+            return _invalid(found)
+        details = {key: str(value) for key, value in body.items() if key in _DETAILS and value is not None}
+        schema = openapi_schema({}, [], {})
+        model = Model(
+            body["owner"],
+            body["name"],
+            details.get("description", ""),
+            schema,
+            None,
+            published=False,
+            visibility=body["visibility"],
+            details=details,
+        )
+        self._parts.catalog.put(model)
+        return Response.of(201, self._parts.wire.model(model))
+
+    def _update(self, request: Request, names: Mapping[str, str]) -> Response:
+        model = self._found(names)
+        if model is None:
+            return _not_found()
+        if model.owner != self._parts.username:
+            return problem(403, "You may not change this model.", "Forbidden")
+        body = {key: str(value) for key, value in request.json().items() if value is not None}
+        unknown = sorted(set(body) - {*_DETAILS, "readme", "weights_url"})
+        if unknown:
+            return _invalid([(key, f"Additional property {key} is not allowed") for key in unknown])
+        readme = body.pop("readme", model.readme)
+        changed = replace(model, details={**model.details, **body}, readme=readme)
+        self._parts.catalog.put(changed)
+        return Response.of(200, self._parts.wire.model(changed))
+
+    def _delete(self, request: Request, names: Mapping[str, str]) -> Response:
+        model = self._found(names)
+        if model is None:
+            return _not_found()
+        if model.owner != self._parts.username or model.visibility != "private" or model.published:
+            return problem(403, "Only your own private models without versions can be deleted.", "Forbidden")
+        self._parts.catalog.remove(model.slug)
+        return Response(204)
+
+    def _delete_version(self, request: Request, names: Mapping[str, str]) -> Response:
+        model = self._found(names)
+        if not _shows(model, names["version"]) or model is None:
+            return _not_found()
+        with self._guard:
+            deployed = any(item.model.version == model.version for item in self._deployments.values())
+        if model.owner != self._parts.username or deployed:
+            return problem(403, "This version cannot be deleted.", "Forbidden")
+        self._parts.catalog.put(replace(model, published=False))
+        return Response(202)
 
     def _collections(self, request: Request, names: Mapping[str, str]) -> Response:
-        # The string is what Replicate's own example of this page shows in place of null.
-        return Response.of(200, {"next": "null", "previous": None, "results": []})
+        # The text is what Replicate's own example shows in place of null; its client 2.x follows it.
+        following = "null" if self._parts.faults.take("list.null_string_next") else None
+        found = {"next": following, "previous": None, "results": [checked("collection", dict(_COLLECTION))]}
+        return Response.of(200, checked("page", found))
+
+    def _collection(self, request: Request, names: Mapping[str, str]) -> Response:
+        if names["slug"] != _COLLECTION["slug"]:
+            return _not_found()
+        models = [
+            self._parts.wire.model(model)
+            for model in self._parts.catalog.models.values()
+            if model.owner == "hookline"
+        ]
+        return Response.of(200, {**_COLLECTION, "full_description": None, "models": models})
 
     def _hardware(self, request: Request, names: Mapping[str, str]) -> Response:
         return Response.of(200, [{"name": name, "sku": sku} for name, sku in HARDWARE])
@@ -208,8 +299,15 @@ class ModelRoutes:
             found = self._deployments.get(slug)
             if found is None:
                 return _not_found()
+            model = found.model
+            if "version" in body:
+                release = self._parts.catalog.by_reference(f"{model.slug}:{body['version']}")
+                if release is None:
+                    return _invalid([("version", "no such version of the model")])
+                model = release[0]
             found = self._deployments[slug] = replace(
                 found,
+                model=model,
                 hardware=body.get("hardware", found.hardware),
                 min_instances=body.get("min_instances", found.min_instances),
                 max_instances=body.get("max_instances", found.max_instances),
@@ -240,6 +338,10 @@ class ModelRoutes:
         }
         body = {"owner": username, "name": item.name, "current_release": checked("release", release)}
         return checked("deployment", body)
+
+
+def _shows(model: Model | None, version: str) -> bool:
+    return model is not None and model.versions_listed and model.published and model.version == version
 
 
 def _bad_configuration(body: JsonObject) -> list[tuple[str, str]]:

@@ -24,6 +24,7 @@ __all__ = [
     "png",
     "sleepy",
     "tokens",
+    "train",
 ]
 
 
@@ -122,6 +123,17 @@ def picture(values: Mapping[str, Any]) -> Generator[Step, None, Any]:
         yield Log(f"picture {number}: {len(data)} bytes\n")
     yield Metric("image_output_count", len(files))
     return files
+
+
+def train(values: Mapping[str, Any]) -> Generator[Step, None, Any]:
+    """Takes ``seconds``, then gives weights; the executor adds the version, or it fails with ``error``."""
+    yield Log(f"training on {values['trigger_word']}\n")
+    yield Wait(float(values["seconds"]))
+    if values["error"]:
+        raise PlanFailed(values["error"])
+    return {
+        "weights": FileValue(b"weights of " + values["trigger_word"].encode(), "application/x-tar", "w.tar")
+    }
 
 
 def manual(values: Mapping[str, Any]) -> Generator[Step, None, Any]:

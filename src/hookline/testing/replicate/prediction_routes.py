@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -12,6 +11,7 @@ from urllib.parse import urlencode
 from hookline.testing.httpd import Chunks, Request, Response
 from hookline.testing.replicate.catalog import Model
 from hookline.testing.replicate.contract import checked
+from hookline.testing.replicate.paging import page_of, page_url
 from hookline.testing.replicate.records import Creation, JsonObject, Prediction, new_id
 from hookline.testing.replicate.routing import MADE_HEADER, Route, RouteAnswer
 from hookline.testing.replicate.services import Services
@@ -27,7 +27,6 @@ from hookline.testing.replicate.wire import problem
 
 __all__ = ["PredictionRoutes"]
 
-PAGE_SIZE = 100
 _BAD_VERSION = "The specified version does not exist (or perhaps you don't have permission to use it?)"
 
 
@@ -173,7 +172,8 @@ class PredictionRoutes:
         return Response.of(200, body)
 
     def _list(self, request: Request, names: Mapping[str, str]) -> Response:
-        selected = sorted(self._parts.predictions.all().values(), key=lambda item: -item.number)
+        made = (item for item in self._parts.predictions.all().values() if not item.is_training)
+        selected = sorted(made, key=lambda item: -item.number)
         kept = {
             key: request.query[key] for key in ("created_after", "created_before") if key in request.query
         }
@@ -188,7 +188,7 @@ class PredictionRoutes:
             if source != "web":
                 return problem(400, "source must be web", "Bad request")
             selected = []
-        page, following, preceding = _page(selected, request.query.get("cursor"))
+        page, following, preceding = page_of(selected, request.query.get("cursor"))
         with_webhook = self._parts.faults.take("list.without_webhook") is None
         return Response.of(
             200,
@@ -213,9 +213,7 @@ class PredictionRoutes:
         return self._page_url(kept, cursor)
 
     def _page_url(self, kept: Mapping[str, str], cursor: str | None) -> str | None:
-        if cursor is None:
-            return None
-        return f"{self._base_url}/v1/predictions?{urlencode({**kept, 'cursor': cursor})}"
+        return page_url(self._base_url, "predictions", kept, cursor)
 
     def _stream(self, request: Request, names: Mapping[str, str]) -> RouteAnswer:
         record = self._parts.predictions.get(names["id"])
@@ -238,28 +236,3 @@ def _moment(text: str, name: str) -> float:
     if moment.tzinfo is None:
         raise Refused(400, {"title": "Bad request", "detail": f"{name} needs a time zone", "status": 400})
     return moment.timestamp()
-
-
-def _page(
-    newest_first: Sequence[Prediction], cursor: str | None
-) -> tuple[Sequence[Prediction], str | None, str | None]:
-    """One page, and the cursors of the next and the previous one."""
-    start = 0
-    if cursor is not None:
-        try:
-            boundary = int(json.loads(base64.b64decode(cursor, validate=True))["before"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise Refused(400, {"title": "Bad request", "detail": "Invalid cursor", "status": 400}) from error
-        start = sum(1 for item in newest_first if item.number >= boundary)
-    page = newest_first[start : start + PAGE_SIZE]
-    following = _cursor(page[-1].number) if len(newest_first) > start + PAGE_SIZE else None
-    preceding = None
-    if start > 0 and newest_first:
-        preceding = _cursor(newest_first[max(0, start - PAGE_SIZE)].number + 1)
-    return page, following, preceding
-
-
-def _cursor(number: int) -> str:
-    """Opaque, and always with ``==`` at its end so that it must be percent-encoded."""
-    text = json.dumps({"before": number})
-    return base64.b64encode(text.ljust(-(-(len(text) - 1) // 3) * 3 + 1).encode()).decode()

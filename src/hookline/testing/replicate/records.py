@@ -38,7 +38,7 @@ def new_id(length: int = 26) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One prediction at one moment. Times are Unix seconds."""
+    """One prediction or training at one moment. Times are Unix seconds."""
 
     id: str
     number: int
@@ -52,6 +52,7 @@ class Prediction:
     deadline: float | None = None
     deployment: str | None = None
     streams: bool = False
+    destination: str | None = None
     status: Status = "starting"
     output: Any = None
     error: str | None = None
@@ -65,6 +66,11 @@ class Prediction:
     def done(self) -> bool:
         """Whether the status is final."""
         return self.status in TERMINAL
+
+    @property
+    def is_training(self) -> bool:
+        """Whether it is a training, which has a destination."""
+        return self.destination is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from hookline.testing.replicate.records import Creation, Delivery, Prediction
 from hookline.testing.replicate.services import Services
 from hookline.testing.replicate.signing import new_secret
 from hookline.testing.replicate.tasks import Tasks
+from hookline.testing.replicate.training_routes import TrainingRoutes
 from hookline.testing.replicate.webhooks import RETRY_DELAYS, Webhooks
 from hookline.testing.replicate.wire import Wire
 
@@ -123,7 +124,7 @@ class ReplicateStandIn:
                 check_seconds=cog_check_seconds,
             )
             self._predictions.on_done = self._cog.forget
-        self.catalog = Catalog.of(offered)
+        self.catalog = Catalog(offered)
         self._webhooks = Webhooks(
             clock=self.clock,
             tasks=self._tasks,
@@ -225,9 +226,11 @@ class ReplicateStandIn:
     def start(self) -> None:
         """Begin to serve."""
         model_routes = ModelRoutes(self._parts)
+        training_routes = TrainingRoutes(self._parts, self.base_url)
         prediction_routes = PredictionRoutes(self._parts, model_routes.deployment_model, self.base_url)
         routes = [
             *prediction_routes.routes(),
+            *training_routes.routes(),
             *model_routes.routes(),
             *self._files.routes(),
             *ControlRoutes(self._parts).routes(),

@@ -58,7 +58,13 @@ class Refused(Exception):
         self.body = body
 
 
-def check_envelope(body: object, *, with_version: bool, allow_http_webhooks: bool) -> None:
+def check_envelope(
+    body: object,
+    *,
+    with_version: bool,
+    allow_http_webhooks: bool,
+    with_destination: bool = False,
+) -> None:
     """Check the keys around `input`.
 
     Raises:
@@ -74,6 +80,10 @@ def check_envelope(body: object, *, with_version: bool, allow_http_webhooks: boo
     if with_version:
         properties["version"] = {"type": "string"}
         required.insert(0, "version")
+    if with_destination:
+        del properties["stream"]
+        properties["destination"] = {"type": "string"}
+        required.insert(0, "destination")
     schema = {
         "type": "object",
         "properties": properties,
@@ -87,18 +97,18 @@ def check_envelope(body: object, *, with_version: bool, allow_http_webhooks: boo
         raise _validation_failed(fields)
 
 
-def check_input(schema: Mapping[str, Any], values: Mapping[str, Any]) -> JsonObject:
+def check_input(schema: Mapping[str, Any], values: Mapping[str, Any], component: str = "Input") -> JsonObject:
     """Check `values` against a model's own schema; unknown keys are dropped silently, defaults filled in.
 
     Raises:
         Refused: With one entry per finding, in the order of the model's arguments.
     """
-    declared: JsonObject = input_schema(schema).get("properties", {})
+    declared: JsonObject = input_schema(schema, component).get("properties", {})
     known = {name: value for name, value in values.items() if name in declared} if declared else dict(values)
     prepared = {
         "type": "object",
         "properties": {name: _resolve(schema, prop) for name, prop in declared.items()},
-        "required": input_schema(schema).get("required", []),
+        "required": input_schema(schema, component).get("required", []),
     }
     fields = _invalid_fields(prepared, known, "input")
     for name, prop in prepared["properties"].items():

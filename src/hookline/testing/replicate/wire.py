@@ -91,6 +91,13 @@ class Wire:
                 body["webhook_events_filter"] = list(record.webhook_events_filter)
         return checked("prediction", body)
 
+    def training(self, record: Prediction, *, just_made: bool = False) -> JsonObject:
+        """The body of ``GET /trainings/{id}``; the answer to a creation points to ``/predictions``."""
+        body = self.prediction(record)
+        own = f"{self._api}/{'predictions' if just_made else 'trainings'}/{record.id}"
+        body["urls"] = {"get": own, "cancel": f"{own}/cancel"}
+        return checked("training", body)
+
     def version(self, model: Model, *, null_schema: bool = False) -> JsonObject:
         """A version of a model."""
         return checked(
@@ -111,19 +118,39 @@ class Wire:
                 "url": f"{self._base}/{model.slug}",
                 "owner": model.owner,
                 "name": model.name,
-                "description": model.description,
-                "visibility": "public",
+                "description": model.details.get("description", model.description),
+                "visibility": model.visibility,
                 "is_official": model.official,
-                "github_url": None,
-                "paper_url": None,
-                "license_url": None,
+                "github_url": model.details.get("github_url"),
+                "paper_url": model.details.get("paper_url"),
+                "license_url": model.details.get("license_url"),
                 "run_count": 0,
-                "cover_image_url": None,
-                "default_example": None,
-                "latest_version": self.version(model, null_schema=null_schema),
+                "cover_image_url": model.details.get("cover_image_url"),
+                "default_example": self.example(model),
+                "latest_version": self.version(model, null_schema=null_schema) if model.published else None,
                 "created_at": self._timestamps.next_format()(CREATED_AT),
             },
         )
+
+    def example(self, model: Model) -> JsonObject | None:
+        """The example that a model's author chose to show."""
+        if model.example is None:
+            return None
+        values, output = model.example
+        record = Prediction(
+            id=f"example{model.version[:19]}",
+            number=0,
+            model=model.slug,
+            version=model.version,
+            input=values,
+            created_at=CREATED_AT,
+            status="succeeded",
+            output=output,
+            started_at=CREATED_AT,
+            completed_at=CREATED_AT,
+            metrics={"predict_time": 0.0, "total_time": 0.0},
+        )
+        return self.prediction(record)
 
     def file(self, record: FileRecord) -> JsonObject:
         """A file of the Files API."""
