@@ -67,8 +67,8 @@ def prediction_completed(
     if not client.webhook_secret:
         raise BadInput(
             "the replicate connection has no webhook_secret, so nobody can be let in",
-            hint="set webhook_secret, or REPLICATE_WEBHOOK_SECRET; it is at "
-            "https://replicate.com/account/api-tokens or GET /v1/webhooks/default/secret",
+            hint="set webhook_secret, or REPLICATE_WEBHOOK_SECRET, to the key that Replicate's API answers to "
+            "GET /v1/webhooks/default/secret",
         )
     if not is_signed(client.webhook_secret, request.headers, request.body, now=None):
         raise HookRefused(401, "it is not signed with the account's secret", code="C601")
