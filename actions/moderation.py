@@ -27,7 +27,7 @@ from hookline.sdk.policies import (
 )
 from hookline.sdk.verdicts import SCHEMA, Subject, Verdict
 
-from ._moderation.classifiers import Classifier, assess_prediction
+from ._moderation.classifiers import Classifier, assess_prediction, seen_by
 from ._moderation.hashlist import assess_picture
 from ._moderation.lists import Entry, entries
 from ._moderation.providers import Content, Provider, Rulings, examine
@@ -161,13 +161,14 @@ async def check(
         Field("For replicate and cog: the output of the step that ran the classifier on this very content."),
     ] = None,
     classifier: Annotated[
-        Literal["nsfw", "llama_guard", "llama_guard_2", "labels"] | None,
+        Literal["nsfw", "llama_guard_2", "llama_guard_3", "llama_guard_4", "labels"] | None,
         Field(
             "For replicate and cog: what the classifier's output looks like.",
             options={
-                "nsfw": "The text normal or nsfw.",
-                "llama_guard": "Llama Guard 3 or 4: safe, or unsafe and S1 to S14.",
-                "llama_guard_2": "Llama Guard 2: safe, or unsafe and S1 to S11.",
+                "nsfw": "The text normal or nsfw, about a picture.",
+                "llama_guard_2": "safe, or unsafe and S1 to S11, about a text.",
+                "llama_guard_3": "safe, or unsafe and S1 to S14, about a text.",
+                "llama_guard_4": "safe, or unsafe and S1 to S14, about a text or a text with its picture.",
                 "labels": "A list of labels with scores; labels says what they mean.",
             },
         ),
@@ -385,10 +386,16 @@ def _classified(name: str, given: _Given) -> Provider:
     if prediction.get("provider", name) != name:
         raise _nothing_to_check(f"the prediction is not one of {name}")
 
-    async def ask(text: str | None, image: Image | None) -> Assessment:
-        return assess_prediction(prediction, given.classifier, given.labels, given.scores, given.kinds)
+    looked_at = seen_by(given.classifier, given.kinds)
+    if not looked_at:
+        raise _nothing_to_check(
+            "the prediction does not say which of text and image the model was shown; give only that one"
+        )
 
-    return Provider(name, given.kinds, ask, is_local=True)
+    async def ask(text: str | None, image: Image | None) -> Assessment:
+        return assess_prediction(prediction, given.classifier, given.labels, given.scores, looked_at)
+
+    return Provider(name, looked_at, ask, is_local=True)
 
 
 async def _subject(ctx: Context, text: str | None, image: File | None) -> tuple[Subject, Content]:

@@ -13,10 +13,10 @@ from typing import Any, Final, Literal
 from hookline.sdk import MalformedOutput
 from hookline.sdk.moderation import Assessment, Finding
 
-__all__ = ["Classifier", "assess_prediction"]
+__all__ = ["Classifier", "assess_prediction", "seen_by"]
 
 Json = Any
-Classifier = Literal["nsfw", "llama_guard", "llama_guard_2", "labels"]
+Classifier = Literal["nsfw", "llama_guard_2", "llama_guard_3", "llama_guard_4", "labels"]
 
 _LLAMA_GUARD: Final = {
     "S1": "violence",
@@ -91,6 +91,21 @@ def assess_prediction(
         model=str(prediction.get("model_reference") or ""),
         request_id=str(prediction.get("provider_job_id") or ""),
     )
+
+
+def seen_by(classifier: Classifier | None, kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """What a model of this shape looks at; empty when text and image are given and nobody knows which.
+
+    An image classifier has not seen the text beside its picture. Llama Guard 2 and 3 read text; version 4
+    sees pictures too, but its makers do not mean it for pictures alone.
+    """
+    if classifier == "nsfw":
+        return ("image",)
+    if classifier in ("llama_guard_2", "llama_guard_3"):
+        return ("text",)
+    if classifier == "llama_guard_4":
+        return ("text", "image") if "text" in kinds else ("text",)
+    return kinds if len(kinds) == 1 else ()
 
 
 def _nsfw(output: Json, kinds: tuple[str, ...]) -> list[Finding]:

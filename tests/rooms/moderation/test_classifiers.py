@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hookline.sdk import BadInput
+from hookline.testing import FakeContext
 
 from .kit import check
 
@@ -23,7 +24,54 @@ def classified(output: Any, classifier: str | None = "nsfw", **given: Any) -> An
         **given.pop("prediction", {}),
     }
     asked = {"classifier": classifier} if classifier else {}
-    return check(**{"provider": "replicate", "text": "hello", "prediction": prediction, **asked, **given})
+    ctx = FakeContext()
+    shown: dict[str, Any] = {"text": "hello"}
+    if classifier == "nsfw":
+        shown = {"image": ctx.fake_files.put(b"picture", name="a.png").to_json()}
+    return check(ctx, **{"provider": "replicate", "prediction": prediction, **shown, **asked, **given})
+
+
+@pytest.mark.parametrize(
+    ("classifier", "output", "shown", "action"),
+    [
+        ("nsfw", "normal", "image", "allow"),
+        ("nsfw", "normal", "text", "review"),
+        ("nsfw", "normal", "both", "review"),
+        ("llama_guard_4", "safe", "text", "allow"),
+        ("llama_guard_4", "safe", "both", "allow"),
+        ("llama_guard_4", "safe", "image", "review"),
+        ("llama_guard_3", "safe", "text", "allow"),
+        ("llama_guard_3", "safe", "both", "review"),
+        ("llama_guard_2", "safe", "text", "allow"),
+        ("llama_guard_2", "safe", "both", "review"),
+        ("llama_guard_2", "safe", "image", "review"),
+    ],
+)
+def test_a_model_has_not_seen_what_it_cannot_look_at(
+    classifier: str, output: str, shown: str, action: str
+) -> None:
+    ctx = FakeContext()
+    image = ctx.fake_files.put(b"picture", name="a.png").to_json()
+    given: dict[str, Any] = {"text": "hello"} if shown != "image" else {}
+    if shown != "text":
+        given["image"] = image
+    prediction = {"status": "succeeded", "provider": "replicate", "output": output}
+    verdict = check(ctx, provider="replicate", prediction=prediction, classifier=classifier, **given)
+    assert verdict["action"] == action
+
+
+def test_where_nobody_knows_what_a_model_was_shown_only_one_may_be_given() -> None:
+    ctx = FakeContext()
+    with pytest.raises(BadInput) as caught:
+        check(
+            ctx,
+            provider="cog",
+            text="hello",
+            image=ctx.fake_files.put(b"picture").to_json(),
+            prediction={"status": "succeeded", "provider": "cog", "output": {}},
+            scores={"hate": 0.1},
+        )
+    assert caught.value.code == "C032"
 
 
 @pytest.mark.parametrize(
@@ -32,13 +80,13 @@ def classified(output: Any, classifier: str | None = "nsfw", **given: Any) -> An
         ("nsfw", "normal", "allow", set()),
         ("nsfw", "nsfw", "block", {"sexual"}),
         ("nsfw", " NSFW\n", "block", {"sexual"}),
-        ("llama_guard", "safe", "allow", set()),
-        ("llama_guard", "\n\nSafe\n", "allow", set()),
-        ("llama_guard", ["\n\n", "un", "safe", "\n", "S1", ",S10"], "block", {"violence", "hate"}),
-        ("llama_guard", "unsafe\nS4", "block", {"sexual_minors"}),
-        ("llama_guard", "unsafe\nS5", "block", {"other"}),
-        ("llama_guard", "unsafe S9 S11", "block", {"weapons_drugs", "self_harm"}),
-        ("llama_guard", "unsafe\nS99", "block", {"other"}),
+        ("llama_guard_4", "safe", "allow", set()),
+        ("llama_guard_4", "\n\nSafe\n", "allow", set()),
+        ("llama_guard_4", ["\n\n", "un", "safe", "\n", "S1", ",S10"], "block", {"violence", "hate"}),
+        ("llama_guard_4", "unsafe\nS4", "block", {"sexual_minors"}),
+        ("llama_guard_4", "unsafe\nS5", "block", {"other"}),
+        ("llama_guard_4", "unsafe S9 S11", "block", {"weapons_drugs", "self_harm"}),
+        ("llama_guard_4", "unsafe\nS99", "block", {"other"}),
         ("llama_guard_2", "unsafe\nS9", "block", {"hate"}),
         ("llama_guard_2", "unsafe\nS12", "block", {"other"}),
     ],
@@ -101,7 +149,7 @@ UNREADABLE: list[Any] = [
 
 
 @pytest.mark.parametrize("output", UNREADABLE, ids=repr)
-@pytest.mark.parametrize("classifier", ["nsfw", "llama_guard", "llama_guard_2", "labels"])
+@pytest.mark.parametrize("classifier", ["nsfw", "llama_guard_2", "llama_guard_3", "llama_guard_4", "labels"])
 def test_what_cannot_be_read_is_an_error_and_not_safe(classifier: str, output: Any) -> None:
     given = {"labels": LABELS} if classifier == "labels" else {}
     verdict = classified(output, classifier, **given)
