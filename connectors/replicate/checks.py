@@ -38,6 +38,9 @@ _KEPT = (
     "required",
 )
 _DEPTH = 12
+_NODES = 500
+"""Parts of one input's schema that are looked at: one that refers to itself twice doubles at every level."""
+
 _MOST = 10
 """Findings shown."""
 
@@ -85,7 +88,11 @@ def _did_you_mean(name: str, declared: Mapping[str, Json]) -> str:
 
 
 def _check(value: Json, node: Json, schema: ModelSchema, where: str) -> Iterator[str]:
-    translated = _plain_schema(node, schema, _DEPTH)
+    translated = _Translation(schema).plain(node, _DEPTH)
+    try:
+        jsonschema.Draft202012Validator.check_schema(translated)
+    except jsonschema.SchemaError:
+        return  # The model's document is wrong here: Replicate decides.
     validator = jsonschema.Draft202012Validator(translated, registry=referencing.Registry())
     for error in validator.iter_errors(_without_files(value)):
         place = "/".join([where, *map(str, error.absolute_path)])
@@ -101,31 +108,36 @@ def _resolved(node: Json, schema: ModelSchema) -> Mapping[str, Json]:
     return found
 
 
-def _plain_schema(node: Json, schema: ModelSchema, depth: int) -> dict[str, Json]:
-    """What Cog writes as plain JSON Schema; what is not understood allows everything."""
-    if depth == 0:
-        return {}
-    given = _resolved(node, schema)
-    made: dict[str, Json] = {key: given[key] for key in _KEPT if key in given}
-    parts = given.get("allOf")
-    if isinstance(parts, list) and len(parts) > 1:
-        made["allOf"] = [_plain_schema(part, schema, depth - 1) for part in parts]
-    for key in ("anyOf", "oneOf"):
-        if isinstance(given.get(key), list):
-            made["anyOf"] = [_plain_schema(part, schema, depth - 1) for part in given[key]]
-    if isinstance(given.get("items"), Mapping):
-        made["items"] = _plain_schema(given["items"], schema, depth - 1)
-    if isinstance(given.get("properties"), Mapping):
-        made["properties"] = {
-            str(name): _plain_schema(part, schema, depth - 1) for name, part in given["properties"].items()
-        }
-    if given.get("nullable") is True:
-        made = {"anyOf": [made, {"type": "null"}]}
-    try:
-        jsonschema.Draft202012Validator.check_schema(made)
-    except jsonschema.SchemaError:
-        return {}  # The model's document is wrong here: Replicate decides.
-    return made
+class _Translation:
+    """What Cog writes as plain JSON Schema; what is not understood, or too much, allows everything."""
+
+    def __init__(self, schema: ModelSchema) -> None:
+        self._schema = schema
+        self._left = _NODES
+
+    def plain(self, node: Json, depth: int) -> dict[str, Json]:
+        """One node."""
+        self._left -= 1
+        if depth == 0 or self._left <= 0:
+            return {}
+        given = _resolved(node, self._schema)
+        made: dict[str, Json] = {key: given[key] for key in _KEPT if key in given}
+        parts = given.get("allOf")
+        if isinstance(parts, list) and len(parts) > 1:
+            made["allOf"] = [self.plain(part, depth - 1) for part in parts[: self._left + 1]]
+        for key in ("anyOf", "oneOf"):
+            choices = given.get(key)
+            # Leaving out a choice would refuse what the model takes, so it is all or nothing.
+            if isinstance(choices, list) and len(choices) <= self._left:
+                made["anyOf"] = [self.plain(part, depth - 1) for part in choices]
+        if isinstance(given.get("items"), Mapping):
+            made["items"] = self.plain(given["items"], depth - 1)
+        properties = given.get("properties")
+        if isinstance(properties, Mapping) and len(properties) <= self._left:
+            made["properties"] = {str(name): self.plain(part, depth - 1) for name, part in properties.items()}
+        if given.get("nullable") is True:
+            made = {"anyOf": [made, {"type": "null"}]}
+        return made
 
 
 def _without_files(value: Json) -> Json:

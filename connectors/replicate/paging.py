@@ -6,6 +6,7 @@ that page were had already. It names no host, so it cannot lead the token anywhe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -19,6 +20,7 @@ __all__ = ["Cursor", "Limit", "Listed", "listed"]
 
 Json = Any
 
+_CURSOR = re.compile(r"[!-~]+#[0-9]{1,5}", re.ASCII)
 MAX_PAGES = 12
 """Pages of one call. Replicate gives about 100 entries a page, and takes no size."""
 
@@ -85,6 +87,6 @@ async def listed(
 
 def _read(cursor: str, path: str) -> tuple[str, int]:
     place, _, skip = cursor.rpartition("#")
-    if place.partition("?")[0] != path or not (skip.isascii() and skip.isdigit() and len(skip) < 6):
+    if place.partition("?")[0] != path or not _CURSOR.fullmatch(cursor):
         raise BadInput("cursor is not one of this list", hint="give what next was in an earlier call")
     return place, int(skip)

@@ -67,7 +67,7 @@ def prediction_completed(
     if not client.webhook_secret:
         raise BadInput(
             "the replicate connection has no webhook_secret, so nobody can be let in",
-            hint="set webhook_secret, or REPLICATE_WEBHOOK_SECRET, to the key that Replicate's API answers to "
+            hint="set webhook_secret, or REPLICATE_WEBHOOK_SECRET, to the key that Replicate answers to "
             "GET /v1/webhooks/default/secret",
         )
     if not is_signed(client.webhook_secret, request.headers, request.body, now=None):

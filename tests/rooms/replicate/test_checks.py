@@ -105,6 +105,18 @@ def test_values_are_never_repeated() -> None:
     assert "canary-value" not in caught.value.message + caught.value.hint
 
 
+def test_a_schema_that_refers_to_itself_again_and_again_is_no_trap() -> None:
+    node = {
+        "type": "object",
+        "properties": {f"p{number}": {"$ref": f"{REF}node"} for number in range(20)},
+        "anyOf": [{"$ref": f"{REF}node"}] * 20,
+    }
+    document = openapi_schema({"tree": {"$ref": f"{REF}node"}}, [], {}, {"node": node})
+    assert checks.check_input({"tree": {"p1": {"p2": {}}}}, ModelSchema(document), model="a/b")
+    with pytest.raises(BadInput):
+        checks.check_input({"tree": "none"}, ModelSchema(document), model="a/b")
+
+
 def test_a_document_that_says_nothing_checks_nothing() -> None:
     assert not checks.check_input({"a": 1}, ModelSchema({}), model="a/b")
 

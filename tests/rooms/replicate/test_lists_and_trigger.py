@@ -82,6 +82,8 @@ def test_a_next_page_of_another_scheme_is_asked_for_on_our_origin() -> None:
         "deployments?cursor=x#0",
         "predictions?cursor=x",
         "predictions#-1",
+        "predictions?cursor=a b#0",
+        "predictions?cursor=a\r\nX-Y: z#0",
         "predictions#x",
         "",
     ],
