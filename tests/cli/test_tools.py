@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from hookline.cli.root import COMMANDS, root
-from hookline.core.codes import CODES
+from hookline.codes import CODES
 
 from .conftest import Cli, Process
 

@@ -222,6 +222,7 @@ class Requests:
             raise EngineError("decision must be approved or rejected", code="R413", status=422)
         schema = approval.data.get("form")
         if schema is not None and decision == "approved":
+            form = {} if form is None else form
             wrong = next(
                 Draft202012Validator(schema, registry=referencing.Registry()).iter_errors(form), None
             )

@@ -27,7 +27,9 @@ def test_every_code_that_is_used_is_declared(source: Path) -> None:
 
 
 def test_every_declared_code_is_used() -> None:
-    text = "".join(source.read_text(encoding="utf-8") for source in SOURCES)
+    everything = Path(hookline.core.__file__).parent.parent.rglob("*.py")
+    sources = [path for path in everything if path.name != "runtime_codes.py"]
+    text = "".join(source.read_text(encoding="utf-8") for source in sources)
     assert [code.code for code in RUNTIME_CODES if f'"{code.code}"' not in text] == []
 
 
