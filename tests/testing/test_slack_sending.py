@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import httpx
 import pytest
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
@@ -19,6 +20,7 @@ from slack_sdk.webhook import WebhookClient
 from hookline.testing.clock import ManualClock
 from hookline.testing.httpd import HttpServer, Request, Response
 from hookline.testing.slack import Message, SlackStandIn
+from hookline.testing.slack.outgoing import post
 
 BOLT_PYTHON = os.environ.get("HOOKLINE_TEST_BOLT_PYTHON", "")
 BUTTON = {
@@ -171,9 +173,30 @@ def test_a_response_replaces_or_deletes_the_message(slack: SlackStandIn, app: Ap
     assert slack.messages == []
 
 
-def test_a_redirect_is_no_answer(slack: SlackStandIn) -> None:
-    from hookline.testing.slack.outgoing import post
+def test_a_program_outside_can_ask_for_all_of_it(slack: SlackStandIn, app: App, client: WebClient) -> None:
+    def ask(**body: Any) -> httpx.Response:
+        return httpx.post(f"{slack.base_url}/_standin/send", json={"url": "http://app.test/", **body})
 
+    assert ask(kind="event", event={"type": "message"}).json() == {"tries": 1, "status": 200, "answer": ""}
+    assert ask(kind="command", command="/deploy", text="x", user="grace").json()["status"] == 200
+    assert app.form()["user_name"] == "grace"
+    ts = posted(slack, client).ts
+    assert ask(kind="click", ts=ts, action_id="approve").json()["status"] == 200
+    assert ask(kind="verify").json() == {"verified": False}
+    assert len(app.seen) == 4
+    for wrong in (
+        {"kind": "fly"},
+        {"kind": "event"},
+        {"kind": "click", "ts": "1.0", "action_id": "approve"},
+        {"kind": "click", "ts": ts, "action_id": "nothing"},
+        {"kind": "command", "command": "/x", "user": "nobody"},
+        {"kind": "event", "url": None},
+    ):
+        assert ask(**wrong).status_code == 400
+    assert len(app.seen) == 4
+
+
+def test_a_redirect_is_no_answer(slack: SlackStandIn) -> None:
     asked: list[str] = []
 
     def answer(request: Request) -> Response:

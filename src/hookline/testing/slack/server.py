@@ -187,6 +187,37 @@ class SlackStandIn:
         body = self._methods.message_body(message)
         return self.outgoing.click(url, message, body, action, who, response_url)
 
+    def _send_on_request(self, body: Any) -> Response:
+        """Send what a program outside of this process asks for; see the reference page."""
+        if not isinstance(body, dict) or not isinstance(body.get("url"), str):
+            return Response.of(400, {"detail": "url is missing"})
+        url, user = body["url"], str(body.get("user") or "ada")
+        try:
+            match body.get("kind"):
+                case "verify":
+                    return Response.of(200, {"verified": self.verify_url(url)})
+                case "event" if isinstance(body.get("event"), dict):
+                    delivery = self.send_event(url, body["event"], event_id=str(body.get("event_id") or ""))
+                case "command":
+                    delivery = self.send_command(
+                        url,
+                        str(body.get("command")),
+                        str(body.get("text") or ""),
+                        user=user,
+                        channel=str(body.get("channel") or "general"),
+                    )
+                case "click":
+                    messages = {message.ts: message for message in self.messages}
+                    message = messages[str(body.get("ts"))]
+                    delivery = self.click(url, message, str(body.get("action_id")), user=user)
+                case _:
+                    return Response.of(400, {"detail": "kind is verify, event, command or click"})
+        except KeyError as error:
+            return Response.of(400, {"detail": f"there is no {error.args[0]}"})
+        last = delivery.last
+        answer = last.answer.decode("utf-8", "replace")
+        return Response.of(200, {"tries": len(delivery.tries), "status": last.status, "answer": answer})
+
     def _user(self, name: str) -> User:
         found = self._inbox.user(id=self.user_id(name))
         if found is None:
@@ -343,6 +374,8 @@ class SlackStandIn:
                 except UnknownFaultError as error:
                     return Response.of(400, {"detail": str(error)})
                 return Response.of(200, {"faults": [asdict(fault) for fault in self.faults.active()]})
+            case "POST", "/_standin/send":
+                return self._send_on_request(request.json())
             case "DELETE", "/_standin/faults":
                 self.faults.clear(request.query.get("name"))
                 return Response(204)
