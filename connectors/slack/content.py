@@ -9,7 +9,7 @@ from hookline.sdk import Context, Field
 
 from .limits import check_message, escape, truncate_message
 
-__all__ = ["TEXT_FORMATS", "Blocks", "Channel", "MessageTs", "Truncate", "content"]
+__all__ = ["TEXT_FORMATS", "Blocks", "Channel", "MessageTs", "Truncate", "content", "is_cut"]
 
 Json = Any
 
@@ -61,3 +61,9 @@ def content(
     if text_format == "plain":
         found["mrkdwn"] = False
     return found, bool(cuts)
+
+
+def is_cut(text: str, text_format: str, blocks: Sequence[Json] | None) -> bool:
+    """Whether `content` had to cut this message."""
+    sent = text if text_format == "mrkdwn" else escape(text)
+    return bool(truncate_message(sent, blocks or [])[2])

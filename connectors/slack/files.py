@@ -15,7 +15,7 @@ from hookline.sdk import Context, Example, Field, File, OutcomeUnknown, Recorded
 from .app import slack
 from .client import SlackClient
 from .limits import escape
-from .lookup import is_settled, mark_sending
+from .lookup import ask, is_settled, mark_sending, never
 from .uploads import share_file, store_file
 
 __all__ = ["UploadedFile", "lookup_uploaded", "upload_file"]
@@ -128,12 +128,11 @@ async def lookup_uploaded(
         return None
     client: SlackClient = ctx.connection
     accepted = ("file_not_found", "missing_scope", "no_permission", "access_denied")
-    answer = await client.call("files.info", {"file": file_id}, effect="read", accept=accepted)
+    answer = await ask(client, "files.info", {"file": file_id}, accept=accepted)
     if not answer["ok"] and answer.get("error") != "file_not_found":
-        raise OutcomeUnknown(
-            f"the file may have been shared, and Slack does not say: {answer.get('error')}",
-            hint="give the bot the scope files:read, or look at the channel before repeating the step",
-            final=True,
+        raise never(
+            f"Slack does not say what became of the file: {answer.get('error')}",
+            hint="with the scope files:read it can be looked up",
         )
     found = answer.get("file")
     if isinstance(found, Mapping) and channel in _channels(found):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hookline.sdk import Context, OutcomeUnknown
+from hookline.sdk import ActionError, Context, OutcomeUnknown, RateLimited, Unavailable
 
 from .client import SlackClient
 
-__all__ = ["KEY_EVENT", "FoundMessage", "find_message", "is_settled", "mark_sending"]
+__all__ = ["KEY_EVENT", "FoundMessage", "ask", "find_message", "is_settled", "mark_sending", "never"]
 
 Json = Any
 
@@ -72,9 +72,9 @@ async def find_message(
             "include_all_metadata": True,
             "cursor": cursor or None,
         }
-        answer = await client.call(method, arguments, effect="read", accept=_REFUSED)
+        answer = await ask(client, method, arguments, accept=_REFUSED)
         if not answer["ok"]:
-            raise _never(f"Slack does not let the bot read the channel's history: {answer.get('error')}")
+            raise never(f"Slack does not let the bot read the channel's history: {answer.get('error')}")
         for message in _objects(answer.get("messages")):
             ts = message.get("ts")
             if isinstance(ts, str) and _key_of(message) == ctx.idempotency_key:
@@ -83,10 +83,31 @@ async def find_message(
         if not cursor:
             break
     else:
-        raise _never("the channel's history is too long to be searched")
+        raise never("the channel's history is too long to be searched")
     if not is_settled(ctx):
         raise OutcomeUnknown("the message is not in the channel, and may still appear", hint=_HINT)
     return None
+
+
+async def ask(
+    client: SlackClient, method: str, arguments: Mapping[str, Json], *, accept: Collection[str]
+) -> Mapping[str, Json]:
+    """Call a method that only reads, for a look-up.
+
+    Raises:
+        OutcomeUnknown: Slack did not say. Any other error would let the engine send again what may be
+            there already.
+    """
+    try:
+        return await client.call(method, arguments, effect="read", accept=accept)
+    except (RateLimited, Unavailable) as error:
+        raise OutcomeUnknown(
+            f"it cannot be looked up just now: {error.message}", hint=_HINT, retry_after=error.retry_after
+        ) from error
+    except OutcomeUnknown:
+        raise
+    except ActionError as error:
+        raise never(error.message) from error
 
 
 async def _channel_id(client: SlackClient, channel: str) -> str:
@@ -100,16 +121,16 @@ async def _channel_id(client: SlackClient, channel: str) -> str:
             "exclude_archived": True,
             "cursor": cursor or None,
         }
-        answer = await client.call("conversations.list", arguments, effect="read", accept=_REFUSED)
+        answer = await ask(client, "conversations.list", arguments, accept=_REFUSED)
         if not answer["ok"]:
-            raise _never(f"Slack does not let the bot list channels: {answer.get('error')}")
+            raise never(f"Slack does not let the bot list channels: {answer.get('error')}")
         for found in _objects(answer.get("channels")):
             if found.get("name") == name and isinstance(found.get("id"), str):
                 return str(found["id"])
         cursor = _next_cursor(answer)
         if not cursor:
             break
-    raise _never(f"the bot does not see a channel {channel[:80]!r}")
+    raise never(f"the bot does not see a channel {channel[:80]!r}")
 
 
 def _sent_at(ctx: Context) -> float:
@@ -136,9 +157,10 @@ def _next_cursor(answer: Mapping[str, Json]) -> str:
 _HINT = "look at the channel before repeating the step"
 
 
-def _never(why: str) -> OutcomeUnknown:
+def never(
+    why: str, hint: str = "with a channel ID and the scope channels:history it can be looked up"
+) -> OutcomeUnknown:
+    """The end of looking."""
     return OutcomeUnknown(
-        f"the message may have been posted, and it cannot be told: {why}",
-        hint=f"{_HINT}; with a channel ID and the scope channels:history it can be looked up",
-        final=True,
+        f"it may have been posted, and that cannot be told: {why}", hint=f"{_HINT}; {hint}", final=True
     )

@@ -20,7 +20,7 @@ from hookline.sdk import ActionError, Context, Example, Field, Recorded
 
 from .app import slack
 from .client import SlackClient, text_of
-from .content import TEXT_FORMATS, Blocks, Channel, MessageTs, Truncate, content
+from .content import TEXT_FORMATS, Blocks, Channel, MessageTs, Truncate, content, is_cut
 from .lookup import KEY_EVENT, find_message, mark_sending
 
 __all__ = [
@@ -126,7 +126,7 @@ async def post_message(
     message. That needs the scope channels:history (groups:history for private channels); without it such
     a step ends as unknown, and a person decides.
     """
-    sent, is_cut = content(ctx, text, text_format, blocks, truncate)
+    sent, cut = content(ctx, text, text_format, blocks, truncate)
     arguments: dict[str, Json] = {
         "channel": channel,
         **sent,
@@ -147,7 +147,7 @@ async def post_message(
         channel=where,
         ts=ts,
         permalink=await _permalink(ctx, client, where, ts) if permalink else None,
-        truncated=is_cut,
+        truncated=cut,
     )
 
 
@@ -168,12 +168,11 @@ async def lookup_posted(
     found = await find_message(ctx, client, channel, thread_ts)
     if found is None:
         return None
-    _, is_cut = content(ctx, text, text_format, blocks, truncate)
     return Posted(
         channel=found.channel,
         ts=found.ts,
         permalink=await _permalink(ctx, client, found.channel, found.ts) if permalink else None,
-        truncated=is_cut,
+        truncated=truncate and is_cut(text, text_format, blocks),
     )
 
 
@@ -211,14 +210,14 @@ async def update_message(
     A bot can update its own messages only. Without blocks, those the message had are removed.
     Repeating it after a crash leads to the same message.
     """
-    sent, is_cut = content(ctx, text, text_format, blocks, truncate)
+    sent, cut = content(ctx, text, text_format, blocks, truncate)
     sent.pop("mrkdwn", None)
     arguments = {"channel": channel, "ts": ts, **sent, "blocks": sent.get("blocks", [])}
     answer = await ctx.connection.call("chat.update", arguments, effect="idempotent")
     return Updated(
         channel=text_of(answer, "channel", "chat.update"),
         ts=text_of(answer, "ts", "chat.update"),
-        truncated=is_cut,
+        truncated=cut,
     )
 
 

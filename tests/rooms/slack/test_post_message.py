@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -123,8 +124,18 @@ def test_a_limit_says_how_long(slack: SlackStandIn) -> None:
 
 
 def test_a_service_that_is_not_there_was_not_asked(slack: SlackStandIn) -> None:
-    slack.stop()
-    assert type(_post(slack, {"channel": "#art", "text": "hello"}).error) is Unavailable
+    # A port that is taken and not listened to: nobody else can get it and answer.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/api/"
+
+        async def scenario() -> Any:
+            driver = _driver(slack, {"channel": "#art", "text": "hello"})
+            driver._connect = lambda ctx: connector.connect(ctx, token="xoxb-x", base_url=url)
+            async with driver:
+                return await driver.start()
+
+        assert type(asyncio.run(scenario()).error) is Unavailable
 
 
 def test_an_unknown_channel_is_not_found(slack: SlackStandIn) -> None:
@@ -194,6 +205,37 @@ def test_what_was_never_posted_is_posted_only_after_a_while(slack: SlackStandIn)
             return await driver.look_up()
 
     assert asyncio.run(scenario()).output["ts"] == slack.messages[0].ts
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_final"),
+    [
+        (Recorded(429, headers={"Retry-After": "9"}), False),
+        (Recorded(json={"ok": False, "error": "ratelimited"}), False),
+        (Recorded(503), False),
+        (Recorded(text="<html>"), False),
+        (Unavailable("not connected"), False),
+        (OutcomeUnknown("the answer was lost"), False),
+        (Recorded(json={"ok": False, "error": "internal_error"}), False),
+        (Recorded(json={"ok": False, "error": "invalid_auth"}), True),
+        (Recorded(403), True),
+        (Recorded(json={"ok": False, "error": "missing_scope"}), True),
+        (Recorded(json={"ok": False, "error": "a_code_of_tomorrow"}), True),
+    ],
+)
+def test_a_look_up_that_fails_never_lets_the_message_be_sent_again(answer: Any, is_final: bool) -> None:
+    for channel in ("C012AB3CD", "#art"):
+        ctx = _context(answer)
+        ctx.notes = {"sending_at": ctx.now().timestamp() - 3600}
+        with pytest.raises(OutcomeUnknown) as caught:
+            asyncio.run(connector.post_message.lookup(ctx, channel=channel, text="hi"))
+        assert caught.value.final == is_final
+    ctx = _context(answer)
+    ctx.notes = {"sending_at": ctx.now().timestamp() - 3600, "file_id": "F1"}
+    file = ctx.fake_files.put(b"x", name="x")
+    with pytest.raises(OutcomeUnknown) as caught:
+        asyncio.run(connector.upload_file.lookup(ctx, file=file, channel="C1"))
+    assert caught.value.final == is_final
 
 
 def test_without_the_scope_it_stays_unknown_and_nothing_is_posted_again() -> None:
