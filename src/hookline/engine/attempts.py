@@ -22,7 +22,9 @@ from hookline.sdk import (
     File,
     OutcomeUnknown,
     Park,
+    RateLimited,
     TimedOut,
+    Unavailable,
     Wake,
 )
 
@@ -159,7 +161,13 @@ async def _run(
     if mode.kind == "resume" and action.resume is not None:
         return await action.resume(context, mode.wake, **arguments)
     if mode.kind == "lookup" and action.lookup is not None:
-        found = await action.lookup(context, **arguments)
+        try:
+            found = await action.lookup(context, **arguments)
+        except (RateLimited, Unavailable) as error:
+            # That nothing was done is promised of the look-up, and not of the request it asks about.
+            raise OutcomeUnknown(
+                f"it could not be looked up: {error.message}", hint=error.hint, retry_after=error.retry_after
+            ) from error
         if found is not None:
             return found
         context.log("a look-up proved that nothing was done; it is sent now")
