@@ -20,7 +20,7 @@ from .client import ReplicateClient
 from .recorded import FINISHED
 from .records import TERMINAL
 from .service import replicate
-from .shapes import MODEL_NAME, PredictionShape, read_prediction
+from .shapes import PredictionShape, read_prediction
 from .signature import is_signed
 
 __all__ = ["prediction_completed"]
@@ -46,18 +46,14 @@ def prediction_completed(
         Field("Last part of the address: `replicate` is reached at `/hooks/replicate`.", max_length=200),
         {"pattern": "^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$"},
     ],
-    model: Annotated[
-        str | None,
-        Field("Only predictions of this model, owner/name.", examples=["black-forest-labs/flux-schnell"]),
-        {"pattern": MODEL_NAME},
-    ] = None,
 ) -> HookEvent:
     """Prediction completed
 
     Starts a run when a prediction or a training that was made with the webhook address `/hooks/<path>` is
     over, whatever its status. The signature is checked with the webhook_secret of the connection; the same
     message never starts a second run. Output files are deleted an hour after the end. Ask Replicate for the
-    event completed only.
+    event completed only. For one model only, give the trigger a "when" such as
+    `{{ trigger.model == 'owner/name' }}`.
     """
     if request.method != "POST":
         raise HookRefused(415, f"Replicate posts; this was a {request.method}", code="C604")
@@ -79,8 +75,6 @@ def prediction_completed(
         raise HookRefused(
             422, f"it is {prediction['status']!r}, not over: ask for the event completed only", code="C606"
         )
-    if model is not None and prediction["model"] != model:
-        raise HookRefused(422, f"it is a prediction of {prediction['model']}", code="C606")
     return HookEvent(dict(prediction), request.headers["webhook-id"])
 
 
