@@ -41,6 +41,9 @@ R = TypeVar("R")
 MAX_MISSES = 30
 """Failed looks or downloads in a row, at most a minute apart, before the step gives up."""
 
+SHORTEST = 5.0
+"""Seconds that must be left for another candidate: Replicate takes no shorter ``Cancel-After``."""
+
 LONGEST = timedelta(hours=25)
 """Without a step timeout. Replicate itself stops a prediction after 30 minutes of running."""
 
@@ -176,6 +179,8 @@ async def _create(ctx: Context, task: Task[R], *, misses: int) -> R | Park:
 async def _next(ctx: Context, task: Task[R], place: int, error: ActionError) -> int | None:
     """The place of the next candidate, noted, if there is one and this error moves on."""
     if place + 1 >= task.candidates or error.type not in task.fallback_on:
+        return None
+    if ctx.deadline is not None and (ctx.deadline - ctx.now()).total_seconds() < SHORTEST:
         return None
     known = list(ctx.notes.get("known") or ())
     ended = ctx.notes.get("prediction")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -137,6 +138,15 @@ def test_every_crash_point_leaves_one_prediction_per_model(make, standin, pair, 
         made = [item.body["version"] for item in standin.creates[before:]]
         assert made == pair["models"], f"crash at {driver.boundaries[place]}"
     _never_two_alive(standin)
+
+
+def test_without_time_left_no_other_model_is_started(make, standin, sleepy, clock) -> None:
+    deadline = datetime.fromtimestamp(clock.now() + 10, UTC)
+    step = {"models": [sleepy["model"]] * 2, "input": sleepy["input"], "webhook": "never"}
+    record = _finish(make(step, deadline=deadline))
+    assert isinstance(record.error, TimedOut)
+    assert "stopped at its deadline" in record.error.message
+    assert len(standin.creates) == 1
 
 
 def test_the_running_time_is_limited_and_the_start_is_not(make, standin, sleepy) -> None:
