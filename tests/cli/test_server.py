@@ -125,7 +125,8 @@ def test_dev_reloads_what_is_valid_and_says_what_is_not(cli: Cli, processes: Cal
     (cli.project / "hookline.toml").write_text("# changed\n")
     process.wait_for("restart to use it")
     (cli.project / "workflows" / "new.json").unlink()
-    process.wait_for("is gone")
+    process.wait_for("withdrew new")
+    assert cli("events", "send", "new", *at).exit_code == 2
     process.send(signal.SIGINT)
     assert process.end()[0] == 0
 

@@ -9,6 +9,7 @@ import pytest
 from engine_lab import Fail, Hang, Lab, LabMaker, Wait, flow, job
 
 from hookline.engine import pollers
+from hookline.engine.engine import EngineError
 from hookline.engine.pollers import Poller
 from hookline.sdk import Poll, TriggerEvent, Unavailable
 
@@ -232,3 +233,17 @@ def test_more_than_one_batch_is_forgotten(lab: Lab) -> None:
     lab.until_idle()
     lab.engine.retain(lab.engine.plan("flow"))
     lab.until(lambda: not kept(lab))
+
+
+def test_a_withdrawn_workflow_is_not_started_any_more(labs: LabMaker) -> None:
+    lab = labs()
+    labs.outside.script("a", Wait(60))
+    plan = lab.deploy(flow(job("a"), trigger={"uses": "knock", "with": {"path": "in"}}))
+    run = lab.hook("in").run_id
+    lab.until_status(run, "waiting")
+    lab.engine.withdraw(plan.name)
+    with pytest.raises(EngineError) as gone:
+        lab.hook("in")
+    assert gone.value.code == "R402"
+    labs.clock.advance(61)
+    assert lab.end(run) == "succeeded"

@@ -196,7 +196,7 @@ class Reloader:
             return
         changed = {path for path, stamp in self._stamps.items() if before.get(path) != stamp}
         for path in sorted(before.keys() - self._stamps.keys()):
-            say(f"{shown_path(path)} is gone; what it had deployed stays until a restart")
+            say(f"{shown_path(path)} is gone")
         for path in sorted(changed & set(self._settings_files())):
             say(f"{shown_path(path)} has changed; restart to use it")
         self._deploy(changed)
@@ -215,6 +215,11 @@ class Reloader:
                 say(f"deployed {file.name} {file.plan.version}")
             if file.path in changed:
                 print_findings([file])
+        if all(file.document is not None for file in loaded.files):
+            # While a file cannot be read, nobody knows which workflow it holds.
+            for name in engine.workflows.plans.keys() - {file.name for file in loaded.files}:
+                engine.withdraw(name)
+                say(f"withdrew {name}")
 
     def _settings_files(self) -> list[Path]:
         return [self._project.path / "hookline.toml", self._project.path / ".env"]

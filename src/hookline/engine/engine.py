@@ -314,6 +314,12 @@ class Engine:
         if self._looks:
             self._call(lambda: self._restart_pollers(plan))
 
+    def withdraw(self, name: str) -> None:
+        """Take a workflow out of force: nothing starts it any more. Runs under way go on."""
+        self.workflows.withdraw(name)
+        if self._looks:
+            self._call(lambda: self._stop_pollers(name))
+
     def plan(self, name: str) -> Plan:
         """A deployed workflow.
 
@@ -604,10 +610,13 @@ class Engine:
         for plan in list(self.workflows.plans.values()):
             self._restart_pollers(plan)
 
-    def _restart_pollers(self, plan: Plan) -> None:
-        for scope in [name for name in self._poll_tasks if name.startswith(f"{plan.name}/")]:
+    def _stop_pollers(self, workflow: str) -> None:
+        for scope in [name for name in self._poll_tasks if name.startswith(f"{workflow}/")]:
             self._poll_tasks.pop(scope).cancel()
             self.pollers.pop(scope, None)
+
+    def _restart_pollers(self, plan: Plan) -> None:
+        self._stop_pollers(plan.name)
         for trigger in plan.triggers:
             declared = self.registry.triggers.get(trigger.uses)
             if declared is None or declared.kind != "poll":

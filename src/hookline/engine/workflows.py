@@ -72,13 +72,20 @@ class Workflows:
 
     def deploy(self, plan: Plan, registry: Registry) -> None:
         """Add a plan, in place of an earlier version of it."""
-        self.hooks = {path: (p, t) for path, (p, t) in self.hooks.items() if p.name != plan.name}
+        self.withdraw(plan.name)
         self.plans[plan.name] = plan
         for trigger in plan.triggers:
             declared = registry.triggers.get(trigger.uses)
             path = trigger.parameters.get("path")
             if declared is not None and declared.kind == "webhook" and isinstance(path, str):
                 self.hooks[path.strip("/")] = (plan, trigger)
+
+    def withdraw(self, name: str) -> None:
+        """Take a workflow out of force; its hooks answer 404 from now on."""
+        self.plans.pop(name, None)
+        self.hooks = {
+            path: (plan, trigger) for path, (plan, trigger) in self.hooks.items() if plan.name != name
+        }
 
 
 def read_workflow(path: Path) -> WorkflowFile:
