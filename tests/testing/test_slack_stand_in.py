@@ -158,6 +158,23 @@ class TestRefusals:
                 "msg_blocks_too_long",
             ),
             ({"channel": "#art", "text": "a", "metadata": {"event_type": "x"}}, "invalid_metadata_format"),
+            *(
+                ({"channel": "#art", "text": "a", "blocks": [block]}, "invalid_blocks")
+                for block in (
+                    {"type": "paragraph"},
+                    {"type": "section"},
+                    {"type": "section", "text": "plain"},
+                    {"type": "section", "text": {"type": "html", "text": "x"}},
+                    {"type": "section", "text": {"type": "mrkdwn", "text": ""}},
+                    {"type": "section", "fields": [{"type": "mrkdwn", "text": "x" * 2001}]},
+                    {"type": "header", "text": {"type": "mrkdwn", "text": "x"}},
+                    {"type": "image", "image_url": "https://a.example/b.png"},
+                    {"type": "actions", "elements": []},
+                    {"type": "actions", "elements": [{"type": "button", "text": "no object"}]},
+                    {"type": "context", "elements": [{"type": "plain_text", "text": "x"}] * 11},
+                    {"type": "markdown", "text": "x" * 12_001},
+                )
+            ),
         ],
     )
     def test_messages(self, slack: SlackStandIn, body: dict[str, object], error: str) -> None:

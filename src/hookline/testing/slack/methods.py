@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from hookline.testing.slack.arguments import Arguments, SlackError
+from hookline.testing.slack.blocks import check_blocks
 from hookline.testing.slack.inbox import Inbox
 from hookline.testing.slack.people import People
 from hookline.testing.slack.records import Channel, Message, UploadedFile
@@ -17,9 +18,6 @@ TEAM = "T0STANDIN00"
 BOT_ID = "B0STANDIN00"
 BOT_USER = "U0STANDIN00"
 MAX_TEXT = 40_000
-MAX_BLOCKS = 50
-MAX_BLOCK_CHARACTERS = 13_200
-"""Undocumented; users met ``msg_blocks_too_long`` at about this many characters over all blocks."""
 MAX_ATTACHMENTS = 100
 
 Reply = dict[str, Any]
@@ -166,7 +164,7 @@ class Methods:
             raise SlackError("no_text")
         if len(text) > MAX_TEXT:
             raise SlackError("msg_too_long")
-        _check_blocks(blocks)
+        check_blocks(blocks)
         if not isinstance(attachments, list):
             raise SlackError("invalid_attachments")
         if len(attachments) > MAX_ATTACHMENTS:
@@ -321,32 +319,6 @@ class Methods:
         channels = [item.channel.id for item in self._inbox.messages() if file.id in item.file_ids]
         shares = {"public": {channel: [{"channel_name": channel}] for channel in channels}}
         return {"file": {**self.file_body(file), "channels": channels, "shares": shares if channels else {}}}
-
-
-def _check_blocks(blocks: Any) -> None:
-    if not isinstance(blocks, list) or not all(
-        isinstance(block, dict) and block.get("type") for block in blocks
-    ):
-        raise SlackError("invalid_blocks")
-    if len(blocks) > MAX_BLOCKS:
-        raise SlackError(
-            "invalid_blocks", f"[ERROR] no more than {MAX_BLOCKS} items allowed [json-pointer:/blocks]"
-        )
-    total = 0
-    for place, block in enumerate(blocks):
-        text = block.get("text")
-        if isinstance(text, dict):
-            length = len(str(text.get("text", "")))
-            total += length
-            limit = {"section": 3000, "header": 150}.get(str(block["type"]))
-            if limit is not None and length > limit:
-                raise SlackError(
-                    "invalid_blocks",
-                    f"[ERROR] must be less than {limit + 1} characters "
-                    f"[json-pointer:/blocks/{place}/text/text]",
-                )
-    if total > MAX_BLOCK_CHARACTERS:
-        raise SlackError("msg_blocks_too_long")
 
 
 def _moment(ts: str) -> float:
