@@ -114,6 +114,9 @@ def main(base_url: str, token: str, echo: str, picture: str, sleepy: str, tokens
 
     assert "".join(map(str, client.stream(f"hookline/tokens:{tokens}", input={"prompt": "a b c"}))) == "a b c"
 
+    drawn = list(client.stream(f"hookline/picture:{picture}", input={"count": 2}))
+    assert sum(event.event.value == "output" and str(event.data).startswith("http") for event in drawn) == 2
+
     secret = client.webhooks.default.secret()
     assert secret.key.startswith("whsec_")
     vector_body = sys.stdin.read()

@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from hookline.testing.replicate import plans
 from hookline.testing.replicate.records import JsonObject
@@ -55,6 +55,14 @@ class Model:
     def slug(self) -> str:
         """``owner/name``."""
         return f"{self.owner}/{self.name}"
+
+    @property
+    def stream_kind(self) -> Literal["text", "files"] | None:
+        """What its stream's output events carry; ``None`` when it has no stream."""
+        if not self.streams:
+            return None
+        output = output_schema(self.schema)
+        return "files" if "uri" in (output.get("format"), output.get("items", {}).get("format")) else "text"
 
     @property
     def version(self) -> str:
@@ -185,7 +193,14 @@ def built_in_models() -> tuple[Model, ...]:
             versions_listed=False,
         ),
         Model("hookline", "sleepy", "Takes its time; can fail.", _sleepy_schema(), plans.sleepy),
-        Model("hookline", "picture", "Draws PNG pictures of one colour.", _picture_schema(), plans.picture),
+        Model(
+            "hookline",
+            "picture",
+            "Draws PNG pictures of one colour.",
+            _picture_schema(),
+            plans.picture,
+            streams=True,
+        ),
         Model("hookline", "tokens", "Emits words one by one.", _tokens_schema(), plans.tokens, streams=True),
         Model(
             "hookline",

@@ -57,6 +57,8 @@ class PredictionRoutes:
             Route("GET", "/v1/predictions/{id}", "get", self._get),
             Route("POST", "/v1/predictions/{id}/cancel", "cancel", self._cancel),
             Route("GET", "/stream/v1/text/{id}", "get", self._stream, open=True),
+            # Clients tell a stream of files by a path that begins like this.
+            Route("GET", "/v1/files/{id}/stream", "get", self._stream, open=True),
         )
 
     def _create(self, request: Request, names: Mapping[str, str]) -> Response:
@@ -116,7 +118,7 @@ class PredictionRoutes:
                 webhook_events_filter=None if events is None else tuple(events),
                 deadline=None if lifetime is None else now + lifetime,
                 deployment=deployment,
-                streams=model.streams,
+                streams=model.stream_kind,
             )
 
         record = self._parts.predictions.add(build)
@@ -217,7 +219,8 @@ class PredictionRoutes:
 
     def _stream(self, request: Request, names: Mapping[str, str]) -> RouteAnswer:
         record = self._parts.predictions.get(names["id"])
-        if record is None or not record.streams:
+        kind = "files" if request.path.startswith("/v1/files/") else "text"
+        if record is None or record.streams != kind:
             return problem(404, "Stream not found", "Not found")
         chunks: Iterator[bytes] = stream_events(self._parts.predictions, self._parts.clock, names["id"])
         return Chunks(200, "text/event-stream", chunks, {"Cache-Control": "no-store"})

@@ -51,7 +51,7 @@ class Prediction:
     webhook_events_filter: tuple[Event, ...] | None = None
     deadline: float | None = None
     deployment: str | None = None
-    streams: bool = False
+    streams: Literal["text", "files"] | None = None
     destination: str | None = None
     status: Status = "starting"
     output: Any = None

@@ -73,8 +73,10 @@ class Wire:
             "created_at": stamp(record.created_at),
             "urls": {"cancel": f"{own}/cancel", "get": own, "web": f"{self._web}/{record.id}"},
         }
-        if record.streams:
+        if record.streams == "text":
             body["urls"]["stream"] = f"{self._base}/stream/v1/text/{record.id}"
+        elif record.streams == "files":
+            body["urls"]["stream"] = f"{self._api}/files/{record.id}/stream"
         if record.started_at is not None:
             body["started_at"] = stamp(record.started_at)
         if record.completed_at is not None:
