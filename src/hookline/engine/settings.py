@@ -178,11 +178,17 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path.name}: {error}", "correct the file; its syntax is TOML") from error
 
 
-_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
+_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
+_QUOTED = re.compile(r"\s*(['\"])(.*?)\1\s*(?:\s#.*)?")
+_COMMENT = re.compile(r"\s#.*")
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:
-    """``NAME=value`` lines; quotes around a value are taken off, nothing is interpolated."""
+    """``NAME=value`` lines; quotes around a value are taken off, nothing is interpolated.
+
+    As in other readers of such files, a ``#`` with space before it begins a comment unless it
+    stands within quotes.
+    """
     try:
         text = path.read_text()
     except FileNotFoundError:
@@ -197,10 +203,8 @@ def _read_dotenv(path: Path) -> dict[str, str]:
         match = _LINE.fullmatch(line)
         if match is None:
             raise SettingsError(f".env, line {number}: NAME=value is expected")
-        value = match[2].strip()
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        found[match[1]] = value
+        quoted = _QUOTED.fullmatch(match[2])
+        found[match[1]] = quoted[2] if quoted else _COMMENT.sub("", match[2]).strip()
     return found
 
 
