@@ -313,3 +313,23 @@ def test_imports(tmp_path: Path, file: str, source: str, sound: bool) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(source)
     assert (not list(import_problems(path))) is sound
+
+
+@pytest.mark.parametrize("source", [b"def broken(:\n", b"\xff\n", b"a = '\x00'\n"])
+def test_a_file_that_is_not_python_is_one_problem(tmp_path: Path, source: bytes) -> None:
+    path = tmp_path / "connectors" / "mine" / "connector.py"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(source)
+    (problem,) = import_problems(path)
+    assert "it is not Python" in problem
+
+
+def test_a_field_that_holds_an_address_is_given_one() -> None:
+    connector = Connector("box", title="Box", docs="https://box.example/docs")
+
+    @connector.connection
+    def connect(ctx: ConnectionContext, base_url: Annotated[str, Field("Its address.")]) -> Http:
+        return ctx.http(base_url)
+
+    good(connector)
+    assert list(check(registry(connector=connector))) == []

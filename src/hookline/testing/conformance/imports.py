@@ -44,7 +44,15 @@ def room_files(root: Path) -> list[Path]:
 
 def import_problems(file: Path) -> Iterator[str]:
     """Imports that a component must not have."""
-    tree = ast.parse(file.read_text("utf-8"), str(file))
+    try:
+        # Bytes, because a declared encoding is part of the source.
+        tree = ast.parse(file.read_bytes(), str(file))
+    except SyntaxError as error:
+        yield f"line {error.lineno or 1}: it is not Python: {error.msg}"
+        return
+    except ValueError as error:
+        yield f"it is not Python: {error}"
+        return
     top_level = {id(node) for node in tree.body}
     inside_functions = {
         id(inner)
