@@ -6,6 +6,7 @@ import asyncio
 import base64
 import inspect
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -34,6 +35,8 @@ CANARY: Final = "canary-7f3e5a91c0d24b68"
 """Stands for every credential; nothing that leaves an action may hold it."""
 
 _MOST_WAKES = 20
+_ADDRESS_NAME: Final = re.compile(r"(^|_)(url|uri|endpoint|origin)$")
+"""Fields that hold an address even where their type, a plain text, does not say so."""
 _PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
 )
@@ -127,7 +130,7 @@ def sample_fields(connection_type: ConnectionType) -> dict[str, Json]:
     secrets = [name for name, part in properties.items() if part.get("x-secret")]
     if secrets and not required & set(secrets):
         required.add(secrets[0])
-    return {name: _sample(part) for name, part in properties.items() if name in required}
+    return {name: _sample(name, part) for name, part in properties.items() if name in required}
 
 
 def secrets_of(connection_type: ConnectionType | None) -> list[str]:
@@ -145,7 +148,7 @@ def secrets_of(connection_type: ConnectionType | None) -> list[str]:
     ] or [CANARY]
 
 
-def _sample(part: Mapping[str, Json]) -> Json:
+def _sample(name: str, part: Mapping[str, Json]) -> Json:
     if part.get("examples"):
         return part["examples"][0]
     if part.get("x-secret"):
@@ -154,7 +157,8 @@ def _sample(part: Mapping[str, Json]) -> Json:
         return part["enum"][0]
     if part.get("oneOf"):
         return part["oneOf"][0]["const"]
-    if part.get("format") == "uri":
+    is_address = part.get("format") == "uri" or _ADDRESS_NAME.search(name)
+    if is_address and part.get("type", "string") == "string":
         return "https://service.example"
     kinds = {"integer": 1, "number": 1.0, "boolean": False, "array": [], "object": {}}
     return kinds.get(part.get("type", ""), "example")
