@@ -23,7 +23,7 @@ from hookline.engine.settings import SettingsError, load_settings
         ('NAME="a # b"', "a # b"),
         ("NAME='a # b' # why", "a # b"),
         ('NAME="it\'s"', "it's"),
-        ("NAME=\"a\" # the \"best\"", "a"),
+        ('NAME="a" # the "best"', "a"),
         ("NAME='a'b'", "a'b"),
         ("NAME='", "'"),
         ("NAME=a=b", "a=b"),
