@@ -29,7 +29,7 @@ ERROR = {
 STEP: dict[str, Any] = {
     "type": "object",
     "required": [
-        *("path", "id", "uses", "status", "attempts", "input", "output", "error"),
+        *("path", "id", "uses", "status", "attempts", "interruptions", "input", "output", "error"),
         *("started_at", "finished_at", "waiting_for"),
     ],
     "properties": {
@@ -44,6 +44,7 @@ STEP: dict[str, Any] = {
             ]
         },
         "attempts": {"type": "integer", "minimum": 0},
+        "interruptions": {"type": "integer", "minimum": 0},
         "input": True,
         "output": True,
         "error": ERROR,

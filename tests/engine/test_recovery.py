@@ -26,6 +26,9 @@ def test_an_interrupted_attempt_is_repeated_under_its_key(labs: LabMaker, effect
     assert (first.key, first.attempt) == (second.key, second.attempt)
     assert second.notes == {"n": 1}
     assert "attempt.interrupted steps[0]" in lab.kinds(run)
+    told = {name: lab.step(run, name) for name in ("a", "b")}
+    assert {name: step["attempts"] for name, step in told.items()} == {"a": 1, "b": 1}
+    assert {name: step["interruptions"] for name, step in told.items()} == {"a": 1, "b": 0}
 
 
 def test_what_can_be_looked_up_is_looked_up(labs: LabMaker) -> None:

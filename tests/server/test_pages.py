@@ -293,6 +293,19 @@ def test_long_values_are_cut() -> None:
     assert text.endswith("more characters")
 
 
+@pytest.mark.parametrize(("count", "words"), [(0, ""), (1, "interrupted once"), (3, "interrupted 3 times")])
+def test_a_step_that_was_repeated_after_a_crash_says_so(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, count: int, words: str
+) -> None:
+    run = lab.start("plain", {"n": 1})
+    document = lab.finished(run)
+    document["steps"][0]["interruptions"] = count
+    monkeypatch.setattr(lab.engine, "run_document", lambda run_id: document)
+    shown = page(lab, f"/runs/{run}").shown
+    assert words in shown
+    assert ("interrupted" in shown) == bool(count)
+
+
 def test_a_run_that_executes_names_its_steps() -> None:
     steps = [{"path": "steps[0]", "id": "a", "status": "running", "waiting_for": None}]
     assert run_in_words({"status": "running", "steps": steps}) == "It is executing a."

@@ -126,6 +126,12 @@ def _show_run(run: Json) -> None:
 
 
 def _about(step: Json) -> str:
+    count = step.get("interruptions", 0)
+    interrupted = f"interrupted {'once' if count == 1 else f'{count} times'}" if count else ""
+    return "; ".join(filter(None, (interrupted, _now(step))))
+
+
+def _now(step: Json) -> str:
     if step["error"]:
         return f"{step['error'].get('code')}: {step['error'].get('message')}"
     if step["waiting_for"]:

@@ -105,6 +105,8 @@ class StepRecord:
             failed and the next command says what comes of it.
         attempt: Number of the newest attempt, from 1; `tries` counts those since the step
             began, for the retry policy.
+        interruptions: How often the process died while an attempt was executed; what the attempt
+            had done by then may have been done again.
         phase: Of a step ``""``, then ``catch`` while that list runs and ``caught`` behind it,
             then ``finally`` while that runs, then ``done``. Of the run the list that runs,
             ``steps``, ``on_error`` or ``finally``, with `` done`` behind it once it has ended.
@@ -122,6 +124,7 @@ class StepRecord:
     status: str = "pending"
     attempt: int = 0
     tries: int = 0
+    interruptions: int = 0
     phase: str = ""
     block: str = ""
     outcome: str = ""

@@ -394,6 +394,9 @@ def _attempt_interrupted(state: RunState, event: ev.AttemptInterrupted, at: floa
     if event.path not in state.executing:
         return False
     state.interruptions += 1
+    record = state.records.get(event.path)
+    if record is not None:
+        record.interruptions += 1
     return True
 
 

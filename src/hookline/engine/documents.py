@@ -67,6 +67,7 @@ def _step(record: StepRecord, plan: Plan | None) -> dict[str, Json]:
         "uses": (node.uses or node.kind) if node else None,
         "status": status,
         "attempts": record.tries,
+        "interruptions": record.interruptions,
         "input": record.input,
         "output": record.output,
         "error": record.error or record.caught,

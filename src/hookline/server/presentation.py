@@ -79,6 +79,12 @@ def step_in_words(step: dict[str, Json]) -> str:
     return f"{step['status']}: {waiting['reason'] or waiting['kind']}{until}"
 
 
+def interruptions(step: dict[str, Json]) -> str:
+    """That a step was interrupted and may have been repeated; empty when it was not."""
+    count = step.get("interruptions", 0)
+    return "" if not count else f"interrupted {'once' if count == 1 else f'{count} times'}"
+
+
 def _name(step: dict[str, Json]) -> str:
     return str(step.get("name") or step.get("id") or step["path"])
 
@@ -146,6 +152,7 @@ def present(app: Flask) -> None:
         moment=moment,
         duration=duration,
         in_words=step_in_words,
+        interruptions=interruptions,
         files=files_in,
         shape=lambda status: _SHAPES.get(status, "–"),
     )

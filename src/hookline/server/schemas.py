@@ -124,6 +124,7 @@ SCHEMAS: dict[str, Schema] = {
             "uses": maybe(TEXT),
             "status": one_of(*STEP_STATUSES),
             "attempts": COUNT,
+            "interruptions": {**COUNT, "description": "How often the process died while it was executed."},
             "input": ANY,
             "output": ANY,
             "error": maybe(ref("Error")),
