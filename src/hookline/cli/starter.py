@@ -18,19 +18,126 @@ FOLDERS = ("connectors", "triggers", "actions", "workflows")
 SCHEMA_FILE = ".hookline/workflow.schema.json"
 """Where the generated schema of workflows stands, relative to the project."""
 
+_CONNECTORS_NOTE = """\
+One folder for each outside service: `connectors/<vendor>/connector.json`, or `connector.py`
+when JSON cannot say it. What comes with Hookline: `hookline connectors list`.
+
+This is `connectors/tracker/connector.json`. All of it is needed but `headers`, `json`, `output`,
+`x-secret` and `x-env`:
+
+```json
+{
+  "id": "tracker", "title": "Tracker", "docs": "https://tracker.example.com/docs",
+  "connection": {
+    "fields": {
+      "token": { "type": "string", "description": "Its token.", "x-secret": true, "x-env": "TRACKER_TOKEN" }
+    },
+    "request": {
+      "base_url": "https://tracker.example.com/api",
+      "headers": { "Authorization": "Bearer {{ connection.token }}" }
+    }
+  },
+  "actions": {
+    "create_task": {
+      "title": "Create a task",
+      "effect": "at_least_once",
+      "input": { "text": { "type": "string", "description": "What is to be done." } },
+      "request": { "method": "POST", "path": "/tasks", "json": { "text": "{{ input.text }}" } },
+      "output": { "id": { "type": "integer", "description": "Identifier of the task." } },
+      "summary": "Created the task {text}",
+      "examples": [
+        {
+          "input": { "text": "Water the plants" },
+          "response": { "expect": "POST /api/tasks", "json": { "id": 7 } }
+        }
+      ]
+    }
+  }
+}
+```
+
+`effect` says what happens when it is done again after a crash: `read` (nothing), `idempotent`
+(nothing more, with the same key) or `at_least_once` (it may happen twice). Then:
+
+```sh
+hookline connectors check
+hookline schema --write
+```
+"""
+
+_TRIGGERS_NOTE = """\
+Ways to start a workflow that belong to no service, one Python file each. All that this one
+declares is needed: `kind`, `sample` (an event for `--sample` and for the editor), `output` (the
+event's schema), a docstring, whose first line is the title, and a description of every parameter.
+
+This is `triggers/countdown.py`, used as `{ "uses": "countdown", "with": { "count": 3 } }`:
+
+```python
+from typing import Annotated
+
+from hookline.sdk import Field, Poll, TriggerContext, TriggerEvent, trigger
+
+
+EVENT = {
+    "type": "object",
+    "properties": {"left": {"type": "integer", "description": "How many come after this one."}},
+    "required": ["left"],
+}
+
+
+@trigger("countdown", kind="poll", interval=10, sample={"left": 2}, output=EVENT)
+async def countdown(
+    ctx: TriggerContext,
+    count: Annotated[int, Field("How many runs to start.", minimum=1)],
+) -> Poll:
+    \"\"\"Countdown
+
+    Starts a run at every look, until none are left.
+    \"\"\"
+    left = count if ctx.cursor is None else int(ctx.cursor)
+    if left == 0:
+        return Poll(cursor=0)
+    # The key makes an event count once, also when a crash makes this look happen again.
+    return Poll(events=[TriggerEvent(key=str(left), data={"left": left - 1})], cursor=left - 1)
+```
+"""
+
+_ACTIONS_NOTE = """\
+Actions that belong to no service, one Python file each. All that this one declares is needed:
+`effect` (what happens when it is done again after a crash: `read`, `idempotent`, `check` or
+`at_least_once`), `summary` (one line for people), an example, which `hookline connectors check`
+runs, a docstring, whose first line is the title, and a description of every parameter.
+
+This is `actions/shout.py`, used as `{ "uses": "shout", "with": { "text": "Hello" } }`:
+
+```python
+from typing import Annotated, TypedDict
+
+from hookline.sdk import Context, Example, Field, action
+
+
+class Shouted(TypedDict):
+    \"\"\"A loud text.\"\"\"
+
+    text: Annotated[str, Field("The text in capitals.")]
+
+
+@action(
+    "shout",
+    effect="read",
+    summary="Shouted {text}",
+    examples=[Example(input={"text": "Hello"}, output={"text": "HELLO!"})],
+)
+async def shout(ctx: Context, text: Annotated[str, Field("What to say.")]) -> Shouted:
+    \"\"\"Shout\"\"\"
+    return {"text": f"{text.upper()}!"}
+```
+"""
+
 _FOLDER_NOTES = {
-    "connectors": (
-        "One folder for each outside service: `connectors/<vendor>/connector.json`, or `connector.py`\n"
-        "when JSON cannot say it. What comes with Hookline: `hookline connectors list`.\n"
-    ),
-    "triggers": (
-        "Ways to start a workflow that belong to no service, one Python file each:\n\n"
-        "```python\nfrom hookline.sdk import Poll, TriggerContext, trigger\n```\n"
-    ),
-    "actions": (
-        "Actions that belong to no service, one Python file each:\n\n"
-        "```python\nfrom hookline.sdk import Context, action\n```\n"
-    ),
+    "connectors": _CONNECTORS_NOTE,
+    "triggers": _TRIGGERS_NOTE,
+    "actions": _ACTIONS_NOTE,
 }
 
 _HELLO = """\
