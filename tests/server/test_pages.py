@@ -226,6 +226,54 @@ def test_a_person_decides_with_a_form(lab: Lab) -> None:
     assert "approved" in page(lab, path).shown
 
 
+@pytest.fixture
+def held(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """Signals are stored, and no run is told of them."""
+    monkeypatch.setattr(lab.engine.runner, "wake", lambda run_id: None)
+    monkeypatch.setattr(lab.store, "signalled_runs", lambda limit: [])
+    return lab
+
+
+@pytest.mark.parametrize("decision", ["approved", "rejected"])
+def test_a_decision_that_is_not_taken_in_yet_is_shown_as_recorded(held: Lab, decision: str) -> None:
+    run, other = held.start("asks", {"question": "Well?"}), held.start("asks", {"question": "And here?"})
+    path = f"/approvals/{held.approval_of(run)}"
+    token = held.form_token(path, path)
+    values = {"form_token": token, "decision": decision}
+    assert held.form(path, values, Authorization=basic("ada", TOKEN)).status_code == 303
+    for shown in (page(held, path), page(held, "/approvals")):
+        assert f"The decision of ada is recorded: {decision}." in shown.shown
+        assert path not in [form.get("action") for form in shown.all("form")]
+    assert "recorded" not in page(held, f"/approvals/{held.approval_of(other)}").shown
+
+
+def test_a_decision_that_is_taken_in_is_no_longer_recorded_only(lab: Lab) -> None:
+    run = lab.start("asks", {"question": "Well?"})
+    path = f"/approvals/{lab.approval_of(run)}"
+    lab.form(path, {"form_token": lab.form_token(path, path), "decision": "approved"})
+    lab.finished(run)
+    shown = page(lab, path).shown
+    assert "approved" in shown
+    assert "recorded" not in shown
+
+
+def test_requests_that_are_not_taken_in_yet_are_shown_at_the_run(held: Lab) -> None:
+    run = held.start("callback", {})
+    action = f"/runs/{run}/cancel"
+    held.form(action, {"form_token": held.form_token(f"/runs/{run}", action)})
+    shown = page(held, f"/runs/{run}")
+    assert "request to cancel is recorded" in shown.shown
+    assert action not in [form["action"] for form in shown.all("form")]
+    failed = held.post("/hooks/fails", {"why": "x"}).get_json()["runs"][0]
+    held.finished(failed)
+    action = f"/runs/{failed}/resume"
+    assert "recorded" not in page(held, f"/runs/{failed}").shown
+    held.form(action, {"form_token": held.form_token(f"/runs/{failed}", action)})
+    shown = page(held, f"/runs/{failed}")
+    assert "request to resume is recorded" in shown.shown
+    assert action not in [form["action"] for form in shown.all("form")]
+
+
 # Artifacts ----------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from flask import Response, current_app, render_template, request
 
 from hookline.engine import documents
 from hookline.engine.engine import Engine, EngineError
-from hookline.store.port import Page, RunFilter
+from hookline.store.port import Approval, Page, RunFilter, Store
 
 from .api import STORED_STATES, event_shown, workflow_documents
 from .presentation import run_in_words
@@ -92,7 +92,11 @@ def runs_page() -> Response:
 def run_page(run_id: str) -> Response:
     """One run with its steps and its history."""
     engine = _engine()
+    # Read before the run: what is not stored any more has been taken in, and the run shows it.
+    asked = {signal.kind for signal in engine.store.signals(run_id)}
     document = engine.run_document(run_id)
+    is_open = document["status"] in ("queued", "running", "waiting")
+    is_resumable = document["status"] in ("failed", "canceled")
     history = engine.history(run_id)
     return _page(
         "run.html",
@@ -102,19 +106,35 @@ def run_page(run_id: str) -> Response:
         steps_left=max(len(document["steps"]) - MAX_STEPS, 0),
         history=history[-MAX_HISTORY:],
         history_left=max(len(history) - MAX_HISTORY, 0),
-        is_open=document["status"] in ("queued", "running", "waiting"),
-        is_resumable=document["status"] in ("failed", "canceled"),
+        is_open=is_open,
+        is_resumable=is_resumable,
+        is_canceling=is_open and "cancel" in asked,
+        is_resuming=is_resumable and "resume" in asked,
     )
+
+
+def _approval_shown(store: Store, row: Approval) -> dict[str, Any]:
+    """An approval, with the decision on it that its run has yet to take in as ``recorded``."""
+    recorded = None
+    if row.status == "pending":
+        for signal in store.signals(row.run_id):
+            if signal.kind == "approval" and signal.path == row.path:
+                recorded = {"decision": signal.body["decision"], "by": signal.body["by"]}
+        # Between the two looks the run may have taken it in.
+        row = store.approval(row.id) or row
+    document = documents.approval_document(row)
+    return {**document, "recorded": recorded if row.status == "pending" else None}
 
 
 @pages.get("/approvals", permission="read", answers=_PAGE)
 def approvals_page() -> Response:
     """Approvals, those that are open unless another status is asked for."""
     status = _chosen("status", (*APPROVAL_STATUSES, "all")) or "pending"
-    page = _rows(partial(_engine().store.approvals, None if status == "all" else status))
+    store = _engine().store
+    page = _rows(partial(store.approvals, None if status == "all" else status))
     return _page(
         "approvals.html",
-        approvals=[documents.approval_document(row) for row in page.rows],
+        approvals=[_approval_shown(store, row) for row in page.rows],
         older=_older(page.next, status=status),
         statuses=(*APPROVAL_STATUSES, "all"),
         status=status,
@@ -124,10 +144,11 @@ def approvals_page() -> Response:
 @pages.get("/approvals/<approval_id>", permission="read", answers=_PAGE, problems=(404,))
 def approval_page(approval_id: str) -> Response:
     """One approval. Looking at it decides nothing; its buttons do."""
-    row = _engine().store.approval(approval_id)
+    store = _engine().store
+    row = store.approval(approval_id)
     if row is None:
         raise EngineError(f"there is no approval {approval_id!r}", code="R411", status=404)
-    return _page("approval.html", approval=documents.approval_document(row))
+    return _page("approval.html", approval=_approval_shown(store, row))
 
 
 @pages.get("/workflows", permission="read", answers=_PAGE)
