@@ -93,7 +93,6 @@ def test_a_sound_action_breaks_no_rule(effect: str) -> None:
         ("summary", {"summary": "Said {text.__class__}"}),
         ("summary", {"summary": "Said {text!r}"}),
         ("effect", {"effect": "check"}),
-        ("effect", {"effect": "sometimes"}),
         ("connection", {"connection": "absent"}),
         ("addresses", {"writes": ["{to}"]}),
         ("portable", {"output": {"$ref": "https://elsewhere.example/schema.json"}}),
@@ -333,3 +332,11 @@ def test_a_field_that_holds_an_address_is_given_one() -> None:
 
     good(connector)
     assert list(check(registry(connector=connector))) == []
+
+
+def test_an_unknown_effect_is_refused_where_it_is_declared() -> None:
+    with pytest.raises(TypeError, match="'idempotnt'; there are read, idempotent, check, at_least_once"):
+        good(effect="idempotnt")
+    made = good()
+    made.effect = "sometimes"  # type: ignore[assignment]
+    assert found("effect", made)

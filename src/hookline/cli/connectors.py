@@ -139,7 +139,7 @@ def check(project: Project, names: tuple[str, ...], everything: bool) -> int:
     wanted = set(names) or (known if everything else own & known)
     found = 0
     for missing in registry.unavailable:
-        if missing.name.startswith("project:"):
+        if missing.is_own:
             found += 1
             click.echo(f"{missing.name}: {missing.reason} ({missing.hint})")
     for rule, component in cases(registry):

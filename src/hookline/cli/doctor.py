@@ -124,7 +124,7 @@ def _components(project: Project) -> Iterator[Check]:
         return
     yield Check("components", "ok", f"{len(registry.actions)} actions, {len(registry.triggers)} triggers")
     for missing in registry.unavailable:
-        verdict: Verdict = "problem" if missing.name.startswith("project:") else "note"
+        verdict: Verdict = "problem" if missing.is_own else "note"
         yield Check("components", verdict, f"{missing.name}: {missing.reason}", missing.hint)
     for extra in sorted(set(EXTRAS.values())):
         absent = [

@@ -86,6 +86,14 @@ class Project:
 
         return Installed.of(self.registry, self.connections)
 
+    def note_unavailable(self) -> None:
+        """Say which of the project's own components could not be loaded, on standard error."""
+        for each in self.registry.unavailable:
+            if each.is_own:
+                note = click.style("note", fg="yellow", bold=True)
+                click.echo(f"{note}: {each.place} could not be loaded: {each.reason}", err=True)
+                click.echo(f"    hint: {each.hint}", err=True)
+
     def load(self, paths: Iterable[Path] = ()) -> Workflows:
         """Read and check these files together with the project's own, which come behind them.
 
@@ -118,6 +126,7 @@ class Project:
         is_path = path.suffix in SUFFIXES or len(path.parts) > 1
         if is_path and not path.is_file():
             raise CliError(f"there is no file {name!r}", hint=did_you_mean(name, self.workflow_names()))
+        self.note_unavailable()
         workflows = self.load([path] if is_path else [])
         if is_path:
             file = workflows.files[0]

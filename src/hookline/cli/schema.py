@@ -33,17 +33,21 @@ def schema(project: Project, write: bool) -> None:
     else:
         from hookline.core.schema import workflow_schema
 
+        project.note_unavailable()
         emit_json(workflow_schema(project.installed))
 
 
 def write_schema(project: Project) -> Path:
     """Write the schema of workflows into the project; gives the file.
 
+    Components that are not in it, because they could not be loaded, are named on standard error.
+
     Raises:
         OSError: It cannot be written.
     """
     from hookline.core.schema import workflow_schema
 
+    project.note_unavailable()
     path = project.path / SCHEMA_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(workflow_schema(project.installed), indent=2, ensure_ascii=False) + "\n")

@@ -37,6 +37,7 @@ def validate(project: Project, paths: tuple[Path, ...], style: str) -> int:
       hookline validate --format json | jq '.files[].diagnostics[]'
     """
     files = named_files(project, paths)
+    project.note_unavailable()
     wanted = {path.resolve() for path in files}
     found = [file for file in project.load(files).files if file.path.resolve() in wanted]
     if style == "json":

@@ -38,9 +38,9 @@ COMPONENT_CODES: Final = (
     ),
     Code(
         "C010",
-        "A connector.json cannot be used",
-        "The file is not JSON, or breaks the format of a declarative connector. The connector is listed as "
-        "unavailable; all others are loaded.",
+        "A component cannot be used",
+        "A connector.json is not JSON or breaks the format of a declarative connector, or Python code fails "
+        "while it is imported. The component is listed as unavailable; all others are loaded.",
         "Correct the place that the message names.",
     ),
     Code(

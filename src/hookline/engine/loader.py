@@ -216,7 +216,7 @@ def _import(name: str) -> ModuleType:
     except Exception as error:
         # A component is somebody else's code: whatever it raises, the others must still load.
         raise _Unusable(
-            f"it fails while it is imported: {type(error).__name__}: {error}", "correct it"
+            f"C010: it fails while it is imported: {type(error).__name__}: {error}", "correct it"
         ) from error
     for required in getattr(module, "REQUIRES", ()):
         if importlib.util.find_spec(required) is None:

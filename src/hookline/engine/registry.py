@@ -45,6 +45,16 @@ class Unavailable:
     reason: str
     hint: str
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the project's."""
+        return self.name.startswith("project:")
+
+    @property
+    def place(self) -> str:
+        """Where it is, for a person: a project's own relative to the project."""
+        return self.name.removeprefix("project:")
+
 
 @dataclass(frozen=True, slots=True)
 class Found:

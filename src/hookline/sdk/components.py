@@ -309,8 +309,11 @@ def action(
     that is not ``async`` and not `pure` runs in the pool for blocking work.
 
     Raises:
-        TypeError: Something that people need is not declared.
+        TypeError: Something that people need is not declared, or there is no such effect.
     """
+    if effect not in typing.get_args(Effect):
+        known = ", ".join(typing.get_args(Effect))
+        raise TypeError(f"the action {name!r}: there is no effect {effect!r}; there are {known}")
 
     def declare(function: Function) -> Action:
         title, description = _described(function)
