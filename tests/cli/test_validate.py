@@ -108,10 +108,68 @@ def test_a_draft_elsewhere_stands_in_for_the_workflow_of_its_name(cli: Cli, tmp_
     assert cli("validate", str(draft)).exit_code == 0
 
 
-def test_two_files_of_one_name_are_found(cli: Cli) -> None:
-    text = (cli.project / "workflows" / "hello.json").read_text()
-    (cli.project / "workflows" / "other.json").write_text(text)
-    assert cli("validate").exit_code == 3
+def test_two_files_of_one_name_are_found_at_both(cli: Cli) -> None:
+    hello = cli.project / "workflows" / "hello.json"
+    copy = cli.project / "workflows" / "copy.json"
+    copy.write_bytes(hello.read_bytes())
+    result = cli("validate", "--format", "json")
+    assert result.exit_code == 3
+    found = {Path(file["path"]).name: file["diagnostics"] for file in json.loads(result.stdout)["files"]}
+    assert {name: [each["code"] for each in codes] for name, codes in found.items()} == {
+        "copy.json": ["D416"],
+        "hello.json": ["D416"],
+    }
+    assert "hello.json" in found["copy.json"][0]["message"]
+    assert "copy.json" in found["hello.json"][0]["message"]
+    for path in (hello, copy):
+        alone = cli("validate", str(path))
+        assert alone.exit_code == 3
+        assert "1 workflow, 1 error" in alone.stderr
+    assert cli("run", "hello").exit_code == 3
+
+
+BROKEN = """
+from hookline.sdk import action
+
+@action("mine.send", effect="idempotnt", summary="Sent")
+async def send(ctx) -> None:
+    \"\"\"Send it\"\"\"
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["validate"], ["run", "hello"], ["run", "hello", "--dry-run"], ["schema"], ["schema", "--write"]],
+    ids=" ".join,
+)
+def test_a_component_that_cannot_be_loaded_is_noted(cli: Cli, arguments: list[str]) -> None:
+    (cli.project / "connectors" / "mine").mkdir()
+    (cli.project / "connectors" / "mine" / "connector.py").write_text(BROKEN)
+    result = cli.ok(*arguments)
+    assert result.stderr.count("note: connectors/mine could not be loaded: C010:") == 1
+    assert "there is no effect 'idempotnt'" in result.stderr
+    assert "could not be loaded" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        {"trigger": {"uses": "manual"}, "steps": [{"uses": "mine.send"}]},
+        {"trigger": {"uses": "mine.got"}, "steps": [STEP]},
+    ],
+    ids=["action", "trigger"],
+)
+def test_what_is_missing_is_put_down_to_what_could_not_be_loaded(
+    cli: Cli, definition: dict[str, object]
+) -> None:
+    (cli.project / "connectors" / "mine").mkdir()
+    (cli.project / "connectors" / "mine" / "connector.py").write_text("def broken(:\n")
+    cli.write("sends", **definition)
+    result = cli("validate", "--format", "json")
+    (found,) = [each for file in json.loads(result.stdout)["files"] for each in file["diagnostics"]]
+    assert found["code"] in ("D401", "D402")
+    assert "connectors/mine could not be loaded: C010:" in found["hint"]
+    assert "SyntaxError" in found["hint"]
 
 
 def test_a_path_that_is_not_there_is_a_wrong_use(cli: Cli) -> None:

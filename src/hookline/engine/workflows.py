@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hookline.core.catalogue import ActionInfo, TriggerInfo
 from hookline.core.diagnostics import DefinitionError, Diagnostic
-from hookline.core.document import Document, read
+from hookline.core.document import Document, read, split_pointer
 from hookline.core.lint import check
 from hookline.core.plan import Plan, TriggerPlan, compile_plan
 from hookline.store.port import Store
@@ -25,15 +26,26 @@ SUFFIXES = (".json", ".jsonc", ".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """`hookline.core.catalogue.Catalogue` over what is installed and configured."""
+    """`hookline.core.catalogue.Catalogue` over what is installed and configured.
+
+    Attributes:
+        connection_variables: The environment variables that suffice for a connection of a type, by
+            the type's name; a type that needs more than variables is not in it.
+    """
 
     actions: Mapping[str, ActionInfo]
     triggers: Mapping[str, TriggerInfo]
     connections: Mapping[str, str]
+    connection_variables: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, registry: Registry, connections: Connections) -> Installed:
-        return cls(registry.actions, registry.triggers, connections.types)
+        variables = {
+            name: [kind.fields["properties"][each].get("x-env", "") for each in kind.fields["required"]]
+            for name, kind in registry.connection_types.items()
+        }
+        sufficient = {name: needed for name, needed in variables.items() if needed and all(needed)}
+        return cls(registry.actions, registry.triggers, connections.types, sufficient)
 
 
 @dataclass(slots=True)
@@ -111,26 +123,50 @@ def find_workflows(folder: Path) -> list[Path]:
 
 
 def load_workflows(paths: list[Path], catalogue: Installed, registry: Registry) -> Workflows:
-    """Read, check and compile files. A file with errors is kept, with its findings, undeployed."""
+    """Read, check and compile files. A file with errors is kept, with its findings, undeployed.
+
+    Files whose workflows have the same name are all refused (D416).
+    """
     files = [read_workflow(path) for path in paths]
+    named: dict[str, list[WorkflowFile]] = {}
+    for file in files:
+        if file.document is not None:
+            named.setdefault(file.name, []).append(file)
     values: dict[str, Any] = {}
+    for name, same in named.items():
+        values[name] = same[0].document.value if same[0].document else None
+        for file in same if len(same) > 1 else ():
+            # Nobody can tell which of them is meant, so none replaces what is in force.
+            others = ", ".join(other.path.name for other in same if other is not file)
+            message = f"another file has a workflow of the name {name!r} too: {others}"
+            file.diagnostics.append(Diagnostic("D416", message, "/name", hint="rename one of them"))
+    workflows = Workflows(files)
     for file in files:
         if file.document is None:
             continue
-        if file.name in values:
-            message = f"another file has a workflow of the name {file.name!r} too"
-            file.diagnostics.append(Diagnostic("D416", message, "/name", hint="rename one of them"))
-        values.setdefault(file.name, file.document.value)
-    workflows = Workflows(files)
-    for file in files:
-        if file.document is None or file.has_errors:
-            continue
-        others = {name: value for name, value in values.items() if name != file.name}
-        file.diagnostics.extend(check(file.document, catalogue, others=others))
+        siblings = {name: value for name, value in values.items() if name != file.name}
+        file.diagnostics.extend(
+            _with_cause(found, file.document, registry)
+            for found in check(file.document, catalogue, others=siblings)
+        )
         if not file.has_errors:
             file.plan = compile_plan(file.document.value)
             workflows.deploy(file.plan, registry)
     return workflows
+
+
+def _with_cause(found: Diagnostic, document: Document, registry: Registry) -> Diagnostic:
+    """A finding about a missing component; its hint says when that component could not be loaded."""
+    if found.code not in ("D401", "D402"):
+        return found
+    value = document.value
+    for part in split_pointer(found.pointer):
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    vendor = str(value).partition(".")[0]
+    for each in registry.unavailable:
+        if re.split("[/:]", each.name)[-1] == vendor:
+            return replace(found, hint=f"{each.place} could not be loaded: {each.reason}; {each.hint}")
+    return found
 
 
 class Plans:
