@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections import Counter
 from typing import Any
@@ -64,6 +65,31 @@ def test_an_interrupted_resume_goes_on(labs: LabMaker, how: str) -> None:
         if how == "callback"
         else [("timer", {"n": 1}, b""), ("recovered", {"n": 1}, b"")]
     )
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["parked", "held"])
+def test_losing_a_run_is_told_when_something_is_lost(
+    labs: LabMaker, caplog: pytest.LogCaptureFixture, held: bool
+) -> None:
+    caplog.set_level(logging.DEBUG, "hookline")
+    labs.outside.script("a", Hang() if held else Wait(60), Give())
+    lab = labs()
+    run = lab.go(flow(job("a")))
+    if held:
+        lab.until(lambda: lab.outside.hanging("a"))
+    else:
+        lab.until_status(run, "waiting")
+        lab.until_idle()
+    with sqlite3.connect(lab.folder / ".hookline/hookline.db") as db:
+        db.execute("UPDATE runs SET epoch = epoch + 1 WHERE id = ?", [run])
+    db.close()
+    if held:
+        lab.outside.release("a")
+    else:
+        labs.clock.advance(61)
+    lab.until(lambda: "given up here" in caplog.text)
+    (line,) = [record for record in caplog.records if "given up here" in record.getMessage()]
+    assert line.levelno == (logging.INFO if held else logging.DEBUG)
 
 
 def test_finished_steps_are_not_repeated(labs: LabMaker) -> None:

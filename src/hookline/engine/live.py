@@ -84,6 +84,8 @@ class LiveRun:
         unwritten: Chunks on their way to the store.
         called_off: Attempts whose work elsewhere was stopped by this process.
         lost: A chunk was refused: another worker has the run, what is here is not true.
+        is_held: The store has taken a chunk under `epoch`, or the run itself, from this process; a run that
+            is taken over or woken is not held before.
         first: The turn that is stored together with the run itself, until it has begun.
     """
 
@@ -99,6 +101,7 @@ class LiveRun:
     keeping: dict[str, Kept] = field(default_factory=dict)
     unwritten: int = 0
     lost: bool = False
+    is_held: bool = True
     called_off: set[tuple[str, int]] = field(default_factory=set)
     first: Any = None
 

@@ -371,8 +371,11 @@ class Runner:
         if parked:
             self._park(run)
         crashpoint("advance.submitted")
+        epoch = run.epoch
 
         def answered(answer: Any) -> None:
+            if epoch == run.epoch and not isinstance(answer, StoreError):
+                run.is_held = True
             run.taken.difference_update(signal.id for signal in signals)
             self._advanced(run, turn, answer)
             if then is not None:
@@ -450,7 +453,10 @@ class Runner:
         """The store did not take a chunk: what is in memory is not what is true."""
         if not run.lost:
             run.lost = True
-            level = logging.INFO if isinstance(error, Fenced) else logging.ERROR
+            level = logging.ERROR
+            if isinstance(error, Fenced):
+                # Of two processes that wake a run one is first; the other one loses nothing.
+                level = logging.INFO if run.is_held else logging.DEBUG
             log.log(level, "%s: run %s is given up here: %s", error.code, run.id, error)
         for task in run.executing.values():
             task.cancel()
@@ -525,6 +531,7 @@ class Runner:
         if run.id not in self._live:
             self._parked.pop(run.id, None)
             run.epoch += 1
+            run.is_held = False
             self._live[run.id] = run
 
     def _facts(self, run: LiveRun, signals: Sequence[Signal]) -> list[ev.Event]:
@@ -563,7 +570,7 @@ class Runner:
             log.error("R307: run %s cannot be read and stays as it is: %s", run_id, error)
             self._unreadable.add(run_id)
             return None
-        run = LiveRun(plan, state, row.epoch + 1, row.epoch, row.concurrency_key)
+        run = LiveRun(plan, state, row.epoch + 1, row.epoch, row.concurrency_key, is_held=False)
         run.timers = due_times(state)
         return _Read(
             run,
