@@ -234,6 +234,13 @@ def test_urls_that_are_refused(url: str, code: str) -> None:
     assert dial.dialled == []
 
 
+def test_plain_http_names_the_setting_that_allows_it() -> None:
+    result, _ = run(get("http://127.0.0.1:8000/x"))
+    assert isinstance(result, RefusedByPolicy)
+    assert result.hint is not None
+    assert "HOOKLINE_ALLOW_ORIGINS=http://127.0.0.1:8000" in result.hint
+
+
 @pytest.mark.parametrize(
     ("text", "origin", "target"),
     [

@@ -15,13 +15,15 @@ HTTP_CODES: tuple[Code, ...] = (
         "The text is not an absolute http or https URL of at most 2048 characters with a plain host name "
         "or IP address. Number forms of addresses such as 0x7f.1 or 2130706433 are not accepted. "
         f"{_NOT_SENT}",
-        "Write the whole address, for example https://api.example.com/v1/items.",
+        "Write the whole address, for example https://api.example.com/v1/items. For a service on this "
+        "machine, write its origin, such as http://127.0.0.1:8000, and name that in HOOKLINE_ALLOW_ORIGINS.",
     ),
     Code(
         "C102",
         "The URL's scheme is not allowed",
         f"Only https is allowed unless the operator allows plain http. {_NOT_SENT}",
-        "Use https. For a service on this machine, add its origin to the allowed origins.",
+        "Use https. For a service on this machine, name its origin in the setting HOOKLINE_ALLOW_ORIGINS, "
+        "for example HOOKLINE_ALLOW_ORIGINS=http://127.0.0.1:8000.",
     ),
     Code(
         "C103",
@@ -33,14 +35,15 @@ HTTP_CODES: tuple[Code, ...] = (
         "C104",
         "The URL's port is not allowed",
         f"Only the ports of the operator's list may be used; by default 443, 80 and 8443. {_NOT_SENT}",
-        "Use a standard port, or ask the operator to allow this port or this exact origin.",
+        "Use a standard port, or ask the operator to name this exact origin in HOOKLINE_ALLOW_ORIGINS.",
     ),
     Code(
         "C105",
         "The address is not a public one",
         "The host is, or resolves to, at least one address that is private, local, reserved or denied by the "
         f"operator. All addresses of a name are checked, and the checked one is dialled. {_NOT_SENT}",
-        "Check the host name. For a service of your own network, allow its exact origin or its network.",
+        "Check the host name. For a service of your own network, name its exact origin in "
+        "HOOKLINE_ALLOW_ORIGINS, or allow its network.",
     ),
     Code(
         "C106",

@@ -132,7 +132,9 @@ class Guard:
             return
         if origin.scheme == "http" and not self.policy.allow_http:
             raise RefusedByPolicy(
-                "C102", f"plain http to {origin.authority} is not allowed", hint="use https"
+                "C102",
+                f"plain http to {origin.authority} is not allowed",
+                hint=f"use https; for a service of your own: HOOKLINE_ALLOW_ORIGINS=http://{origin.authority}",
             )
         if self.policy.ports is not None and origin.port not in self.policy.ports:
             raise RefusedByPolicy("C104", f"port {origin.port} of {origin.host} is not allowed")
