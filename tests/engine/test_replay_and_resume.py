@@ -103,6 +103,14 @@ def test_what_cannot_be_replayed(lab: Lab) -> None:
     assert caught.value.code == "R405"
 
 
+def test_a_misspelt_first_step_is_guessed(lab: Lab) -> None:
+    run = lab.go(flow({**job("a"), "id": "done"}, {"if": True, "then": [{**job("b"), "id": "dines"}]}))
+    lab.end(run)
+    with pytest.raises(EngineError) as caught:
+        lab.engine.replay_run(run, first_step="dne")
+    assert caught.value.hint == 'did you mean "done"?'
+
+
 # Resume -----------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 from hookline.core import events as ev
 from hookline.core.expressions import ExpressionError
+from hookline.core.expressions.errors import did_you_mean
 from hookline.core.plan import Node, Plan, TriggerPlan
 from hookline.core.state import RunState
 from hookline.crashpoints import crashpoint
@@ -521,12 +522,14 @@ class Engine:
         copied: list[ev.Event] = []
         if first_step is not None:
             node = plan.by_id.get(first_step) or plan.by_path.get(first_step)
-            if node is None or node.parent is not None or node.block != "steps":
+            if node is None or not _is_outermost(node):
+                own = [other.id for other in plan.by_path.values() if _is_outermost(other) and other.id]
+                otherwise = "name a step that is not inside another one"
                 raise EngineError(
                     f"{first_step!r} is not a step of the workflow's own list",
                     code="R404",
                     status=422,
-                    hint="name a step that is not inside another one",
+                    hint=did_you_mean(first_step, own) or otherwise,
                 )
             entries = self.reader.entries(run_id)
             copied = replayed_from(entries, _same_steps(original, node.siblings[: node.index]))
@@ -660,6 +663,11 @@ class Engine:
     def retain(self, plan: Plan) -> None:
         """Forget the finished runs that this workflow does not want to keep."""
         retain(plan, self.settings, self.store, self.clock)
+
+
+def _is_outermost(node: Node) -> bool:
+    """Whether a step stands in the workflow's own list."""
+    return node.parent is None and node.block == "steps"
 
 
 def _same_steps(original: Plan, steps: Sequence[Node]) -> dict[str, str]:
