@@ -36,6 +36,11 @@ CASES: list[tuple[str, str, str, str]] = [
     ("D203", "[]", "", ""),
     ("D203", workflow(act(), description=5), "/description", ""),
     ("D203", workflow({"uses": 5}), "/steps/0/uses", ""),
+    ("D203", workflow({**act(), "retry": 3}), "/steps/0/retry", '{"max_attempts": 3}'),
+    ("D203", workflow({"wait": "5 minutes"}), "/steps/0/wait", '{"for": "5m"}'),
+    ("D203", workflow({"wait": "2h"}), "/steps/0/wait", '{"for": "2h"}'),
+    ("D203", workflow({"wait": 30}), "/steps/0/wait", '{"for": "30s"}'),
+    ("D203", workflow({"wait": "until noon"}), "/steps/0/wait", '{"for": "5m"}'),
     ("D203", workflow("step"), "/steps/0", ""),
     ("D203", workflow(act(), vars=None), "/vars", "remove"),
     ("D203", workflow(act(), inputs=True), "/inputs", ""),
@@ -77,6 +82,7 @@ CASES: list[tuple[str, str, str, str]] = [
     ("D301", workflow(act("a"), act(x="{{ a.x }}")), "/steps/1/with/x", "steps.a"),
     ("D301", workflow(act(x="{{ count }}"), vars={"count": 1}), "/steps/0/with/x", "vars.count"),
     ("D302", workflow(act("check"), act(x="{{ steps.chek.y }}")), "/steps/1/with/x", '"check"'),
+    ("D302", workflow(act("a"), act(x="{{ steps.my-own-step.y }}")), "/steps/1/with/x", "write steps.my_own_step"),
     ("D302", workflow(act("a"), act(x="{{ steps[vars.x].y }}"), vars={"x": 1}), "/steps/1/with/x", "written out"),
     ("D303", workflow({"if": True, "then": [act("a")]}, act(x="{{ steps.a.y }}")), "/steps/1/with/x", "steps.?a"),
     ("D303", workflow({**act("a"), "when": True}, act(x="{{ steps.a }}")), "/steps/1/with/x", "steps.?a"),
@@ -117,6 +123,8 @@ CASES: list[tuple[str, str, str, str]] = [
     ("D314", workflow(act(x="{{ trigger.key }}")), "/steps/0/with/x", "inputs"),
     ("D401", workflow({"uses": "slack.post_mesage"}), "/steps/0/uses", '"slack.post_message"'),
     ("D401", workflow({"uses": "webhook"}), "/steps/0/uses", "trigger"),
+    ("D401", workflow({"uses": "call", "with": {"x": 1}}), "/steps/0/uses", 'write "call": …'),
+    ("D401", workflow({"uses": "for_each"}), "/steps/0/uses", "kind of step"),
     ("D402", workflow(act(), trigger={"uses": "s3_uplod"}), "/trigger/uses", '"s3_upload"'),
     ("D402", workflow(act(), trigger={"uses": "transform"}), "/trigger/uses", "action"),
     ("D403", workflow({**SAY, "connection": "slak"}), "/steps/0/connection", '"slack"'),
@@ -362,6 +370,13 @@ def test_a_connection_that_is_not_always_needed() -> None:
     assert codes({"remote": False}) == []
     assert codes({"remote": True}) == ["D404"]
     assert codes({}) == ["D404"]
+
+
+def test_a_missing_connection_names_the_variables_that_suffice() -> None:
+    catalogue: Any = WithDrive()
+    catalogue.connection_variables = {"drive": ["DRIVE_KEY", "DRIVE_SECRET"], "slack": ["SLACK_BOT_TOKEN"]}
+    (finding,) = check(read(workflow({"uses": "drive.copy"})), catalogue)
+    assert finding.hint.startswith("set DRIVE_KEY and DRIVE_SECRET in .env or the environment, or add")
 
 
 def test_reading_errors_and_findings_share_one_form() -> None:

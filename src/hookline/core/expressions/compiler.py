@@ -8,7 +8,7 @@ from typing import Final, cast
 
 from hookline.core.expressions import evaluation, loops
 from hookline.core.expressions.access import Place, access, has, local_path, path, root, step
-from hookline.core.expressions.errors import ExpressionError, Limits, did_you_mean, shorten
+from hookline.core.expressions.errors import ExpressionError, Limits, did_you_mean, most_similar, shorten
 from hookline.core.expressions.functions import ELSEWHERE, FUNCTIONS, LAZY_METHODS, METHODS, TYPES, Function
 from hookline.core.expressions.nodes import (
     Access,
@@ -222,14 +222,20 @@ class Compiler:
             hint = f"write x.{name}(…)" if name in METHODS or name in MACROS else ""
             kind, names = "function", list(FUNCTIONS)
         if not hint and name in ELSEWHERE:
-            hint = f"here it is called {ELSEWHERE[name]}"
+            hint = f"here it is called {_as_written(ELSEWHERE[name], node)}"
         return ExpressionError(
             "X104",
             f"there is no {kind} {shorten(name)}()",
-            hint=hint or did_you_mean(name, names),
+            hint=hint or did_you_mean(name, names) or self._similar_elsewhere(node),
             start=node.start,
             end=node.end,
         )
+
+    def _similar_elsewhere(self, node: Call) -> str:
+        """A hint by a similar name of the other kind, or of other languages."""
+        here = (*METHODS, *MACROS, *FUNCTIONS)
+        close = most_similar(node.name, [*here, *ELSEWHERE])
+        return f'did you mean "{_as_written(ELSEWHERE.get(close, close), node)}"?' if close else ""
 
     def macro(self, node: Macro) -> Run:
         target = self.compile(node.target)
@@ -312,6 +318,13 @@ _COMPILE: Final[dict[type[Node], Callable[..., Run]]] = {
     Logic: Compiler.logic,
     Conditional: Compiler.conditional,
 }
+
+
+def _as_written(name: str, call: Call) -> str:
+    """A function as it is written where another one is called."""
+    if call.target is None and name not in FUNCTIONS and (name in METHODS or name in MACROS):
+        return f"x.{name}(…)"
+    return f"{name}(x)" if call.target is not None and name in FUNCTIONS and name not in METHODS else name
 
 
 def _static_keys(node: Access) -> tuple[Keys, int | None, int]:

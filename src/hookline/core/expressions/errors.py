@@ -124,13 +124,19 @@ class Fault(Exception):
 
 def did_you_mean(name: str, names: Iterable[object]) -> str:
     """A hint that names the most similar of ``names``, or ``""``."""
+    close = most_similar(name, names)
+    return f'did you mean "{close}"?' if close else ""
+
+
+def most_similar(name: str, names: Iterable[object]) -> str:
+    """The most similar of ``names``, or ``""``."""
     if not name or len(name) > _CANDIDATE_CHARS:
         return ""
     candidates = [
         other for other in islice(names, _CANDIDATES) if type(other) is str and len(other) <= _CANDIDATE_CHARS
     ]
     close = difflib.get_close_matches(name, candidates, n=1)
-    return f'did you mean "{close[0]}"?' if close else ""
+    return close[0] if close else ""
 
 
 def shorten(text: str, limit: int = 60) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hookline.core.catalogue import Catalogue, ComponentInfo
+from hookline.core.grammar import STEP_KINDS
 from hookline.core.lint.author_schemas import schema_problems
 from hookline.core.lint.parameters import ParameterChecker
 from hookline.core.lint.report import Path, Report, show
@@ -40,6 +41,8 @@ def check_components(tree: Tree, catalogue: Catalogue, report: Report) -> None:
                 hint = report.suggest(name, catalogue.actions, "see `hookline connectors list`")
                 if name in catalogue.triggers:
                     hint = "it is a trigger: name it in `trigger`"
+                elif name in STEP_KINDS and name != "uses":
+                    hint = f'`{name}` is a kind of step: write "{name}": … in place of `uses`'
                 report.add("D401", f"there is no action {show(name)}", (*step.path, "uses"), hint=hint)
             else:
                 _component(action, step.value, step.path, catalogue, parameters, report)
@@ -70,11 +73,7 @@ def _connection(
 ) -> None:
     kind, name = info.connection, value.get("connection")
     usable = sorted(other for other, type_ in catalogue.connections.items() if type_ == kind)
-    configure = (
-        f"add [connections.{kind}] to hookline.toml; hookline connectors show {kind} lists its fields"
-        if kind
-        else ""
-    )
+    configure = _how_to_configure(kind, catalogue) if kind else ""
     if name is None:
         if kind is None or catalogue.connections.get(kind) == kind or not _is_needed(info, given):
             return
@@ -92,6 +91,14 @@ def _connection(
             hint = f"usable: {', '.join(usable)}" if usable else configure
             message = f"{show(name)} is a connection to {other}, `{info.name}` needs {kind}"
             report.add("D405", message, place, hint=hint)
+
+
+def _how_to_configure(kind: str, catalogue: Catalogue) -> str:
+    """How a connection of a type comes to be; the variables are the shorter way, where they suffice."""
+    table = f"add [connections.{kind}] to hookline.toml; hookline connectors show {kind} lists its fields"
+    known: Mapping[str, Sequence[str]] = getattr(catalogue, "connection_variables", {})
+    variables = known.get(kind, ())
+    return f"set {' and '.join(variables)} in .env or the environment, or {table}" if variables else table
 
 
 def _is_needed(info: ComponentInfo, given: Mapping[str, Any]) -> bool:

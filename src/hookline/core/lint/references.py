@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ _EARLY = frozenset({"trigger", "inputs"})
 _EVENT = frozenset({"trigger"})
 _FIRST = frozenset({"trigger", "inputs", "run"})
 _STEPS = frozenset({"trigger", "inputs", "run", "vars", "steps"})
+
+_HYPHENATED = re.compile(r"(?:-[A-Za-z_][A-Za-z0-9_]*)+", re.ASCII)
 
 
 def check_references(tree: Tree, catalogue: Catalogue, report: Report) -> None:
@@ -53,6 +56,8 @@ class _References:
         self._visibility = Visibility()
         self._roots: frozenset[str] = _STEPS
         self._loop_names: list[str | None] = []
+        self._read = ""
+        self._id_ends = 0
         self._handling_error = 0
         self._variables = _names(tree.value.get("vars"))
         self._set_anywhere = {
@@ -162,8 +167,10 @@ class _References:
         if isinstance(template, ExpressionError):
             self._report.add(template.code, template.message, path, hint=template.hint, offset=template.start)
             return
+        self._read, self._id_ends = text, 0
         for reference in template.references:
-            self._reference(reference, path)
+            if reference.start >= self._id_ends:
+                self._reference(reference, path)
 
     def _reference(self, reference: Reference, path: Path) -> None:
         root = reference.root
@@ -223,6 +230,10 @@ class _References:
             hint = self._report.suggest(
                 name, self._tree.ids, "give the step this id, or correct the reference"
             )
+            if rest := _HYPHENATED.match(self._read, reference.end):
+                self._id_ends = rest.end()
+                written = f"{name}{rest[0]}".replace("-", "_")
+                hint = f"the hyphen is a minus here: call the step {written} and write steps.{written}"
             self._add("D302", f"no step has the id {show(name)}", reference, path, hint)
             return
         state = self._visibility.of(name)

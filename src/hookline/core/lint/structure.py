@@ -10,11 +10,13 @@ from typing import Any
 from hookline.core.expressions import RESERVED_NAMES, ExpressionError, compile_template
 from hookline.core.grammar import (
     IDENTIFIER,
+    RETRY,
     ROOTS,
     SLUG,
     STEP_KEYS,
     STEP_KINDS,
     TRIGGER,
+    WAIT,
     WORKFLOW,
     Key,
     Shape,
@@ -36,6 +38,7 @@ _HINTS = {
 # Letters that look alike within ASCII, after Unicode TR39.
 _SKELETON = str.maketrans({"I": "l", "1": "l", "0": "O", "m": "rn"})
 _MAX_NAME = 64
+_SPELT_OUT = re.compile(r"([0-9]{1,9}) *([smhd])[a-z]{0,9}", re.ASCII)
 
 
 def check_structure(value: Any, report: Report) -> None:
@@ -54,7 +57,7 @@ class _Structure:
     def shape(self, value: Any, shape: Shape, path: Path) -> None:
         """An object with the keys of a shape."""
         if not isinstance(value, dict):
-            self._wrong_type(value, f"{_article(shape)} is an object", path)
+            self._wrong_type(value, f"{_article(shape)} is an object", path, _as_object(value, shape))
             return
         for key in value:
             if key not in shape.keys:
@@ -321,9 +324,21 @@ class _Structure:
         self._wrong_type(value, f"expected {wanted}", path)
         return False
 
-    def _wrong_type(self, value: Any, message: str, path: Path) -> None:
-        hint = "remove the key to leave it open" if value is None else ""
+    def _wrong_type(self, value: Any, message: str, path: Path, hint: str = "") -> None:
+        hint = "remove the key to leave it open" if value is None else hint
         self._report.add("D203", f"{message}, this is {type_name(value)}", path, hint=hint)
+
+
+def _as_object(value: Any, shape: Shape) -> str:
+    """What somebody meant who wrote a number or text where an object belongs."""
+    if shape is RETRY and isinstance(value, int) and not isinstance(value, bool):
+        return f'write {{"max_attempts": {value}}}'
+    if shape is not WAIT:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f'write {{"for": "{value}s"}} if you mean seconds'
+    duration = _SPELT_OUT.fullmatch(value) if isinstance(value, str) else None
+    return f'write {{"for": "{duration[1]}{duration[2]}"}}' if duration else 'write for example {"for": "5m"}'
 
 
 def _article(shape: Shape) -> str:
