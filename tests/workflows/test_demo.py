@@ -161,7 +161,7 @@ def test_it_stays_up_until_it_is_interrupted(start: Start) -> None:
 
 @needs_parts
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("moment", ["S3 server", "Slack inbox"])
+@pytest.mark.parametrize("moment", ["S3 server", "Model server"])
 def test_interrupted_before_the_run_is_over_it_stops_everything(
     start: Start, number: signal.Signals, code: int, moment: str
 ) -> None:
