@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from hookline.core.canonical import format_document
 from hookline.core.document import Document, read
 from hookline.core.grammar import STEP_KEYS, kinds_of
 from hookline.core.lint import check
@@ -63,6 +64,9 @@ def read_block(block: Block) -> Document:
 WORKFLOWS = [block for block in JSON_BLOCKS if is_workflow(read_block(block).value)]
 STEPS = [block for block in JSON_BLOCKS if as_steps(read_block(block).value) is not None]
 
+# The reference shows keys in the order in which it explains them.
+TO_COPY = [block for block in WORKFLOWS if "reference" not in block.page.parts]
+
 # What a shown step may refer to; the page says where it comes from.
 FRAME: Mapping[str, Json] = {
     "name": "frame",
@@ -110,6 +114,11 @@ def test_steps_pass_the_checks(block: Block, registry: Registry) -> None:
     workflow = read(_dump({**FRAME, "steps": steps}))
     found = check(workflow, Everything.of(registry), others={"resize": CALLED})
     assert found == []
+
+
+@pytest.mark.parametrize("block", TO_COPY, ids=str)
+def test_a_workflow_to_copy_is_in_the_form_that_fmt_writes(block: Block) -> None:
+    assert block.text == format_document(read_block(block))
 
 
 def test_workflows_and_steps_are_found() -> None:
