@@ -193,6 +193,15 @@ def test_doctor_finds_what_has_to_be_put_right(cli: Cli) -> None:
         assert said in result.stdout
 
 
+def test_doctor_counts_runs_that_wait_as_open(cli: Cli) -> None:
+    assert ": 0 open runs\n" in cli.ok("doctor").stdout
+    cli.write("slow", steps=[{"wait": {"for": "1h"}}])
+    assert cli("run", "slow", "--timeout", "0.1s").exit_code == 5
+    assert ": 1 open run, 1 of them waiting\n" in cli.ok("doctor").stdout
+    cli.ok("events", "send", "hello")
+    assert ": 2 open runs, 1 of them waiting\n" in cli.ok("doctor").stdout
+
+
 def test_settings_that_cannot_be_read_are_a_problem_and_a_wrong_use(cli: Cli) -> None:
     (cli.project / "hookline.toml").write_text("databse_url = 1\n")
     result = cli("doctor")

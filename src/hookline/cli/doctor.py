@@ -9,15 +9,19 @@ import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from .errors import DONE, FAILED, CliError
 from .foreground import opened
+from .office import MAX_PAGE
 from .output import emit_json, say, shown_path
 from .project import Project, pass_project
 from .serve import DEFAULT_PORT
+
+if TYPE_CHECKING:
+    from hookline.engine.engine import Engine
 
 __all__ = ["Check", "doctor"]
 
@@ -171,18 +175,36 @@ def _database(project: Project) -> Iterator[Check]:
     try:
         with opened(project) as engine:
             health = engine.health()
-            backlog = engine.store.open_runs()
+            waiting = _count_waiting(engine)
+            count = engine.store.open_runs() + waiting
             abandoned = len(engine.store.abandoned_runs(1000))
     except CliError as error:
         yield Check("database", "problem", f"{error.code}: {error.message}", error.hint)
         return
     if health.ok:
-        yield Check("database", "ok", f"{url.partition('@')[2] or url}: {backlog} open runs")
+        yield Check("database", "ok", f"{url.partition('@')[2] or url}: {_open_runs(count, waiting)}")
     else:
         yield Check("database", "problem", health.reason, "check the disk")
     if abandoned:
         message = f"{abandoned} runs were left open and nobody executes them"
         yield Check("runs", "note", message, "start `hookline serve`, or `hookline runs resume RUN`")
+
+
+def _count_waiting(engine: Engine) -> int:
+    """How many runs wait for something; the store's own count of open runs leaves them out."""
+    from hookline.store.port import RunFilter
+
+    count, cursor = 0, None
+    while True:
+        page = engine.store.runs(RunFilter(status="waiting"), MAX_PAGE, cursor)
+        count, cursor = count + len(page.rows), page.next
+        if cursor is None:
+            return count
+
+
+def _open_runs(count: int, waiting: int) -> str:
+    text = f"{count} open run{'' if count == 1 else 's'}"
+    return f"{text}, {waiting} of them waiting" if waiting else text
 
 
 def _artifacts(project: Project) -> Check:
