@@ -194,3 +194,16 @@ def test_a_rejected_approval_fails_the_run(cli: Cli) -> None:
     assert json.loads(resumed.stdout)["error"]["type"] == "rejected"
     assert cli.json("approvals", "list", "--json")["approvals"] == []
     assert len(cli.json("approvals", "list", "--status", "rejected", "--json")["approvals"]) == 1
+
+
+def test_the_items_of_a_loop_are_told_apart(cli: Cli) -> None:
+    inner = {"id": "say", "uses": "transform", "with": {"v": "{{ item }}"}}
+    loop = {"id": "all", "for_each": "{{ [1, 2] }}", "do": [inner]}
+    cli.write("loop", steps=[loop])
+    result = cli("run", "loop", "--json")
+    assert result.exit_code == 0, result.output
+    text = cli.ok("runs", "show", json.loads(result.stdout)["id"]).stdout
+    for label in ("say#0", "say#1"):
+        assert label in result.stderr
+        assert label in text
+    assert "all#" not in text

@@ -116,13 +116,22 @@ def _show_run(run: Json) -> None:
             click.echo(f"  hint: {run['error']['hint']}")
     click.echo()
     rows = [
-        (step["id"] or step["path"], step["uses"] or "", step["status"], str(step["attempts"]), _about(step))
+        (_label(step), step["uses"] or "", step["status"], str(step["attempts"]), _about(step))
         for step in run["steps"]
     ]
     table(("STEP", "USES", "STATUS", "TRIES", ""), rows, status_column=2)
     if run["output"] is not None:
         click.echo("\noutput:")
         emit_json(run["output"])
+
+
+def _label(step: Json) -> str:
+    """A step's id with the items it stands for, ``fetch#0``; its path when it has no id."""
+    from hookline.core.plan import split_path
+
+    if not step["id"]:
+        return str(step["path"])
+    return "#".join([step["id"], *map(str, split_path(step["path"])[1])])
 
 
 def _about(step: Json) -> str:
@@ -182,8 +191,7 @@ def _watch_server(office: Office, run_id: str, timeout: float | None, *, as_json
         for step in run["steps"]:
             if told.get(step["path"]) != step["status"]:
                 told[step["path"]] = step["status"]
-                label = step["id"] or step["path"]
-                say(f"{status_text(step['status'], 10)} {label:<20} {_about(step)}".rstrip())
+                say(f"{status_text(step['status'], 10)} {_label(step):<20} {_about(step)}".rstrip())
         is_over = run["finished_at"] is not None
         if is_over or (until is not None and time.monotonic() >= until):
             break
