@@ -92,8 +92,16 @@ def test_what_is_not_there_is_a_wrong_use(cli: Cli, arguments: list[str]) -> Non
 
 
 def test_resume_goes_on_with_what_failed_under_the_newest_version(cli: Cli, failed: str) -> None:
-    assert cli("runs", "resume", failed).exit_code == 1
+    unchanged = cli("runs", "resume", failed)
+    assert unchanged.exit_code == 1
+    assert "--version latest" not in unchanged.stderr
     mend(cli)
+    original = cli("runs", "resume", failed)
+    assert original.exit_code == 1
+    assert f"hookline runs resume {failed} --version latest" in original.stderr
+    # Failed now, and not once more for each time it failed before.
+    lines = [line.split() for line in original.stderr.splitlines()]
+    assert [line[1] for line in lines if line[:1] == ["failed"]] == ["no"]
     document = cli.json("runs", "resume", failed, "--version", "latest", "--json")
     assert document["id"] == failed
     assert document["status"] == "succeeded"
@@ -119,7 +127,9 @@ def test_replay_is_a_new_run_that_may_take_over_earlier_steps(cli: Cli, failed: 
 
 def test_replay_keeps_the_version_it_had_unless_told(cli: Cli, failed: str) -> None:
     mend(cli)
-    assert cli("runs", "replay", failed).exit_code == 1
+    result = cli("runs", "replay", failed)
+    assert result.exit_code == 1
+    assert "--version latest" in result.stderr
 
 
 def test_cancel_is_taken_in_by_whoever_goes_on(cli: Cli) -> None:

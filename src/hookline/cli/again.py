@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .errors import DONE, CliError, translated
-from .foreground import Foreground, report, worker_name
+from .foreground import Foreground, report, run_state, worker_name
 from .logs import set_up_logging
 from .office import Local, Office, office_of
 from .output import emit_json, next_step, say
@@ -15,6 +15,7 @@ from .own_runs import HandedOver
 from .runs import whoever
 
 if TYPE_CHECKING:
+    from hookline.core.records import RunState
     from hookline.engine.engine import Engine
 
     from .project import Project
@@ -131,6 +132,7 @@ def resume_run(
             if row is None:
                 raise CliError(f"there is no run {run_id!r}", code="R405", hint="see `hookline runs list`")
             _deploy_latest(project, engine, version)
+            before = run_state(engine, run_id)
             foreground.adopt(row)
             if row.finished_at is not None:
                 engine.resume(run_id, version=version, by=whoever())
@@ -140,7 +142,9 @@ def resume_run(
                     hint="cancel it first, or leave out --version",
                 )
         resumed = row.finished_at is not None
-        return _to_the_end(foreground, run_id, as_json=as_json, timeout=timeout, resumed=resumed)
+        return _to_the_end(
+            foreground, run_id, as_json=as_json, timeout=timeout, before=before, resumed=resumed
+        )
 
 
 def _deploy_latest(project: Project, engine: Engine, version: str) -> None:
@@ -153,7 +157,13 @@ def _deploy_latest(project: Project, engine: Engine, version: str) -> None:
 
 
 def _to_the_end(
-    foreground: Foreground, run_id: str, *, as_json: bool, timeout: float | None, resumed: bool = False
+    foreground: Foreground,
+    run_id: str,
+    *,
+    as_json: bool,
+    timeout: float | None,
+    before: RunState | None = None,
+    resumed: bool = False,
 ) -> int:
     engine = foreground.engine
     with translated():
@@ -161,7 +171,12 @@ def _to_the_end(
         assert row is not None
         plan = engine.plans.get(row.version)
     try:
-        row = foreground.follow(run_id, plan, timeout, resumed=resumed)
+        row = foreground.follow(run_id, plan, timeout, before=before, resumed=resumed)
     except KeyboardInterrupt:
         return foreground.interrupted(run_id)
-    return report(engine, row, as_json=as_json)
+    code = report(engine, row, as_json=as_json)
+    newest = engine.workflows.plans.get(row.workflow)
+    if row.status == "failed" and newest is not None and newest.version != row.version:
+        say(f"hint: {row.workflow} has changed since, and this run keeps the version it began with; try:")
+        say(f"  hookline runs resume {run_id} --version latest")
+    return code

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from .project import Project
 
-__all__ = ["Foreground", "exit_code_of", "opened", "worker_name"]
+__all__ = ["Foreground", "exit_code_of", "opened", "run_state", "worker_name"]
 
 LOOK_SECONDS = 0.5
 """How often the database is asked about a run that another process may be moving on."""
@@ -144,10 +144,19 @@ class Foreground:
         if state.finished is not None:
             self._changed.set()
 
-    def follow(self, run_id: str, plan: Plan, timeout: float | None, *, resumed: bool = False) -> RunRow:
+    def follow(
+        self,
+        run_id: str,
+        plan: Plan,
+        timeout: float | None,
+        *,
+        before: RunState | None = None,
+        resumed: bool = False,
+    ) -> RunRow:
         """Show a run's progress until it is over, or `timeout` seconds have passed.
 
         Args:
+            before: How the run stood when it was taken up; what had failed is not told again.
             resumed: It was over, and somebody asked for it to go on.
 
         Raises:
@@ -155,6 +164,8 @@ class Foreground:
         """
         engine = self.engine
         self._progress = Progress(plan, engine.registry.actions, engine.redactor, quiet=self._quiet)
+        if before is not None:
+            self._progress.leave_out_failures(before)
         self._run_id = run_id
         self._is_following = True
         try:
@@ -196,7 +207,7 @@ def watch(
             assert row is not None
             if row != seen or row.owner not in (None, engine.store.worker):
                 started = time.monotonic()
-                progress.update(_state(engine, run_id))
+                progress.update(run_state(engine, run_id))
                 # A long history takes long to read; looking must not be all that is done.
                 pause = max(LOOK_SECONDS, 5 * (time.monotonic() - started))
                 seen = row
@@ -208,7 +219,8 @@ def watch(
         changed.wait(remaining)
 
 
-def _state(engine: Engine, run_id: str) -> RunState:
+def run_state(engine: Engine, run_id: str) -> RunState:
+    """How a run stands by its history."""
     from hookline.core.state import replay
 
     return replay(engine.journal.decode(engine.store.history(run_id)))

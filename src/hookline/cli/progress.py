@@ -41,8 +41,15 @@ class Progress:
         self._quiet = quiet
         self._lock = threading.Lock()
         self._told: dict[str, tuple[str, int]] = {}
+        self._ended: dict[str, float | None] = {}
         self._seq = -1
         self._is_open = False
+
+    def leave_out_failures(self, state: RunState) -> None:
+        """Tell nothing of steps that had failed by then: the run goes on with them."""
+        self._ended = {
+            path: record.finished_at for path, record in state.records.items() if record.status == "failed"
+        }
 
     def update(self, state: RunState, paths: Iterable[str] | None = None) -> None:
         """Tell what is new at these paths, or anywhere.
@@ -71,6 +78,8 @@ class Progress:
         except KeyError:
             return
         mark = (record.status, record.attempt)
+        if record.status == "failed" and self._ended.get(record.path, 0.0) == record.finished_at:
+            return
         if node.kind in _BLOCKS or record.status not in _SHOWN or self._told.get(record.path) == mark:
             return
         self._told[record.path] = mark
