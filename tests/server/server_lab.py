@@ -132,6 +132,33 @@ WORKFLOWS: tuple[Json, ...] = (
         "output": "{{ steps.decision }}",
     },
     {
+        "name": "fills",
+        "trigger": hook("fills"),
+        "steps": [
+            {
+                "id": "decision",
+                "approve": {
+                    "who": ["ops", "legal"],
+                    "message": "Publish?",
+                    "form": {
+                        "type": "object",
+                        "properties": {
+                            "reason": {"type": "string", "title": "Why", "maxLength": 20},
+                            "share": {"type": "number", "minimum": 0, "maximum": 1},
+                            "level": {"enum": ["low", 2, None]},
+                            "urgent": {"type": "boolean", "default": True},
+                            "tags": {"type": "array", "items": {"type": "string"}},
+                        },
+                        "required": ["reason", "level"],
+                    },
+                },
+                "timeout": "1h",
+                "on_timeout": "reject",
+            }
+        ],
+        "output": "{{ steps.decision.form }}",
+    },
+    {
         "name": "fails",
         "trigger": hook("fails"),
         "steps": [{"stop": {"status": "failed", "reason": "{{ trigger.body.why }}"}}],

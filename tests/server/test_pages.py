@@ -10,7 +10,7 @@ from server_lab import EVIL, TOKEN, Lab, basic
 from test_hooks import is_problem
 
 from hookline.server import forms
-from hookline.server.presentation import duration, files_in, pretty, run_in_words
+from hookline.server.presentation import Shown, duration, files_in, pretty, run_in_words, shown_parts
 
 HTML = "text/html"
 
@@ -224,6 +224,68 @@ def test_a_person_decides_with_a_form(lab: Lab) -> None:
     assert output["comment"] == "go"
     assert output["form"] == {"reason": "cheap", "amount": 3, "urgent": True}
     assert "approved" in page(lab, path).shown
+
+
+def test_a_card_shows_what_is_decided_before_its_buttons(lab: Lab) -> None:
+    sha256 = "b" * 64
+    kept = {"$file": f"artifact:{sha256}", "name": "cat.png", "mime": "image/png", "sha256": sha256}
+    body = {"question": "Publish?", "caption": "two\nlines", "picture": kept, "count": 3}
+    run = lab.engine.start_run("asks", {"body": body}).run_id
+    assert run is not None
+    lab.settled(run, lambda document: document["status"] == "waiting")
+    path = f"/approvals/{lab.approval_of(run)}"
+    card = page(lab, "/approvals")
+    for shown in (card, page(lab, path)):
+        assert "Who decides" in shown.shown
+        assert "anyone" in shown.shown
+        assert "two\nlines" in shown.shown
+        link = shown.elements.index(("a", {"href": f"/artifacts/{sha256}?type=image/png"}))
+        assert any(told.get("value") == "approved" for _, told in shown.elements) == (shown is not card)
+        assert not any(told.get("value") in ("approved", "rejected") for _, told in shown.elements[:link])
+        assert "Download cat.png" in shown.shown
+    (link_to_form,) = (each for each in card.all("a") if each.get("class") == "button")
+    assert link_to_form["href"] == path
+
+
+def test_the_form_of_an_approval_sends_values_of_its_types(lab: Lab) -> None:
+    run = lab.start("fills", {})
+    path = f"/approvals/{lab.approval_of(run)}"
+    shown = page(lab, path)
+    inputs = {each["name"]: each for each in shown.all("input")}
+    assert (inputs["form.reason"]["maxlength"], "required" in inputs["form.reason"]) == ("20", True)
+    assert (inputs["form.share"]["min"], inputs["form.share"]["max"]) == ("0", "1")
+    assert "required" not in inputs["form.share"]
+    assert "checked" in inputs["form.urgent"]
+    assert [each["value"] for each in shown.all("option")] == ["", "low", "2", "null"]
+    values = {"form_token": lab.form_token(path, path), "decision": "approved"}
+    is_problem(lab.form(path, {**values, "form.level": "2"}), 422, "R416")
+    is_problem(lab.form(path, {**values, "form.reason": "so", "form.level": "high"}), 422, "R416")
+    is_problem(lab.form(path, {**values, "form.reason": "so", "form.share": "nan"}), 422, "S707")
+    is_problem(lab.form(path, {**values, "form.reason": "so", "form.tags": "[NaN]"}), 422, "S707")
+    filled = {"form.reason": "so", "form.level": "2", "form.share": "0.5", "form.tags": '["a"]'}
+    assert lab.form(path, {**values, **filled}).status_code == 303
+    expected = {"reason": "so", "level": 2, "share": 0.5, "tags": ["a"], "urgent": False}
+    assert lab.finished(run)["output"] == expected
+
+
+def test_rejecting_needs_no_form(lab: Lab) -> None:
+    path = f"/approvals/{lab.approval_of(lab.start('fills', {}))}"
+    values = {"form_token": lab.form_token(path, path), "decision": "rejected", "form.share": "much"}
+    assert lab.form(path, values).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("value", "parts"),
+    [
+        (None, []),
+        ("a text", [Shown("", "a text", [])]),
+        (["a", 2], [Shown("", "a", []), Shown("", "2", [])]),
+        ({"a": True, "b": "x"}, [Shown("a", "true", []), Shown("b", "x", [])]),
+        ({"$file": "s3:x/key", "name": "cat"}, [Shown("", "cat (s3:x/key)", [])]),
+    ],
+)
+def test_values_are_shown_as_text(value: object, parts: list[Shown]) -> None:
+    assert shown_parts(value) == parts
 
 
 @pytest.fixture

@@ -27,12 +27,41 @@ ASK = {
         {"id": "text", "uses": "transform", "with": {"shown": "{{ inputs.text }}"}},
         {
             "id": "decision",
-            "approve": {"who": ["ops"], "message": "Publish {{ steps.text.shown }}?"},
+            "approve": {
+                "who": ["ops"],
+                "message": "Publish {{ steps.text.shown }}?",
+                "show": {"text": "{{ inputs.text }}"},
+            },
             "timeout": "1h",
             "on_timeout": "reject",
         },
     ],
     "output": "{{ steps.decision.decision }}",
+}
+
+FILL = {
+    "name": "fill",
+    "steps": [
+        {
+            "id": "decision",
+            "approve": {
+                "who": ["ops"],
+                "message": "How many?",
+                "form": {
+                    "type": "object",
+                    "properties": {
+                        "count": {"type": "integer", "title": "Count"},
+                        "size": {"enum": ["small", "large"], "title": "Size"},
+                        "gift": {"type": "boolean", "title": "As a gift"},
+                    },
+                    "required": ["count", "size"],
+                },
+            },
+            "timeout": "1h",
+            "on_timeout": "reject",
+        }
+    ],
+    "output": "{{ steps.decision.form }}",
 }
 
 
@@ -55,11 +84,12 @@ def browser() -> Iterator[Any]:
 
 
 class Site:
-    """``hookline dev`` on a free port, with one workflow that asks a person."""
+    """``hookline dev`` on a free port, with workflows that ask a person."""
 
     def __init__(self, folder: Path) -> None:
         (folder / "workflows").mkdir()
-        (folder / "workflows" / "ask.json").write_text(json.dumps(ASK))
+        for workflow in (ASK, FILL):
+            (folder / "workflows" / f"{workflow['name']}.json").write_text(json.dumps(workflow))
         settings = load_settings(folder, {"HOOKLINE_LOG_LEVEL": "warning"})
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
@@ -71,6 +101,11 @@ class Site:
 
     def ask(self, text: str) -> str:
         run = self.engine.start_run("ask", inputs={"text": text}).run_id
+        assert run is not None
+        return run
+
+    def fill(self) -> str:
+        run = self.engine.start_run("fill").run_id
         assert run is not None
         return run
 

@@ -39,6 +39,40 @@ def test_from_the_list_to_a_decision(site: Any, page: Any) -> None:
     assert "succeeded" in page.locator("h1").inner_text()
 
 
+def test_what_is_decided_stands_above_the_buttons(site: Any, page: Any) -> None:
+    site.ask("the picture")
+    page.goto(f"{site.address}/approvals")
+    shown = page.locator(".card .shown").get_by_text("the picture")
+    button = page.get_by_role("button", name="Approve")
+    assert shown.bounding_box()["y"] < button.bounding_box()["y"]
+    assert "ops" in page.locator(".card").inner_text()
+
+
+def test_after_a_decision_the_buttons_are_gone(site: Any, page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site.engine.runner, "wake", lambda run_id: None)
+    monkeypatch.setattr(site.engine.store, "signalled_runs", lambda limit: [])
+    site.ask("the picture")
+    page.goto(f"{site.address}/approvals")
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_text("is recorded: approved").wait_for()
+    assert page.get_by_role("button", name="Approve").count() == 0
+    assert page.get_by_role("link", name="Refresh").count() == 1
+
+
+def test_a_form_is_filled_in(site: Any, page: Any) -> None:
+    run = site.fill()
+    page.goto(f"{site.address}/approvals")
+    page.get_by_role("link", name="Fill in the form and decide").click()
+    page.get_by_role("button", name="Approve").click()
+    assert page.locator("input:invalid, select:invalid").count() == 2, "the browser asks for what is missing"
+    page.get_by_label("Count").fill("3")
+    page.get_by_label("Size").select_option("large")
+    page.get_by_label("As a gift").check()
+    page.get_by_role("button", name="Approve").click()
+    site.engine.outcome(run).result(timeout=20)
+    assert site.engine.run_document(run)["output"] == {"count": 3, "size": "large", "gift": True}
+
+
 def test_cancel_from_the_run_page(site: Any, page: Any) -> None:
     run = site.ask("nothing")
     page.goto(f"{site.address}/runs/{run}")

@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import math
 import secrets
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, current_app, redirect, request
 
+from hookline.core.document import strict_json
 from hookline.engine.engine import Engine, EngineError
 
 from .access import acting_user
 from .routes import Answer, Routes
 
-__all__ = ["FormTokens", "form_value", "forms"]
+__all__ = ["FormTokens", "choice_text", "field_kind", "form_value", "forms"]
 
 forms = Routes(is_listed=False)
 
@@ -121,13 +123,14 @@ def decide_form(approval_id: str) -> Response:
     """Decide on an approval."""
     engine = _checked()
     approval = engine.store.approval(approval_id)
+    decision = request.form.get("decision", "")
     schema = approval.data.get("form") if approval is not None and isinstance(approval.data, dict) else None
     engine.decide(
         approval_id,
-        request.form.get("decision", ""),
+        decision,
         by=_by(),
         comment=request.form.get("comment", "")[:10_000],
-        form=_form_values(schema) if isinstance(schema, dict) else None,
+        form=_form_values(schema) if isinstance(schema, dict) and decision == "approved" else None,
     )
     return _done(f"/approvals/{approval_id}")
 
@@ -135,26 +138,55 @@ def decide_form(approval_id: str) -> Response:
 def _form_values(schema: dict[str, Json]) -> dict[str, Json]:
     values = {}
     for name, field in schema.get("properties", {}).items():
+        if field_kind(field) == "boolean":
+            values[name] = request.form.get(f"form.{name}") is not None
+            continue
         value = form_value(field, request.form.get(f"form.{name}"))
         if value is not None:
             values[name] = value
     return values
 
 
-def form_value(schema: dict[str, Json], text: str | None) -> Json:
+def field_kind(schema: Json) -> str:
+    """How a field is filled in: ``choice``, ``boolean``, ``integer``, ``number``, ``string`` or ``json``."""
+    if not isinstance(schema, dict):
+        return "json"
+    if isinstance(schema.get("enum"), list):
+        return "choice"
+    kind = schema.get("type", "string")
+    return kind if kind in ("boolean", "integer", "number", "string") else "json"
+
+
+def choice_text(choice: Json) -> str:
+    """A value of an ``enum`` as the form shows and sends it."""
+    return choice if isinstance(choice, str) else json.dumps(choice, ensure_ascii=False)
+
+
+def form_value(schema: Json, text: str | None) -> Json:
     """What a field's text means, by its JSON Schema; None when it was left empty.
 
     Raises:
         EngineError: S707, the text is not of the field's type.
     """
-    kind = schema.get("type", "string")
-    if kind == "boolean":
-        return text is not None
+    kind = field_kind(schema)
     if text is None or text == "":
         return None
+    if kind == "choice":
+        # A text that is none of them is left for the schema to refuse.
+        return next((choice for choice in schema["enum"] if choice_text(choice) == text), text)
     if kind == "string":
         return text
     try:
-        return {"integer": int, "number": float}.get(kind, json.loads)(text)
+        if kind == "integer":
+            return int(text)
+        return _finite(text) if kind == "number" else strict_json(text.encode())
     except ValueError as error:
-        raise EngineError(f"{text[:80]!r} is not a value of type {kind}", code="S707", status=422) from error
+        name = "JSON" if kind == "json" else kind
+        raise EngineError(f"{text[:80]!r} is not a value of type {name}", code="S707", status=422) from error
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number

@@ -7,15 +7,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from flask import Flask, current_app
 
 from .artifacts import artifact_url
-from .forms import FormTokens
+from .forms import FormTokens, choice_text, field_kind
 
-__all__ = ["SHOWN_CHARACTERS", "duration", "files_in", "present", "pretty", "run_in_words", "step_in_words"]
+__all__ = [
+    "SHOWN_CHARACTERS",
+    "Shown",
+    "duration",
+    "files_in",
+    "present",
+    "pretty",
+    "run_in_words",
+    "shown_parts",
+    "step_in_words",
+]
 
 Json = Any
 
@@ -37,9 +48,45 @@ _SHAPES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A part of a value, for people.
+
+    Attributes:
+        label: Its name in the value; empty for a value that has no parts.
+        text: What it says; empty when the links say it all.
+        links: Name and download address of the files it refers to.
+    """
+
+    label: str
+    text: str
+    links: list[tuple[str, str]]
+
+
+def shown_parts(value: Json) -> list[Shown]:
+    """A value as people read it: texts as they are, kept files as links, the rest as JSON."""
+    if value is None:
+        return []
+    if isinstance(value, dict) and "$file" not in value:
+        return [_shown(str(name), part) for name, part in value.items()]
+    if isinstance(value, list):
+        return [_shown("", part) for part in value]
+    return [_shown("", value)]
+
+
+def _shown(label: str, value: Json) -> Shown:
+    links = files_in(value)
+    if isinstance(value, dict) and "$file" in value:
+        return Shown(label, "" if links else f"{value.get('name') or 'file'} ({value['$file']})", links)
+    return Shown(label, _cut(value) if isinstance(value, str) else pretty(value), links)
+
+
 def pretty(value: Json) -> str:
     """A value as indented JSON, cut when it is long."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return _cut(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _cut(text: str) -> str:
     if len(text) > SHOWN_CHARACTERS:
         return f"{text[:SHOWN_CHARACTERS]}\n… {len(text) - SHOWN_CHARACTERS} more characters"
     return text
@@ -154,6 +201,9 @@ def present(app: Flask) -> None:
         in_words=step_in_words,
         interruptions=interruptions,
         files=files_in,
+        shown_parts=shown_parts,
+        field_kind=field_kind,
+        choice_text=choice_text,
         shape=lambda status: _SHAPES.get(status, "–"),
     )
     environment.globals.update(form_token=_form_token)
