@@ -395,6 +395,14 @@ DEFINITION_CODES: Final[tuple[Code, ...]] = (
         "Rename one of the workflows.",
     ),
     Code(
+        "D417",
+        "The expression gives another type",
+        "A parameter is an expression that only reads a value, and the schema of what it reads says that it "
+        "is never of a type that the parameter takes. Expressions keep the type of their value.",
+        "Convert it with string(…), int(…), double(…), bool(…) or json(…), or put text around it; or read "
+        "another part.",
+    ),
+    Code(
         "D501",
         "A wait has no end",
         "Waiting for a callback or for a person must say how long (`timeout`) and what happens then "

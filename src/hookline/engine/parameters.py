@@ -15,6 +15,8 @@ __all__ = ["checked"]
 _validators: dict[int, tuple[Action, Draft202012Validator]] = {}
 """Compiled once for each action; the action is kept, so that its id stays its own."""
 
+_FROM_TEXT = {"integer": "int", "number": "double", "boolean": "bool"}
+
 
 def checked(action: Action, values: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters as the action takes them; null counts as left out where it may be.
@@ -31,7 +33,7 @@ def checked(action: Action, values: Mapping[str, Any]) -> dict[str, Any]:
         raise BadInput(
             f"{_place(error)}: {error.message[:200]}",
             code="R209",
-            hint=f"hookline connectors show {action.name} lists what it takes",
+            hint=_conversion(error) or f"hookline connectors show {action.name} lists what it takes",
         )
     return given
 
@@ -42,6 +44,20 @@ def _validator(action: Action) -> Draft202012Validator:
         made = Draft202012Validator(action.input_schema, registry=referencing.Registry())
         known = _validators[id(action)] = (action, made)
     return known[1]
+
+
+def _conversion(error: ValidationError) -> str:
+    """How a value is converted that is only of the wrong type; ``""`` when no function does it."""
+    wanted, value = error.validator_value, error.instance
+    if error.validator != "type":
+        return ""
+    if wanted == "string" and isinstance(value, bool | int | float):
+        return "an expression keeps the type of its value: write {{ string(…) }}"
+    if wanted == "string" and isinstance(value, list | dict):
+        return "an expression keeps the type of its value: write {{ json(…) }} for its JSON text"
+    if wanted in _FROM_TEXT and isinstance(value, str):
+        return f"an expression keeps the type of its value: write {{{{ {_FROM_TEXT[wanted]}(…) }}}}"
+    return ""
 
 
 def _place(error: ValidationError) -> str:

@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from definition_fixtures import CATALOGUE, DESIGN_EXAMPLE, EVERYTHING, OTHERS, act, findings, workflow
+from definition_fixtures import (
+    CATALOGUE,
+    DESIGN_EXAMPLE,
+    EVERYTHING,
+    OTHERS,
+    act,
+    findings,
+    parameters,
+    workflow,
+)
 
 from hookline.core.definition_codes import DEFINITION_CODES
 from hookline.core.diagnostics import DefinitionError, Diagnostic
@@ -19,6 +28,12 @@ S3 = {"uses": "s3_upload", "with": {"bucket": "uploads", "prefix": "raw/"}}
 HOOK = {"uses": "webhook", "with": {"path": "p", "auth": {"type": "none"}}}
 SAY = {"uses": "slack.post_message", "with": {"channel": "#a", "text": "b"}}
 LONG = "{{ run.id }}"
+ART = {"id": "art", "uses": "replicate.run", "with": {"model": "m"}}
+COUNT = {"id": "count", "uses": "count"}
+
+
+def say(text: str) -> dict[str, Any]:
+    return {"uses": "slack.post_message", "with": {"channel": "#a", "text": text}}
 
 
 def upload(to: str) -> dict[str, Any]:
@@ -158,6 +173,15 @@ CASES: list[tuple[str, str, str, str]] = [
     ("D414", workflow(act(), trigger={"uses": "webhook", "with": {"path": "taken", "auth": {}}}), "/trigger/with/path", "another"),
     ("D414", workflow(act(), triggers=[HOOK, HOOK]), "/triggers/1/with/path", "another"),
     ("D415", workflow({"respond": {"body": 1}}), "/steps/0/respond", "webhook"),
+    ("D417", workflow(ART, say("{{ steps.art.files }}")), "/steps/1/with/text", "json(steps.art.files)"),
+    ("D417", workflow(ART, say("{{ steps.art.files[0] }}")), "/steps/1/with/text", "json("),
+    ("D417", workflow(say("{{ trigger.file }}"), trigger=S3), "/steps/0/with/text", "json("),
+    ("D417", workflow(COUNT, say("{{ steps.count.n }}")), "/steps/1/with/text", "write {{ string(steps.count.n) }}"),
+    ("D417", workflow(COUNT, say("{{ steps.count.done }}")), "/steps/1/with/text", "write {{ string(steps.count.done) }}"),
+    ("D417", workflow(COUNT, {**COUNT, "id": "b", "with": {"least": "{{ steps.count.name }}"}}),
+     "/steps/1/with/least", "write {{ int(steps.count.name) }}"),
+    ("D417", workflow(COUNT, {"uses": "replicate.run", "with": {"model": "m", "options": {"fast": "{{ steps.count.name }}"}}}),
+     "/steps/1/with/options/fast", "write {{ bool(steps.count.name) }}"),
     ("D501", workflow({"wait": {"callback": {}}, "on_timeout": "fail"}), "/steps/0", '"timeout"'),
     ("D501", workflow({"wait": {"callback": {}}, "timeout": "1d"}), "/steps/0", "on_timeout"),
     ("D501", workflow({"approve": {"who": ["a"]}, "timeout": "1d"}), "/steps/0", "never a yes"),
@@ -177,13 +201,25 @@ ELSEWHERE = {"D200", "D299", "D416"}
 
 
 class WithDrive:
-    """The catalogue and one action whose connection nobody has configured."""
+    """The catalogue, an action whose connection nobody has configured, and one with outputs of all types."""
 
     def __init__(self) -> None:
         drive = next(iter(CATALOGUE.actions.values()))
         self.actions = {
             **CATALOGUE.actions,
             "drive.copy": type(drive)("drive.copy", {"type": "object"}, connection="drive"),
+            "count": type(drive)(
+                "count",
+                parameters(least="integer", most="number", text={"type": ["string", "integer"]}),
+                parameters(
+                    n="integer",
+                    mean="number",
+                    done="boolean",
+                    name="string",
+                    any={},
+                    x={"type": ["integer", "null"]},
+                ),
+            ),
         }
         self.triggers = CATALOGUE.triggers
         self.connections = CATALOGUE.connections
@@ -261,6 +297,15 @@ FINE = [
     workflow({"respond": {"status": "{{ trigger.body.code }}"}}, trigger=HOOK),
     workflow({**SAY, "catch": [act(x="{{ error.type }}")]}),
     workflow({"stop": "{{ run.id }}", "when": True}, act()),
+    # A type that is not certain, fits, may be whole, or is text because of what stands around it.
+    workflow(COUNT, *(say(text) for text in ("{{ steps.count.any }}", "{{ steps.count.x }}", "{{ steps.count.name }}",
+                                             "{{ steps.count.n }}.", "{{ string(steps.count.n) }}"))),
+    workflow(COUNT, {"uses": "count", "with": {"least": "{{ steps.count.mean }}", "most": "{{ steps.count.n }}",
+                                               "text": "{{ steps.count.n }}"}}),
+    workflow({**COUNT, "catch": [act()]}, say("{{ steps.count.n }}")),
+    workflow(ART, {"uses": "files.upload", "with": {"file": "{{ steps.art.files[0] }}", "to": "s3://b/c"}}),
+    workflow(ART, say("{{ steps.art.cost_usd }}"), say("{{ steps.art.status }}")),
+    workflow(say("{{ trigger.file }}"), triggers=[S3, {"uses": "manual"}]),
 ]  # fmt: skip
 
 

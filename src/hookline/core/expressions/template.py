@@ -115,6 +115,12 @@ class Template:
         )
         self._render = self._renderer()
 
+    @property
+    def path(self) -> PurePath | None:
+        """The path, when the text is one expression and that is nothing but a path."""
+        only = self._parts[0] if self.is_single else None
+        return only.pure if isinstance(only, Expression) else None
+
     def _renderer(self) -> Callable[[Scope], JsonValue]:
         if self.is_constant:
             constant = "".join(part for part in self._parts if isinstance(part, str))

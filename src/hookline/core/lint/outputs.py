@@ -9,7 +9,7 @@ from typing import Any
 from hookline.core.catalogue import Catalogue
 from hookline.core.lint.tree import BlockNode, StepNode
 
-__all__ = ["Impossible", "Outputs", "impossible"]
+__all__ = ["Impossible", "Outputs", "impossible", "type_at"]
 
 _MAX_HOPS = 64
 
@@ -65,6 +65,26 @@ def _impossible(schema: Any, root: Any, path: Sequence[str | int], at: int, hops
             return Impossible(at, step.names, step.kind)
         schema = step
         at += 1
+    return None
+
+
+def type_at(schema: Any, path: Sequence[str | int]) -> str | None:
+    """The one type that a schema gives the value at a path; None when it may be another one."""
+    root = schema
+    hops = 0
+    keys = list(path)
+    while isinstance(schema, Mapping) and hops <= _MAX_HOPS:
+        hops += 1
+        if any(key in schema for key in ("allOf", "anyOf", "oneOf", "if")):
+            return None
+        if "$ref" in schema:
+            schema = _resolve(schema["$ref"], root)
+            continue
+        if not keys:
+            kind = schema.get("type")
+            return kind if isinstance(kind, str) else None
+        part = keys.pop(0)
+        schema = _member(schema, part) if isinstance(part, str) else _item(schema)
     return None
 
 

@@ -12,7 +12,7 @@ from referencing import Registry
 from hookline.core.lint.report import Path, Report, show, type_name
 from hookline.core.units import UnitError, parse_duration, parse_size
 
-__all__ = ["ParameterChecker", "closed"]
+__all__ = ["ParameterChecker", "closed", "wanted_type"]
 
 _TYPE_NAMES = {
     "array": "a list",
@@ -114,7 +114,7 @@ class ParameterChecker:
             case "additionalProperties":
                 self._unknown(error, place, owner if len(place) == len(path) else what)
             case "type":
-                wanted = _wanted([limit] if isinstance(limit, str) else limit)
+                wanted = wanted_type([limit] if isinstance(limit, str) else limit)
                 message = f"{what} must be {wanted}, this is {type_name(value)}"
                 self._report.add("D408", message, place, hint=described)
             case "enum" | "const":
@@ -156,7 +156,7 @@ class ParameterChecker:
         if choices and not any(isinstance(error.instance, _PYTHON_TYPES.get(kind, ())) for kind in kinds):
             self._choice(error.instance, choices, what, place)
         elif kinds:
-            message = f"{what} must be {_wanted(kinds)}, this is {type_name(error.instance)}"
+            message = f"{what} must be {wanted_type(kinds)}, this is {type_name(error.instance)}"
             self._report.add("D408", message, place, hint=described)
         else:
             self._report.add("D409", f"{what} cannot be {show(error.instance)}", place, hint=described)
@@ -261,7 +261,8 @@ def _named(place: Path, path: Path) -> str:
     return f"`{names[-1]}`" if place[-1] == names[-1] else f"item {place[-1]} of `{names[-1]}`"
 
 
-def _wanted(kinds: Iterable[str]) -> str:
+def wanted_type(kinds: Iterable[str]) -> str:
+    """The types of JSON Schema in words: ``text, a number or null``."""
     names = list(dict.fromkeys(_TYPE_NAMES.get(kind, kind) for kind in kinds))
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 

@@ -12,6 +12,7 @@ from hookline.core.grammar import ERROR_FIELDS, ROOTS, RUN_FIELDS, Key, Shape
 from hookline.core.lint.outputs import Impossible, Outputs, impossible
 from hookline.core.lint.report import Path, Report, show
 from hookline.core.lint.tree import StepNode, Tree
+from hookline.core.lint.types import check_types
 from hookline.core.lint.visibility import Visibility, Visible
 
 __all__ = ["check_references"]
@@ -97,6 +98,8 @@ class _References:
         for key in step.shape.keys.values():
             if key.name in step.value and not key.holds_steps:
                 self._key(step.value[key.name], key, (*step.path, key.name))
+        if step.kind == "uses":
+            check_types(step, self._tree, self._catalogue, self._outputs, self._has_run, self._report)
         bodies = [block for block in step.blocks if block.key not in ("catch", "finally")]
         inner = visibility.mark()
         for block in bodies:
@@ -117,6 +120,9 @@ class _References:
         visibility.leave(step)
         if "when" in step.value:
             visibility.weaken(mark)
+
+    def _has_run(self, identifier: str) -> bool:
+        return self._visibility.of(identifier) is Visible.CERTAIN
 
     def _handlers(self, step: StepNode, inner: int) -> None:
         """The blocks that run when the step has failed, and in any case."""
