@@ -215,6 +215,68 @@ def test_a_project_may_override_a_component(cli: Cli) -> None:
     assert cli("validate").exit_code == 0
 
 
+# Outside of a project ------------------------------------------------------------------------------
+
+NEED_A_PROJECT = [
+    "dev",
+    "serve",
+    "run hello",
+    "events send hello",
+    "schema --write",
+    "validate",
+    "fmt",
+    "runs list",
+    "runs show run_1",
+    "runs watch run_1",
+    "runs cancel run_1",
+    "runs resume run_1",
+    "runs replay run_1",
+    "runs replay run_1 --detach",
+    "events list",
+    "events show evt_1",
+    "events replay evt_1",
+    "approvals list",
+    "approvals approve apr_1",
+    "moderation policies",
+]
+
+
+@pytest.mark.parametrize("line", NEED_A_PROJECT)
+def test_what_needs_a_project_says_so_and_creates_nothing(tmp_path: Path, line: str) -> None:
+    result = CliRunner().invoke(root, ["--project", str(tmp_path), *line.split()])
+    assert result.exit_code == 2
+    assert "there is no hookline.toml" in result.stderr
+    assert "hookline init" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["validate FILE", "fmt --check FILE", "explain D401", "connectors list", "schema", "doctor"]
+)
+def test_what_needs_no_project_works_anywhere(cli: Cli, tmp_path: Path, line: str) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    file = str(cli.project / "workflows" / "hello.json")
+    words = [file if word == "FILE" else word for word in line.split()]
+    result = CliRunner().invoke(root, ["--project", str(empty), *words])
+    assert result.exit_code == 0, result.output
+    assert list(empty.iterdir()) == []
+
+
+def test_a_file_runs_anywhere_and_its_run_can_be_looked_at(cli: Cli, tmp_path: Path) -> None:
+    empty = Cli(tmp_path / "empty")
+    empty.project.mkdir()
+    run = empty.json("run", str(cli.project / "workflows" / "hello.json"), "--json")
+    assert run["status"] == "succeeded"
+    assert [each["id"] for each in empty.json("runs", "list", "--json")["runs"]] == [run["id"]]
+
+
+def test_a_database_that_is_named_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("HOOKLINE_DATABASE_URL", f"sqlite:///{tmp_path}/kept.db")
+    assert Cli(tmp_path / "empty").json("runs", "list", "--json")["runs"] == []
+
+
 # All of them ---------------------------------------------------------------------------------------
 
 

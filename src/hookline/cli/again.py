@@ -30,10 +30,11 @@ def handing_over(project: Project) -> Iterator[Engine]:
     """An engine that stores new runs for a server to execute, and executes nothing itself.
 
     Raises:
-        CliError: The database cannot be opened.
+        CliError: The database cannot be opened, or this is no project.
     """
     from hookline.engine.engine import Engine, open_store
 
+    project.require_database()
     with translated():
         store = open_store(project.settings, worker_name("cli"))
         try:
@@ -84,6 +85,7 @@ def replay_run(
             return tell_accepted(
                 local.replay(run_id, _with_input(local, run_id, options, given)), as_json=as_json
             )
+    project.require_database()
     with Foreground(project) as foreground:
         engine = foreground.engine
         local = Local(engine)
@@ -125,6 +127,7 @@ def resume_run(
             say(f"{run_id}: will be resumed by the server")
             next_step(f"hookline runs watch {run_id}")
             return DONE
+    project.require_database()
     with Foreground(project) as foreground:
         engine = foreground.engine
         with translated():

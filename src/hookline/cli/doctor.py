@@ -101,7 +101,7 @@ def _checks(project: Project, port: int) -> Iterator[Check]:
         yield Check("python", "ok", f"{version} ({platform.machine()})")
     else:
         yield Check("python", "problem", f"{version} is too old", "install Python 3.11 or newer")
-    if (project.path / "hookline.toml").is_file():
+    if project.exists:
         yield Check("project", "ok", shown_path(project.path))
     else:
         yield Check("project", "note", f"{shown_path(project.path)} has no hookline.toml", "hookline init")
@@ -112,7 +112,9 @@ def _checks(project: Project, port: int) -> Iterator[Check]:
         return
     yield Check("settings", "ok", "readable")
     yield from _components(project)
-    yield from _database(project)
+    if project.exists:
+        # Looking would create it.
+        yield from _database(project)
     yield _artifacts(project)
     yield from _workflows(project)
     yield _port(port)

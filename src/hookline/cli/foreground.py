@@ -56,10 +56,11 @@ def opened(project: Project, *, level: str = "warning") -> Iterator[Engine]:
     """An engine over the project's database that executes nothing: to look, and to give signals.
 
     Raises:
-        CliError: The database cannot be opened.
+        CliError: The database cannot be opened, or this is no project.
     """
     from hookline.engine.engine import Engine, open_store
 
+    project.require_database()
     with translated():
         store = open_store(project.settings, worker_name("cli"))
         try:
@@ -163,7 +164,10 @@ class Foreground:
             KeyboardInterrupt: Somebody asked the command to end.
         """
         engine = self.engine
-        self._progress = Progress(plan, engine.registry.actions, engine.redactor, quiet=self._quiet)
+        address = engine.settings["base_url"]
+        self._progress = Progress(
+            plan, engine.registry.actions, engine.redactor, quiet=self._quiet, address=address
+        )
         if before is not None:
             self._progress.leave_out_failures(before)
         self._run_id = run_id

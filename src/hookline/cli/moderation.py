@@ -68,6 +68,7 @@ def moderation() -> None:
 @pass_project
 def policies(project: Project, as_json: bool) -> int:
     """List the policies of the project, and check them; also those that workflows name and nobody wrote."""
+    project.require()
     from hookline.sdk import ActionError
     from hookline.sdk.policies import applied
 

@@ -44,6 +44,33 @@ class Project:
         return cls(here)
 
     @property
+    def exists(self) -> bool:
+        """Whether the folder is a project's: it has a hookline.toml."""
+        return (self.path / "hookline.toml").is_file()
+
+    def require(self) -> None:
+        """For what makes sense in a project only.
+
+        Raises:
+            CliError: The folder has no hookline.toml.
+        """
+        if not self.exists:
+            raise CliError(
+                f"there is no hookline.toml in {self.path}",
+                hint="go to the project's folder, name it with --project, or start one with `hookline init`",
+            )
+
+    def require_database(self) -> None:
+        """For what looks at runs: `run FILE` keeps one outside of a project, too.
+
+        Raises:
+            CliError: The folder is no project's, nobody named a database, and none is in the folder.
+        """
+        is_named = self.settings.origins["database_url"] != "default"
+        if not is_named and not (self.path / self.settings["database_url"].partition(":///")[2]).is_file():
+            self.require()
+
+    @property
     def workflows_folder(self) -> Path:
         return self.path / "workflows"
 
@@ -124,6 +151,8 @@ class Project:
 
         path = Path(name)
         is_path = path.suffix in SUFFIXES or len(path.parts) > 1
+        if not is_path:
+            self.require()
         if is_path and not path.is_file():
             raise CliError(f"there is no file {name!r}", hint=did_you_mean(name, self.workflow_names()))
         self.note_unavailable()

@@ -43,10 +43,12 @@ def write_schema(project: Project) -> Path:
     Components that are not in it, because they could not be loaded, are named on standard error.
 
     Raises:
+        CliError: This is no project.
         OSError: It cannot be written.
     """
     from hookline.core.schema import workflow_schema
 
+    project.require()
     project.note_unavailable()
     path = project.path / SCHEMA_FILE
     path.parent.mkdir(parents=True, exist_ok=True)

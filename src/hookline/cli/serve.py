@@ -75,6 +75,7 @@ def serve(project: Project, host: str, port: int) -> int:
     \b
       hookline serve --host 0.0.0.0
     """
+    project.require()
     token = project.settings["admin_token"]
     if not token:
         raise CliError(

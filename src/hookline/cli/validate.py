@@ -68,10 +68,8 @@ def named_files(project: Project, paths: tuple[Path, ...]) -> list[Path]:
     from hookline.engine.workflows import find_workflows
 
     if not paths and not project.workflows_folder.is_dir():
-        raise CliError(
-            f"there is no folder {shown_path(project.workflows_folder)!r}",
-            hint="start a project with `hookline init`, or name a file",
-        )
+        project.require()
+        raise CliError(f"there is no folder {shown_path(project.workflows_folder)!r}", hint="name a file")
     files: list[Path] = []
     for path in paths or (project.workflows_folder,):
         if path.is_dir():
