@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .errors import DONE, INVALID, CliError, did_you_mean
+from .field_types import alternatives, type_text
 from .output import emit_json, next_step, say, table
 from .project import Project, pass_project
 from .root import Group
@@ -86,7 +87,7 @@ def _show(kind: str, part: Json) -> None:
     schema = part["fields"] if kind == "connection" else part["input"]
     required = schema.get("required", [])
     rows = [
-        (name, _type(field), "required" if name in required else "", _about(field))
+        (name, type_text(field, schema), "required" if name in required else "", _about(field))
         for name, field in schema.get("properties", {}).items()
     ]
     if rows:
@@ -98,14 +99,8 @@ def _show(kind: str, part: Json) -> None:
         click.echo(json.dumps(example, indent=2, ensure_ascii=False))
 
 
-def _type(field: Json) -> str:
-    if "type" in field:
-        return str(field["type"])
-    return "/".join(_type(part) for part in field.get("anyOf", [])) or "any"
-
-
 def _about(field: Json) -> str:
-    text = str(field.get("description", ""))
+    text = " ".join(filter(None, (str(field.get("description", "")), alternatives(field))))
     if "default" in field:
         text += f" Default: {json.dumps(field['default'], ensure_ascii=False)}."
     return f"{text} Taken from {field['x-env']}." if "x-env" in field else text

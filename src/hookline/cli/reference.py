@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .errors import DONE, FAILED, CliError
+from .field_types import alternatives, type_text
 from .format_reference import workflow_format_page
 
 if TYPE_CHECKING:
@@ -173,25 +175,12 @@ def _default(field: Mapping[str, Json]) -> str:
 
 
 def _meaning(field: Mapping[str, Json]) -> str:
-    return str(field.get("description", "")) + (" Secret." if field.get("x-secret") else "")
+    text = str(field.get("description", ""))
+    return " ".join(filter(None, (text, alternatives(field), "Secret." if field.get("x-secret") else "")))
 
 
 def _type(field: Json, root: Mapping[str, Json]) -> str:
-    if not isinstance(field, Mapping):
-        return "any"
-    if "$ref" in field:
-        return _type(root.get("$defs", {}).get(str(field["$ref"]).rpartition("/")[2], True), root)
-    if "enum" in field:
-        return ", ".join(f"`{json.dumps(each, ensure_ascii=False)}`" for each in field["enum"])
-    for key in ("oneOf", "anyOf"):
-        if key in field:
-            return " or ".join(dict.fromkeys(_type(each, root) for each in field[key]))
-    if "const" in field:
-        return f"`{json.dumps(field['const'], ensure_ascii=False)}`"
-    kind = field.get("type")
-    if kind == "array":
-        return f"list of {_type(field.get('items', True), root)}"
-    return " or ".join(kind) if isinstance(kind, list) else str(kind or "any")
+    return re.sub(r'("[^"]*")', r"`\1`", type_text(field, root))
 
 
 def _block(title: str, value: Json) -> list[str]:

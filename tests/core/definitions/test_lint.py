@@ -40,6 +40,10 @@ def upload(to: str) -> dict[str, Any]:
     return {"uses": "files.upload", "with": {"file": "{{ trigger.file }}", "to": to}}
 
 
+def signed(**auth: Any) -> dict[str, Any]:
+    return {"uses": "sign", "with": {"auth": auth}}
+
+
 # Code, text, pointer of the finding, and a piece of its hint.
 CASES: list[tuple[str, str, str, str]] = [
     ("D201", workflow(act(), descripton="x"), "/descripton", '"description"'),
@@ -162,6 +166,11 @@ CASES: list[tuple[str, str, str, str]] = [
     ("D409", workflow({"uses": "replicate.run", "with": {"model": "m", "size": "huge"}}), "/steps/0/with/size", "small"),
     ("D409", workflow({"uses": "replicate.run", "with": {"model": "m", "wait": "soon"}}), "/steps/0/with/wait", ""),
     ("D409", workflow({"uses": "replicate.run", "with": {"model": "m", "limit": "25"}}), "/steps/0/with/limit", ""),
+    ("D406", workflow(signed()), "/steps/0/with/auth", 'use one of "hmac", "github", "none", "bearer"'),
+    ("D406", workflow(signed(type="hmac")), "/steps/0/with/auth", "The header."),
+    ("D407", workflow(signed(type="bearer", heder="x")), "/steps/0/with/auth/heder", '"header"'),
+    ("D409", workflow(signed(type="bearr")), "/steps/0/with/auth/type", 'did you mean "bearer"? use one of "hmac", "github"'),
+    ("D409", workflow(signed(type=5)), "/steps/0/with/auth/type", 'use one of "hmac"'),
     ("D410", workflow({"uses": "http.request", "with": {"url": "u", "token": "abc"}}), "/steps/0/with/token", "connection"),
     ("D410", workflow({"uses": "replicate.run", "with": {"model": "m", "options": {"token": "t"}}}),
      "/steps/0/with/options/token", "connection"),
@@ -200,6 +209,13 @@ CASES: list[tuple[str, str, str, str]] = [
 ELSEWHERE = {"D200", "D299", "D416"}
 
 
+SIGNERS = [
+    parameters(["type", "header"], type={"enum": ["hmac"]}, header="string"),
+    parameters(["type"], type={"oneOf": [{"const": "github"}, {"const": "none"}]}),
+    parameters(["type"], type={"const": "bearer"}, header="string"),
+]
+
+
 class WithDrive:
     """The catalogue, an action whose connection nobody has configured, and one with outputs of all types."""
 
@@ -208,6 +224,7 @@ class WithDrive:
         self.actions = {
             **CATALOGUE.actions,
             "drive.copy": type(drive)("drive.copy", {"type": "object"}, connection="drive"),
+            "sign": type(drive)("sign", parameters(["auth"], auth={"anyOf": SIGNERS})),
             "count": type(drive)(
                 "count",
                 parameters(least="integer", most="number", text={"type": ["string", "integer"]}),
@@ -297,6 +314,8 @@ FINE = [
     workflow({"respond": {"status": "{{ trigger.body.code }}"}}, trigger=HOOK),
     workflow({**SAY, "catch": [act(x="{{ error.type }}")]}),
     workflow({"stop": "{{ run.id }}", "when": True}, act()),
+    *(workflow(signed(**auth), vars={"x": "none"}) for auth in (
+        {"type": "none"}, {"type": "{{ vars.x }}"}, {"type": "hmac", "header": "{{ vars.x }}"}, {"type": "bearer"})),
     # A type that is not certain, fits, may be whole, or is text because of what stands around it.
     workflow(COUNT, *(say(text) for text in ("{{ steps.count.any }}", "{{ steps.count.x }}", "{{ steps.count.name }}",
                                              "{{ steps.count.n }}.", "{{ string(steps.count.n) }}"))),

@@ -10,6 +10,7 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry
 
 from hookline.core.lint.report import Path, Report, show, type_name
+from hookline.core.lint.unions import TaggedUnion, tagged_union
 from hookline.core.units import UnitError, parse_duration, parse_size
 
 __all__ = ["ParameterChecker", "closed", "wanted_type"]
@@ -146,6 +147,10 @@ class ParameterChecker:
 
     def _union(self, error: ValidationError, what: str, place: Path, described: str) -> None:
         """None of several forms fits: explain by types or choices, not by listing every form's failure."""
+        tagged = tagged_union(error.validator_value)
+        if tagged is not None and isinstance(error.instance, dict):
+            self._tag(error.instance, tagged, what, place)
+            return
         kinds: list[str] = []
         choices: list[Any] = []
         for option in error.validator_value:
@@ -160,6 +165,19 @@ class ParameterChecker:
             self._report.add("D408", message, place, hint=described)
         else:
             self._report.add("D409", f"{what} cannot be {show(error.instance)}", place, hint=described)
+
+    def _tag(self, value: Mapping[str, Any], union: TaggedUnion, what: str, place: Path) -> None:
+        """The member that says which form is meant is missing or says nothing that is known."""
+        allowed = f"use one of {', '.join(show(each) for each in union.values[:20])}"
+        if union.tag not in value:
+            self._report.add("D406", f"{what} needs the parameter `{union.tag}`", place, hint=allowed)
+            return
+        given = value[union.tag]
+        names = [each for each in union.values if isinstance(each, str)]
+        near = self._report.suggest(given, names) if isinstance(given, str) else ""
+        hint = f"{near} {allowed}" if near else allowed
+        message = f"the `{union.tag}` of {what} cannot be {show(given)}"
+        self._report.add("D409", message, (*place, union.tag), hint=hint)
 
     def _secrets(self, values: Mapping[str, Any], schema: Mapping[str, Any], path: Path) -> None:
         properties = schema.get("properties", {})
@@ -199,9 +217,15 @@ def _relevant(errors: Iterable[ValidationError]) -> list[ValidationError]:
         forms: dict[Any, list[ValidationError]] = {}
         for inner in error.context:
             forms.setdefault(inner.relative_schema_path[0], []).append(inner)
-        remaining = [_relevant(form) for form in forms.values()]
+        relevant = {place: _relevant(form) for place, form in forms.items()}
+        remaining = list(relevant.values())
         if not all(remaining):
             continue  # One form fits once its expressions are rendered.
+        tagged = tagged_union(error.validator_value)
+        if tagged is not None and isinstance(error.instance, dict):
+            places = tagged.places(error.instance.get(tagged.tag))
+            found.extend(relevant[places[0]] if len(places) == 1 else [error])
+            continue
         meant = [form for form in remaining if not any(_is_mismatch(inner) for inner in form)]
         if len(meant) == 1:
             found.extend(meant[0])
