@@ -53,8 +53,13 @@ STEP: dict[str, Any] = {
         "finished_at": TIME,
         "waiting_for": {
             "type": ["object", "null"],
-            "required": ["kind", "reason", "until"],
-            "properties": {"kind": {"type": "string"}, "reason": {"type": "string"}, "until": TIME},
+            "required": ["kind", "reason", "until", "approval"],
+            "properties": {
+                "kind": {"type": "string"},
+                "reason": {"type": "string"},
+                "until": TIME,
+                "approval": {"type": ["string", "null"], "pattern": "^apr_"},
+            },
             "additionalProperties": False,
         },
     },

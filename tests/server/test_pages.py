@@ -113,6 +113,16 @@ def test_a_run_is_explained(lab: Lab) -> None:
     assert f"/runs/{done}/cancel" not in actions
 
 
+def test_a_waiting_run_leads_to_its_approval(lab: Lab) -> None:
+    run = lab.start("asks", {"question": "Well?"})
+    path = f"/approvals/{lab.approval_of(run)}"
+    links = [each["href"] for each in page(lab, f"/runs/{run}").all("a")]
+    assert links.count(path) == 2, "at the top and at the step"
+    lab.form(path, {"form_token": lab.form_token(path, path), "decision": "approved"})
+    lab.finished(run)
+    assert path not in [each["href"] for each in page(lab, f"/runs/{run}").all("a")]
+
+
 def test_runs_are_filtered_and_paged(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hookline.server.pages.ROWS", 2)
     runs = [lab.start("plain", number) for number in range(5)]

@@ -28,7 +28,14 @@ MAX_PAGE = 500
 
 
 class Office(Protocol):
-    """What can be asked of an installation. The documents are those of the HTTP API."""
+    """What can be asked of an installation. The documents are those of the HTTP API.
+
+    Attributes:
+        address: Where its pages are; empty when nobody has said so.
+    """
+
+    @property
+    def address(self) -> str: ...
 
     def runs(self, workflow: str | None, status: str | None, since: float | None, limit: int) -> Json: ...
     def run(self, run_id: str) -> Json: ...
@@ -49,6 +56,10 @@ class Local:
     """The project's own database, through an engine that executes nothing."""
 
     engine: Engine
+
+    @property
+    def address(self) -> str:
+        return self.engine.settings["base_url"]
 
     def runs(self, workflow: str | None, status: str | None, since: float | None, limit: int) -> Json:
         from hookline.engine.documents import run_summary

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .output import on_terminal, status_text
+from .output import on_terminal, say, status_text
 
 if TYPE_CHECKING:
     from hookline.core.plan import Node, Plan
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hookline.engine.redaction import Redactor
     from hookline.sdk import Action
 
-__all__ = ["Progress", "duration_text"]
+__all__ = ["Progress", "duration_text", "say_how_to_decide"]
 
 _BLOCKS = frozenset({"if", "switch", "for_each", "parallel", "while"})
 _SHOWN = frozenset(
@@ -30,15 +30,23 @@ class Progress:
     Args:
         plan: The run's workflow.
         quiet: Write nothing.
+        address: Of the server whose pages show the run, where it is known.
     """
 
     def __init__(
-        self, plan: Plan, actions: Mapping[str, Action], redactor: Redactor, *, quiet: bool = False
+        self,
+        plan: Plan,
+        actions: Mapping[str, Action],
+        redactor: Redactor,
+        *,
+        quiet: bool = False,
+        address: str = "",
     ) -> None:
         self.plan = plan
         self._actions = actions
         self._redactor = redactor
         self._quiet = quiet
+        self._address = address
         self._lock = threading.Lock()
         self._told: dict[str, tuple[str, int]] = {}
         self._ended: dict[str, float | None] = {}
@@ -65,14 +73,14 @@ class Progress:
             for path in dict.fromkeys(state.records if paths is None else paths):
                 record = state.records.get(path)
                 if path and record is not None:
-                    self._tell(record)
+                    self._tell(state.id, record)
 
     def close(self) -> None:
         """Take back the line about what is running."""
         with self._lock:
             self._erase()
 
-    def _tell(self, record: StepRecord) -> None:
+    def _tell(self, run_id: str, record: StepRecord) -> None:
         try:
             node, items = self.plan.locate(record.path)
         except KeyError:
@@ -94,6 +102,10 @@ class Progress:
             return
         text = f"{status_text(record.status, 10)} {label:<20} {_took(record):>8}  {self._about(node, record)}"
         click.echo(text.rstrip(), err=True)
+        if record.waiting is not None and record.waiting.waits_for == "approval":
+            from hookline.engine.live import approval_id
+
+            say_how_to_decide(approval_id(run_id, record.path, record.attempt), self._address)
 
     def _about(self, node: Node, record: StepRecord) -> str:
         match record.status:
@@ -114,6 +126,17 @@ class Progress:
         if self._is_open:
             click.echo("\r\x1b[K", err=True, nl=False)
             self._is_open = False
+
+
+def say_how_to_decide(approval: str, address: str = "") -> None:
+    """Say with what a person decides on an open approval.
+
+    Args:
+        address: Of the server whose pages show it, where it is known.
+    """
+    say(f"  decide: hookline approvals approve {approval}  (or reject)")
+    if address:
+        say(f"  or at {address.rstrip('/')}/approvals/{approval}")
 
 
 def _took(record: StepRecord) -> str:

@@ -48,6 +48,7 @@ class Remote:
             trust_env=not is_here,
         )
         self._server = server
+        self.address = server
 
     def __enter__(self) -> Remote:
         return self

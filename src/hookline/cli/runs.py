@@ -12,6 +12,7 @@ from .errors import DONE, FAILED, INTERRUPTED, TIMED_OUT, CliError, translated
 from .inputs import DURATION, JSON
 from .office import MAX_PAGE, Office, at_office, office_of, parse_since
 from .output import emit_json, next_step, say, status_text, table
+from .progress import say_how_to_decide
 from .project import Project, pass_project
 from .root import Group
 from .run import complete_workflow
@@ -99,6 +100,10 @@ def show(office: Office, run_id: str, history: bool, as_json: bool) -> None:
         emit_json(run)
         return
     _show_run(run)
+    for step in run["steps"]:
+        approval = (step["waiting_for"] or {}).get("approval")
+        if approval is not None:
+            say_how_to_decide(approval, office.address)
     if run["status"] in ("failed", "canceled"):
         next_step(f"hookline runs resume {run_id}", f"hookline runs replay {run_id}")
 

@@ -11,6 +11,8 @@ from hookline.core.scope import timestamp_text
 from hookline.core.state import Entry, RunState, StepRecord
 from hookline.store.port import Approval, EventRow, RunRow
 
+from .live import approval_id
+
 __all__ = [
     "RUN_SCHEMA",
     "approval_document",
@@ -48,11 +50,11 @@ def run_summary(row: RunRow) -> dict[str, Json]:
 
 def run_document(row: RunRow, state: RunState, plan: Plan | None) -> dict[str, Json]:
     """A run with all its steps, in the order in which they began."""
-    steps = [_step(record, plan) for path, record in state.records.items() if path]
+    steps = [_step(row.id, record, plan) for path, record in state.records.items() if path]
     return {**run_summary(row), "steps": steps}
 
 
-def _step(record: StepRecord, plan: Plan | None) -> dict[str, Json]:
+def _step(run_id: str, record: StepRecord, plan: Plan | None) -> dict[str, Json]:
     node = None
     if plan is not None:
         try:
@@ -74,17 +76,19 @@ def _step(record: StepRecord, plan: Plan | None) -> dict[str, Json]:
         "cost_usd": round(record.cost, 9),
         "started_at": timestamp_text(record.started_at),
         "finished_at": timestamp_text(record.finished_at),
-        "waiting_for": _waiting(record),
+        "waiting_for": _waiting(run_id, record),
     }
 
 
-def _waiting(record: StepRecord) -> Json:
+def _waiting(run_id: str, record: StepRecord) -> Json:
     if record.waiting is None:
         return None
+    is_asked = record.waiting.waits_for == "approval"
     return {
         "kind": record.waiting.waits_for,
         "reason": record.waiting.reason,
         "until": timestamp_text(record.waiting.until),
+        "approval": approval_id(run_id, record.path, record.attempt) if is_asked else None,
     }
 
 

@@ -28,6 +28,9 @@ ROWS = 50
 MAX_STEPS = 300
 """Steps on the page of a run; the API gives all of them."""
 
+MAX_ASKING = 20
+"""Open approvals that stand at the top of the page of a run."""
+
 MAX_HISTORY = 200
 """Entries of the history on the page of a run, the newest ones."""
 
@@ -106,6 +109,9 @@ def run_page(run_id: str) -> Response:
         steps_left=max(len(document["steps"]) - MAX_STEPS, 0),
         history=history[-MAX_HISTORY:],
         history_left=max(len(history) - MAX_HISTORY, 0),
+        asking=[step for step in document["steps"] if (step["waiting_for"] or {}).get("approval")][
+            :MAX_ASKING
+        ],
         is_open=is_open,
         is_resumable=is_resumable,
         is_canceling=is_open and "cancel" in asked,

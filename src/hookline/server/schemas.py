@@ -131,7 +131,9 @@ SCHEMAS: dict[str, Schema] = {
             "cost_usd": USD,
             "started_at": maybe(TIME),
             "finished_at": maybe(TIME),
-            "waiting_for": maybe(record({"kind": TEXT, "reason": TEXT, "until": maybe(TIME)})),
+            "waiting_for": maybe(
+                record({"kind": TEXT, "reason": TEXT, "until": maybe(TIME), "approval": maybe(TEXT)})
+            ),
         }
     ),
     "HistoryEntry": record(
