@@ -138,6 +138,69 @@ def test_an_input_that_the_action_would_refuse_fails(cli: Cli) -> None:
     assert document["error"]["type"] == "bad_input"
 
 
+def test_an_expression_that_fails_on_an_invented_result_hints_at_samples(cli: Cli) -> None:
+    set_to = {"set": {"deep": "{{ steps.send.body.a.b.c }}"}}
+    cli.write("post", steps=[{"id": "other", **POST}, {"id": "send", **POST}, set_to])
+    text = cli("run", "post", "--dry-run", "--input", '{"v": 7}')
+    assert text.exit_code == 1
+    assert "result: invented" in text.stdout
+    assert 'the result of send is invented; give it a "sample"' in text.stderr
+    real = {"id": "send", **POST, "sample": {"body": {}}}
+    cli.write("post", steps=[real, set_to])
+    text = cli("run", "post", "--dry-run", "--input", '{"v": 7}')
+    assert text.exit_code == 1
+    assert "is invented" not in text.stderr
+
+
+def test_an_output_that_fails_on_an_invented_result_hints_too(cli: Cli) -> None:
+    cli.write("post", steps=[{"id": "send", **POST}], output="{{ steps.send.body.a.b.c }}")
+    text = cli("run", "post", "--dry-run", "--input", '{"v": 7}')
+    assert text.exit_code == 1
+    assert "the result of send is invented" in text.stderr
+
+
+def test_no_step_that_the_run_comes_to_is_missing(cli: Cli) -> None:
+    hook = {"uses": "webhook", "with": {"path": "p", "auth": {"type": "none"}}}
+    cli.write(
+        "all",
+        trigger=hook,
+        steps=[
+            {"id": "nap", "wait": {"for": "5m"}},
+            {"id": "keep", "set": {"n": 3}},
+            {"id": "never", "uses": "log", "with": {"message": "x"}, "when": False},
+            {"id": "answer", "respond": {"status": 201, "body": {"n": "{{ vars.n }}"}}},
+            {"id": "cb", "wait": {"callback": {}}, "timeout": "1d", "on_timeout": "continue"},
+        ],
+    )
+    steps = rehearse(cli, "all", "--sample")["steps"]
+    assert [(each["id"], each["uses"], each["source"]) for each in steps] == [
+        ("nap", "wait", "timer"),
+        ("keep", "set", "executed"),
+        ("never", "log", "skipped"),
+        ("answer", "respond", "executed"),
+        ("cb", "callback", "unanswered"),
+    ]
+    assert steps[0]["input"]["until"].endswith("+00:00")
+    assert steps[1]["output"] == {"n": 3}
+    assert (steps[3]["output"]["status"], steps[3]["output"]["body"]) == (201, {"n": 3})
+    text = cli.ok("run", "all", "--dry-run", "--sample").stdout
+    assert "skipped, its `when` is false" in text
+    assert "would send" not in text
+
+
+def test_the_items_of_a_loop_are_numbered(cli: Cli) -> None:
+    log = {"id": "l", "uses": "log", "with": {"message": "{{ item }}"}}
+    inner = {"for_each": [7], "do": [{**log, "id": "m"}]}
+    cli.write("loop", steps=[{"for_each": ["a", "b"], "do": [log, inner]}])
+    text = cli.ok("run", "loop", "--dry-run").stdout
+    assert [line.split()[0] for line in text.splitlines() if not line.startswith(" ")] == [
+        "l#0",
+        "m#0#0",
+        "l#1",
+        "m#1#0",
+    ]
+
+
 def test_a_loop_that_never_ends_is_given_up(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hookline.cli.dry_run.MAX_EVENTS", 500)
     cli.write(

@@ -9,9 +9,11 @@ come as the step's ``sample`` says, and a called workflow is decided in the same
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -47,8 +49,9 @@ class Rehearsed:
     """A step whose effect was not performed.
 
     Attributes:
-        source: Where its result comes from: ``executed`` (an action without IO), ``sample``,
-            ``example``, ``schema``, ``nothing``, or ``called`` (another workflow).
+        source: Where its result comes from: ``executed`` (done here: it has no effects outside),
+            ``sample``, ``example``, ``schema``, ``nothing``, ``called`` (another workflow), ``timer``
+            (its time counts as over), ``unanswered`` (nobody calls back) or ``skipped``.
     """
 
     path: str
@@ -58,6 +61,18 @@ class Rehearsed:
     source: str
     input: Json
     output: Json
+
+    @property
+    def is_invented(self) -> bool:
+        """Whether a real result may be another one, and a ``sample`` would say which."""
+        return self.source in ("example", "schema") or (self.source == "nothing" and self.effect != CONTROL)
+
+    @property
+    def label(self) -> str:
+        """Its id, or its path, and in loops the numbers of its items: ``send#0``."""
+        _, _, own = self.path.rpartition(" > ")
+        items = "".join(f"#{item}" for item in _ITEM.findall(own))
+        return f"{self.id}{items}" if self.id else self.path
 
     def document(self) -> dict[str, Json]:
         """As JSON."""
@@ -132,6 +147,7 @@ class Rehearsal:
             node, _ = plan.locate(command.path)
             return [self._act(plan, node, command)]
         if not isinstance(command, ev.StepWaiting):
+            self._list(plan, command)
             return []
         node, _ = plan.locate(command.path)
         sample = _written(plan, node).get("sample", _NONE)
@@ -145,7 +161,27 @@ class Rehearsal:
                 return self._decided(node, command, sample)
             case "run":
                 return [self._called(node, command)]
+            case "callback":
+                self._note(node, command.path, "callback", CONTROL, "unanswered", None, None)
+            case _ if node.kind == "wait":
+                self._note(node, command.path, "wait", CONTROL, "timer", _until(command.until), None)
         return []
+
+    def _list(self, plan: Plan, command: ev.Event) -> None:
+        """Note what the engine does by itself, so that no step of the run is missing."""
+        from hookline.core import events as ev
+
+        if not isinstance(command, ev.StepSkipped | ev.Responded | ev.VarsSet) or not command.path:
+            return
+        node, _ = plan.locate(command.path)
+        match command:
+            case ev.StepSkipped():
+                self._note(node, command.path, node.uses or node.kind, CONTROL, "skipped", None, None)
+            case ev.Responded():
+                answer = {"status": command.status, "headers": command.headers, "body": command.body}
+                self._note(node, command.path, "respond", CONTROL, "executed", None, answer)
+            case ev.VarsSet():
+                self._note(node, command.path, "set", CONTROL, "executed", None, command.values)
 
     def _go_on_waiting(self, plan: Plan, state: RunState) -> bool:
         """Nothing can be decided now: let the next timer fire. False when there is none."""
@@ -233,6 +269,13 @@ class Rehearsal:
 
 
 _NONE = object()
+_ITEM = re.compile(r"#([0-9]+)")
+
+
+def _until(due: float | None) -> Json:
+    if due is None:
+        return None
+    return {"until": datetime.fromtimestamp(due, UTC).isoformat(timespec="seconds")}
 
 
 def _callback_url(run: str, path: str, attempt: int) -> str:
@@ -384,25 +427,64 @@ def dry_run_command(
     say(f"dry run of {plan.name}: {status_text(finished.status)}; nothing was sent or stored")
     if finished.error is not None:
         say(f"  {finished.error.get('code')}: {finished.error.get('message')}")
+        for hint in (finished.error.get("hint"), _about_invented(plan, finished.error, rehearsal.steps)):
+            if hint:
+                say(f"    hint: {hint}")
     return DONE if finished.status == "succeeded" else FAILED
+
+
+def _about_invented(plan: Plan, error: Mapping[str, Json], steps: list[Rehearsed]) -> str:
+    """What to do when a failure may come from results that are not real; ``""`` when it cannot."""
+    if error.get("type") not in ("expression", "bad_input"):
+        return ""
+    invented = list(dict.fromkeys(step.id or step.path for step in steps if step.is_invented))
+    read = _read_by(plan, str(error.get("step", "")))
+    # What an expression reads through a variable or an item cannot be told: then it may be any of them.
+    meant = [name for name in invented if name in read] or invented
+    if not meant:
+        return ""
+    names, them = ", ".join(meant[:5]), "it" if len(meant) == 1 else "them"
+    return f'the result of {names} is invented; give {them} a "sample" of the real one in the definition'
+
+
+def _read_by(plan: Plan, path: str) -> set[str]:
+    """Ids of the steps that a step's expressions, or those of the workflow's output, read."""
+    from hookline.core.expressions import ExpressionError, compile_template
+    from hookline.core.lint.references import texts_of
+
+    try:
+        written = dict(_written(plan, plan.locate(path)[0])) if path else {"": plan.value.get("output")}
+    except KeyError:
+        return set()
+    found: set[str] = set()
+    for _, text in texts_of(written, ()):
+        try:
+            references = compile_template(text).references
+        except ExpressionError:
+            continue
+        found.update(str(each.path[0]) for each in references if each.root == "steps" and each.path)
+    return found
 
 
 _SOURCES = {
     "executed": "done here, it has no effects",
     "sample": "result: the step's sample",
-    "example": "result: the action's example",
-    "schema": "result: made up from the output's schema",
-    "nothing": "result: assumed",
+    "example": "result: invented, the action's example",
+    "schema": "result: invented from the output's schema",
+    "nothing": "result: invented",
     "called": "decided as below its caller",
+    "timer": "its time counts as over",
+    "unanswered": "no sample, so nobody calls back and it times out",
+    "skipped": "skipped, its `when` is false",
 }
 
 
 def _show(step: Rehearsed) -> None:
     import json
 
-    is_sent = step.source != "executed" and step.effect != CONTROL
+    is_sent = step.effect != CONTROL and step.source != "executed"
     would = click.style("would send  ", fg="yellow") if is_sent else ""
-    label = click.style(step.id or step.path, bold=True)
+    label = click.style(step.label, bold=True)
     click.echo(f"{would}{label}  {step.uses}  ({step.effect}; {_SOURCES[step.source]})")
     for name, value in (("input", step.input), ("result", step.output)):
         if value is not None:
