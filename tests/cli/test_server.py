@@ -131,6 +131,68 @@ def test_dev_reloads_what_is_valid_and_says_what_is_not(cli: Cli, processes: Cal
     assert process.end()[0] == 0
 
 
+def test_dev_tells_what_runs_do(cli: Cli, processes: Callable[..., Process]) -> None:
+    cli.write("gate", steps=[{"id": "gate", "approve": {"who": ["ana"], "message": "?"}, **DAY}])
+    cli.write("bad", steps=[{"id": "end", "stop": {"status": "failed", "reason": "no stock"}}])
+    process = processes("dev", "--port", "0")
+    address = address_in(process.wait_for("http://127.0.0.1"))
+    at = ("--server", address)
+    (run_id,) = cli.json("events", "send", "bad", "--json", *at)["runs"]
+    assert "bad" in process.wait_for("running")
+    failed = process.wait_for("failed")
+    assert run_id in failed
+    assert "no stock" in failed
+    (run_id,) = cli.json("events", "send", "gate", "--json", *at)["runs"]
+    assert run_id in process.wait_for("waiting")
+    (approval,) = cli.json("approvals", "list", "--json", *at)["approvals"]
+    assert approval["id"] in process.wait_for("hookline approvals approve")
+    assert f"{address}/approvals/{approval['id']}" in process.wait_for("or at")
+    process.send(signal.SIGKILL)
+    process.popen.wait(30)
+    again = processes("dev", "--port", "0")
+    again.wait_for("1 open run goes on: 1 waiting")
+    at = ("--server", address_in(again.wait_for("http://127.0.0.1")))
+    cli.ok("approvals", "approve", approval["id"], "--by", "ana", *at)
+    assert run_id in again.wait_for("succeeded")
+
+
+def test_dev_lists_every_trigger(cli: Cli, processes: Callable[..., Process]) -> None:
+    steps = [{"uses": "transform", "with": {"v": 1}}]
+    hook = {"uses": "webhook", "with": {"path": "orders", "auth": {"type": "none"}}}
+    daily = {"uses": "schedule", "with": {"cron": "0 9 * * *", "time_zone": "Europe/Paris"}}
+    folder = {"uses": "folder", "with": {"path": "inbox", "interval": "7s"}}
+    cli.write("many", trigger=[hook, daily, folder], steps=steps)
+    process = processes("dev", "--port", "0")
+    address = address_in(process.wait_for("http://127.0.0.1"))
+    assert f"POST {address}/hooks/orders" in process.wait_for("many:")
+    told = process.wait_for("many:")
+    assert re.search(
+        r"schedule cron 0 9 \* \* \* \(Europe/Paris\), next \d{4}-\d\d-\d\d 0[78]:00:00 UTC", told
+    )
+    told = process.wait_for("many:")
+    assert "folder" in told
+    assert "inbox" in told
+    assert "every 7s" in told
+
+
+def test_dev_keeps_what_is_in_force_when_a_copy_has_its_name(
+    cli: Cli, processes: Callable[..., Process]
+) -> None:
+    process = processes("dev", "--port", "0")
+    at = ("--server", address_in(process.wait_for("http://127.0.0.1")))
+    hello = json.loads((cli.project / "workflows" / "hello.json").read_text())
+    copy = cli.project / "workflows" / "copy.json"
+    copy.write_text(json.dumps({**hello, "output": "of the copy"}))
+    assert "copy.json:1:" in process.wait_for("D416")
+    (run_id,) = cli.json("events", "send", "hello", "--data", '{"name": "Ada"}', "--json", *at)["runs"]
+    document = json.loads(cli("runs", "watch", run_id, "--json", *at).stdout)
+    assert document["output"] == {"greeting": "Hello, Ada!"}
+    process.send(signal.SIGINT)
+    errors = process.end()[2]
+    assert "deployed" not in errors
+    assert "withdrew" not in errors
+
+
 def test_dev_refuses_other_hosts(cli: Cli, processes: Callable[..., Process]) -> None:
     address = address_in(processes("dev", "--port", "0").wait_for("http://127.0.0.1"))
     request = urllib.request.Request(f"{address}/api/v1/runs", headers={"Host": "evil.example"})
