@@ -138,7 +138,6 @@ def test_dev_tells_what_runs_do(cli: Cli, processes: Callable[..., Process]) -> 
     address = address_in(process.wait_for("http://127.0.0.1"))
     at = ("--server", address)
     (run_id,) = cli.json("events", "send", "bad", "--json", *at)["runs"]
-    assert "bad" in process.wait_for("running")
     failed = process.wait_for("failed")
     assert run_id in failed
     assert "no stock" in failed
@@ -161,7 +160,9 @@ def test_dev_lists_every_trigger(cli: Cli, processes: Callable[..., Process]) ->
     hook = {"uses": "webhook", "with": {"path": "orders", "auth": {"type": "none"}}}
     daily = {"uses": "schedule", "with": {"cron": "0 9 * * *", "time_zone": "Europe/Paris"}}
     folder = {"uses": "folder", "with": {"path": "inbox", "interval": "7s"}}
-    cli.write("many", trigger=[hook, daily, folder], steps=steps)
+    many = {"name": "many", "triggers": [hook, daily, folder], "steps": steps}
+    (cli.project / "workflows" / "many.json").write_text(json.dumps(many))
+    (cli.project / "inbox").mkdir()
     process = processes("dev", "--port", "0")
     address = address_in(process.wait_for("http://127.0.0.1"))
     assert f"POST {address}/hooks/orders" in process.wait_for("many:")

@@ -7,12 +7,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
+from .dev_lines import RunLines, open_runs_text, trigger_lines
 from .errors import AUTHENTICATION, DONE, CliError, translated
 from .findings import print_findings
 from .foreground import worker_name
@@ -44,7 +46,7 @@ def dev(project: Project, port: int) -> int:
 
     Answers on 127.0.0.1 only, without login. A workflow file that changes is checked and deployed
     at once; one with errors keeps its last good version, and its findings are printed. Triggers
-    run, and runs that were left open go on.
+    run, and runs that were left open go on; a line says when a run begins, waits and ends.
 
     \b
       hookline dev
@@ -53,7 +55,7 @@ def dev(project: Project, port: int) -> int:
     write_schema(project)
     with _serving(project, "127.0.0.1", port, None) as (engine, server):
         say(f"http://127.0.0.1:{server.port}/  (no login, this machine only; Ctrl-C stops)")
-        _say_hooks(engine, f"http://127.0.0.1:{server.port}")
+        _say_triggers(engine, f"http://127.0.0.1:{server.port}")
         reloader = Reloader(engine, project)
         _until_stopped(reloader.look)
     return DONE
@@ -88,7 +90,7 @@ def serve(project: Project, host: str, port: int) -> int:
         say(f"listening on http://{host}:{server.port}/ (Ctrl-C stops)")
         if host not in _LOOPBACK and not project.settings["base_url"]:
             say("warning: base_url is not set, so callbacks are told an address of this machine only")
-        _say_hooks(engine, engine.base_url)
+        _say_triggers(engine, engine.base_url)
         _until_stopped(lambda: None)
     return DONE
 
@@ -133,6 +135,11 @@ def _serving(project: Project, host: str, port: int, token: str | None) -> Itera
     try:
         with translated():
             print_findings(engine.load_project().files)
+            if (left := open_runs_text(store)) != "":
+                say(left)
+            if token is None:
+                # Somebody watches; a server has its log.
+                engine.runner.on_events = RunLines(engine.redactor, engine.base_url).happened
             engine.start(recover=True, triggers=True)
         server = start_server(engine, access, host, port, threads)
         try:
@@ -161,9 +168,9 @@ def _usable_port(host: str, port: int) -> int:
         raise CliError(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from error
 
 
-def _say_hooks(engine: Engine, address: str) -> None:
-    for path, (plan, _) in sorted(engine.workflows.hooks.items()):
-        say(f"  {plan.name}: POST {address}/hooks/{path}")
+def _say_triggers(engine: Engine, address: str) -> None:
+    for line in trigger_lines(engine, address, datetime.now(UTC)):
+        say(f"  {line}")
 
 
 def _until_stopped(look: Callable[[], None]) -> None:
