@@ -70,7 +70,7 @@ FIELDS: tuple[Setting, ...] = (
     Setting("max_body_bytes", "1048576", "Largest body of a webhook in bytes."),
     Setting("max_attempts_at_once", "256", "Attempts of asynchronous actions executed at the same time."),
     Setting("blocking_threads", "16", "Threads for actions that block."),
-    Setting("server_threads", "16", "Threads that answer HTTP requests."),
+    Setting("server_threads", "48", "Threads that answer HTTP requests."),
     Setting(
         "retention_age", "", "Forget finished runs older than this, unless their workflow says otherwise."
     ),
