@@ -203,13 +203,3 @@ def test_a_resume_asked_for_twice_happens_once(lab: Lab) -> None:
     lab.engine.runner.deliver(lambda: wake(run))
     lab.until(lambda: lab.status(run) == "succeeded")
     assert names(lab) == "aa"
-
-
-def test_a_run_that_stopped_itself_is_not_resumed(lab: Lab) -> None:
-    run = lab.go(flow(job("a"), {"stop": {"status": "failed", "reason": "too late"}}, job("b")))
-    assert lab.end(run) == "failed"
-    with pytest.raises(EngineError) as refused:
-        lab.engine.resume(run)
-    assert refused.value.code == "R410"
-    assert lab.status(run) == "failed"
-    assert not lab.outside.of("b")

@@ -178,9 +178,6 @@ class Requests:
             raise EngineError(
                 f"the run is {row.status}; only a failed or canceled one is resumed", code="R410", status=409
             )
-        if row.error is not None and row.error.get("type") == "stopped":
-            hint = "replay the run; a stop step is not something that broke"
-            raise EngineError("the workflow stopped this run itself", code="R410", status=409, hint=hint)
         latest = self._newest(row.workflow).version if version == "latest" else row.version
         if latest != row.version:
             self.check_resumable(run_id, latest)
