@@ -53,11 +53,12 @@ def dev(project: Project, port: int) -> int:
       hookline dev --port 0
     """
     write_schema(project)
+    # Before anything is read, so that what is saved meanwhile counts as changed.
+    reloader = Reloader(project)
     with _serving(project, "127.0.0.1", port, None) as (engine, server):
         say(f"http://127.0.0.1:{server.port}/  (no login, this machine only; Ctrl-C stops)")
         _say_triggers(engine, f"http://127.0.0.1:{server.port}")
-        reloader = Reloader(engine, project)
-        _until_stopped(reloader.look)
+        _until_stopped(lambda: reloader.look(engine))
     return DONE
 
 
@@ -192,12 +193,11 @@ def _until_stopped(look: Callable[[], None]) -> None:
 class Reloader:
     """Deploys workflow files that change. Runs under way keep the version they began with."""
 
-    def __init__(self, engine: Engine, project: Project) -> None:
-        self._engine = engine
+    def __init__(self, project: Project) -> None:
         self._project = project
         self._stamps = self._read_stamps()
 
-    def look(self) -> None:
+    def look(self, engine: Engine) -> None:
         """Check and deploy what has changed since the last look; print the findings of the rest."""
         before, self._stamps = self._stamps, self._read_stamps()
         if self._stamps == before:
@@ -207,12 +207,11 @@ class Reloader:
             say(f"{shown_path(path)} is gone")
         for path in sorted(changed & set(self._settings_files())):
             say(f"{shown_path(path)} has changed; restart to use it")
-        self._deploy(changed)
+        self._deploy(engine, changed)
 
-    def _deploy(self, changed: set[Path]) -> None:
+    def _deploy(self, engine: Engine, changed: set[Path]) -> None:
         from hookline.engine.workflows import find_workflows, load_workflows
 
-        engine = self._engine
         paths = find_workflows(self._project.workflows_folder)
         loaded = load_workflows(paths, engine.installed, engine.registry)
         engine.workflows.files = loaded.files
