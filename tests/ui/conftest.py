@@ -65,8 +65,9 @@ FILL = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """Chromium for one module: an open one keeps an event loop in this thread, where others need none."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium; Debian: apt-get install chromium")
     from playwright.sync_api import sync_playwright
