@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Protocol
 
 from hookline.sdk import BadInput, Field, File, Poll, TriggerContext, TriggerEvent, parse_size, trigger
+from hookline.sdk.patterns import Filter
 
 from ._folder.scan import Entry, Unstable, read, scan
-from ._patterns import Filter
 
 __all__ = ["folder"]
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from hookline.sdk import Field, File, Poll, TriggerContext, parse_duration, parse_size, trigger
+from hookline.sdk.patterns import Filter
 
-from ._patterns import Filter
 from ._s3.look import Look, Wanted
 from ._s3.store import Position, Store
 

@@ -12,8 +12,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from hookline.sdk import BadInput, File, NotFound, TriggerContext, TriggerEvent
+from hookline.sdk.patterns import Filter
 
-from .._patterns import Filter
 from .store import Head, Listed, Store, Unasked, in_utc
 
 __all__ = ["MAX_EVENTS", "OWN", "Look", "Wanted"]

@@ -46,6 +46,7 @@ EXTRAS = MappingProxyType(
         "s3transfer": "s3",
         "urllib3": "s3",
         "PIL": "images",
+        "cryptography": "google",
         "re2": "re2",
     }
 )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from referencing import Registry
 
 from hookline.engine.loader import import_room
-from hookline.sdk import BadInput, File, NotFound, Poll, Unavailable
+from hookline.sdk import BadInput, File, NotFound, Poll, Unavailable, patterns
 from hookline.testing import FakeTriggerContext, run_trigger
 from hookline.testing.s3 import S3Server
 
@@ -475,7 +475,7 @@ def test_a_broken_cursor_is_said_plainly(cursor: Any) -> None:
 
 
 def test_a_pattern_of_many_stars_takes_no_time() -> None:
-    matches = import_room("triggers._patterns").glob_matches
+    matches = patterns.glob_matches
     assert not matches("**/" * 100 + "*a*" * 40 + "b", "/".join(["a" * 30] * 30))
     assert matches("**", "a/b/c")
     assert matches("a/**", "a/b/c")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 
-from hookline.sdk import BadInput
+from .errors import BadInput
 
 __all__ = ["Filter", "glob_matches"]
 
