@@ -1,4 +1,4 @@
-"""Decide whether a text or a picture may go on.
+"""Decide whether a text, a picture or a video may go on.
 
 What cannot be examined is never allowed: a provider that fails gives `on_error` (review by default),
 content a provider does not look at gives `on_unsupported` (review, or block). The verdict holds the
@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from hookline.sdk import BadInput, Context, Example, Field, File, NotFound, action
@@ -32,11 +33,13 @@ from ._moderation.hashlist import assess_picture
 from ._moderation.lists import Entry, entries
 from ._moderation.providers import Content, Provider, Rulings, examine
 from ._moderation.rules import Rules, assess_rules, check_rules
+from ._moderation.video import NotExamined, find_ffmpeg, sampled
 from ._moderation.wordlist import assess_text, default_entries
 
 __all__ = ["check"]
 
 MAX_IMAGE_BYTES = 20_000_000
+MAX_VIDEO_BYTES = 1_000_000_000
 MAX_LIST_BYTES = 5_000_000
 MAX_PROVIDERS = 8
 
@@ -117,6 +120,18 @@ async def check(
     ],
     text: Annotated[str | None, Field("The text to examine.", multiline=True)] = None,
     image: Annotated[File | None, Field("The picture to examine, alone or with its text.")] = None,
+    video: Annotated[
+        File | None,
+        Field(
+            "The video to examine, as frames at even distances; needs ffmpeg. Not together with the others."
+        ),
+    ] = None,
+    frames: Annotated[
+        int,
+        Field(
+            "How many frames of a video are looked at. What is between them is not.", minimum=1, maximum=100
+        ),
+    ] = 12,
     policy: Annotated[
         str | Policy | None,
         Field(
@@ -233,15 +248,17 @@ async def check(
         float, Field("Seconds one provider may take.", advanced=True, minimum=1, maximum=600)
     ] = 60,
 ) -> Verdict:
-    """Moderate a text or a picture
+    """Moderate a text, a picture or a video
 
     Gives a verdict: `action` is `allow`, `review` or `block`, with the reason and every category's score.
     `sexual_minors` is blocked from 0.1 on, whatever the policy says.
     """
-    if text is None and image is None:
-        raise _nothing_to_check("give a text, an image, or both")
-    kinds = tuple(kind for kind, given in (("text", text), ("image", image)) if given is not None)
+    if text is None and image is None and video is None:
+        raise _nothing_to_check("give a text, an image, or both; or a video")
     names = [provider] if isinstance(provider, str) else list(provider)
+    if video is not None and (text is not None or image is not None or {"replicate", "cog"} & set(names)):
+        raise _nothing_to_check("a video is examined alone, and not by what a model said in an earlier step")
+    kinds = tuple(kind for kind, given in (("text", text), ("image", image or video)) if given is not None)
     if not 1 <= len(names) <= MAX_PROVIDERS or len(set(names)) < len(names):
         raise _nothing_to_check(f"name 1 to {MAX_PROVIDERS} providers, each once")
     ruled = await _policy(ctx, policy)
@@ -268,7 +285,7 @@ async def check(
         timeout=timeout,
     )
     started = ctx.now()
-    subject, content = await _subject(ctx, text, image)
+    subject, content = await (_video(ctx, video, frames) if video else _subject(ctx, text, image))
     outcome = await examine(ctx, providers, content, rulings)
     parts = outcome.parts
     categories = [each for part in parts for each in part["categories"]]
@@ -428,6 +445,37 @@ async def _subject(ctx: Context, text: str | None, image: File | None) -> tuple[
     digest = hashlib.sha256(content).hexdigest()
     examined: Subject = {**subject, "sha256": digest, "bytes": len(content)}
     return examined, Content(text, Image(content, image.mime, image.uri))
+
+
+async def _video(ctx: Context, video: File, count: int) -> tuple[Subject, Content]:
+    """A video, and the frames that stand for it."""
+    subject: Subject = {
+        "kind": "video",
+        "sha256": video.sha256,
+        "bytes": video.bytes,
+        "ref": video.uri,
+        "text_sha256": None,
+    }
+    too_large = f"the video is larger than {MAX_VIDEO_BYTES} bytes"
+    if video.bytes is not None and video.bytes > MAX_VIDEO_BYTES:
+        return subject, Content(None, None, too_large)
+    ffmpeg = find_ffmpeg()
+    if not ffmpeg:
+        return subject, Content(None, None, "the video was not examined: ffmpeg is not installed")
+    path = await ctx.files.local_path(video)
+    size, digest = await asyncio.to_thread(_measured, path)
+    subject = {**subject, "sha256": digest, "bytes": size}
+    if size > MAX_VIDEO_BYTES:
+        return subject, Content(None, None, too_large)
+    try:
+        return subject, Content(None, None, frames=await sampled(path, count, ffmpeg))
+    except NotExamined as error:
+        return subject, Content(None, None, f"the video was not examined: {error}")
+
+
+def _measured(path: Path) -> tuple[int, str]:
+    with path.open("rb") as file:
+        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 async def _entries(

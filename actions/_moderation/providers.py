@@ -11,7 +11,12 @@ from hookline.sdk.moderation import Assessment, Image
 from hookline.sdk.policies import Decision, Policy, stricter
 from hookline.sdk.verdicts import Combine, Part, Status, combine, is_sure, judge, unexamined
 
+from .video import Frame, merged
+
 __all__ = ["Content", "Outcome", "Provider", "Rulings", "examine"]
+
+FRAMES_AT_ONCE = 4
+"""Frames of a video that one provider is given at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +26,19 @@ class Content:
     Attributes:
         text: None when there is none.
         image: None when there is none, or it could not be read.
-        unreadable: Why the image could not be read, ``""`` when it could.
+        unreadable: Why the image or the video could not be read, ``""`` when it could.
+        frames: Of a video, which is looked at as pictures.
     """
 
     text: str | None
     image: Image | None
     unreadable: str = ""
+    frames: Sequence[Frame] = ()
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """What there is of text and image."""
-        has_image = self.image is not None or bool(self.unreadable)
+        has_image = self.image is not None or bool(self.unreadable) or bool(self.frames)
         return tuple(
             kind for kind, is_there in (("text", self.text is not None), ("image", has_image)) if is_there
         )
@@ -142,8 +149,11 @@ async def _ask(ctx: Context, provider: Provider, content: Content, rulings: Ruli
     started = ctx.now()
     found = Assessment()
     try:
-        if "image" in kinds and content.image is None:
+        if "image" in kinds and content.unreadable:
             found = Assessment(unsupported=content.unreadable)
+        elif content.frames:
+            async with asyncio.timeout(rulings.timeout * len(content.frames)):
+                found = await _ask_about_frames(provider, content.frames)
         else:
             async with asyncio.timeout(rulings.timeout):
                 found = await provider.ask(
@@ -175,6 +185,23 @@ async def _ask(ctx: Context, provider: Provider, content: Content, rulings: Ruli
         "reason": reason,
         "latency_ms": round((ctx.now() - started).total_seconds() * 1000),
     }
+
+
+async def _ask_about_frames(provider: Provider, frames: Sequence[Frame]) -> Assessment:
+    """Ask about every frame; one that fails fails the video."""
+    at_once = asyncio.Semaphore(FRAMES_AT_ONCE)
+
+    async def ask(frame: Frame) -> tuple[Frame, Assessment]:
+        async with at_once:
+            return frame, await provider.ask(None, Image(frame.content, "image/jpeg", f"#t={frame.at:.3f}"))
+
+    answers = await asyncio.gather(*map(ask, frames), return_exceptions=True)
+    asked = []
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+        asked.append(answer)
+    return merged(asked)
 
 
 def _kind(error: Exception) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from hookline.testing.httpd import HttpServer, Request, Response
 from hookline.testing.slack import Message, SlackStandIn
 from hookline.testing.slack.outgoing import post
 
-BOLT_PYTHON = os.environ.get("HOOKLINE_TEST_BOLT_PYTHON", "")
 BUTTON = {
     "type": "actions",
     "block_id": "b7",
@@ -270,12 +269,11 @@ class TestOtherMethods:
             assert answer["provided"] == "chat:write"
 
 
-@pytest.mark.skipif(not BOLT_PYTHON, reason="HOOKLINE_TEST_BOLT_PYTHON names no interpreter with slack_bolt")
 def test_an_unchanged_bolt_app_works() -> None:
     with SlackStandIn() as slack:
         program = Path(__file__).with_name("bolt_app.py")
         process = subprocess.Popen(
-            [BOLT_PYTHON, str(program), slack.api_url, slack.token, slack.signing_secret],
+            [sys.executable, str(program), slack.api_url, slack.token, slack.signing_secret],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -43,7 +43,7 @@ Status = Literal["ok", "error", "unsupported"]
 class Subject(TypedDict):
     """What was examined."""
 
-    kind: Annotated[Literal["text", "image", "both"], Field("What it is.")]
+    kind: Annotated[Literal["text", "image", "both", "video"], Field("What it is.")]
     sha256: Annotated[
         str | None,
         Field("Digest of the exact bytes that were examined; of the image where both were given."),
@@ -261,6 +261,14 @@ def is_verdict(value: Any) -> bool:
     )
 
 
+_LOOKED_AT: Final[Mapping[str, Sequence[str]]] = {
+    "text": ("text",),
+    "image": ("image",),
+    "both": ("text", "image"),
+    "video": ("image",),  # its frames
+}
+
+
 def rejudge(verdict: Mapping[str, Any], policy: Policy) -> tuple[Decision, str]:
     """What a stored verdict would be under another policy, from its own numbers.
 
@@ -274,8 +282,7 @@ def rejudge(verdict: Mapping[str, Any], policy: Policy) -> tuple[Decision, str]:
     try:
         how: Combine = verdict.get("combine", "strictest")
         stored: Sequence[Mapping[str, Any]] = verdict.get("parts") or [verdict]
-        kind = verdict["subject"]["kind"]
-        kinds = ["text", "image"] if kind == "both" else [kind]
+        kinds = list(_LOOKED_AT[verdict["subject"]["kind"]])
         parts = [_rejudged({"kinds": kinds, **part}, policy, on_error, on_unsupported) for part in stored]
         action, reason = combine(parts, how)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
