@@ -41,6 +41,43 @@ class Clock:
         self._let_go_at = time.monotonic()
 
 
+def digest(folder: Path, slack: SlackStandIn, *drafts: str) -> dict[str, Any]:
+    """The run that seven o'clock starts, after these drafts came in."""
+    clock = Clock(MONDAY)
+    with install(
+        folder,
+        "approve-post",
+        "blocked-digest",
+        environment={"SLACK_BASE_URL": slack.api_url, "SLACK_BOT_TOKEN": slack.token},
+        origins=(slack.base_url,),
+        clock=clock,
+        triggers=True,
+    ) as hookline:
+        hookline.await_first_look("blocked-digest")
+        for number, text in enumerate(drafts):
+            draft = {"id": f"d-{number}", "title": "A title", "text": text}
+            assert hookline.post_as_app("drafts", draft).status_code == 202
+        wait_until(lambda: len([run for run in hookline.runs("approve-post") if run["steps"]]) == len(drafts))
+        clock.let_go()
+        return hookline.succeeded("blocked-digest")
+
+
+def test_the_moderators_are_told_what_was_blocked(tmp_path: Path, slack: SlackStandIn) -> None:
+    run = digest(tmp_path / "project", slack, "You bastards", "A fine evening", "What a bastard")
+    assert run["output"]["block"] == 2
+    assert run["output"]["allow"] == 1
+    (message,) = texts(slack, "moderation")
+    assert message.startswith("*Blocked in 24 hours: 2* (0 reviewed, 1 allowed)\n• approve-post run_")
+    assert message.count("profanity") == 2
+    assert "bastard" not in message
+
+
+def test_on_a_quiet_day_the_moderators_are_left_alone(tmp_path: Path, slack: SlackStandIn) -> None:
+    run = digest(tmp_path / "project", slack)
+    assert run["steps"][0]["output"]["counts"] == {"allow": 0, "review": 0, "block": 0}
+    assert texts(slack, "moderation") == []
+
+
 def report(tmp_path: Path, slack: SlackStandIn, site: Site, day: datetime) -> dict[str, Any]:
     """The run that seven o'clock starts."""
     clock = Clock(day)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Change", "moderation"]
 
 Json = Any
-
-_PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,50 +176,32 @@ def rejudge(
 def _changes(
     engine: Engine, policy: Policy, since: float | None, workflow: str | None, unreadable: list[str]
 ) -> Iterator[Change]:
+    from hookline.engine.past import Past
     from hookline.sdk import BadInput
-    from hookline.sdk.verdicts import rejudge
-    from hookline.store.port import RunFilter
+    from hookline.sdk.verdicts import is_verdict, rejudge
 
-    cursor: str | None = None
-    while True:
-        page = engine.store.runs(RunFilter(workflow, None, since), _PAGE, cursor)
-        for row in page.rows:
-            try:
-                found = _verdicts(engine, row.id)
-                decided = [(path, verdict, *rejudge(verdict, policy)) for path, verdict in found]
-            except (ValueError, LookupError, OSError, BadInput):
-                unreadable.append(row.id)
-                continue
-            for path, verdict, after, reason in decided:
-                subject, applied = verdict["subject"], verdict["policy"]
-                yield Change(
-                    row.id,
-                    row.workflow,
-                    path,
-                    str(verdict.get("evaluated_at", "")),
-                    subject.get("sha256"),
-                    verdict["action"],
-                    after,
-                    reason,
-                    f"{applied.get('id')}/{applied.get('version')}",
-                )
-        cursor = page.next
-        if cursor is None:
-            return
-
-
-def _verdicts(engine: Engine, run_id: str) -> list[tuple[str, Mapping[str, Json]]]:
-    """The verdicts of a run with the path of their step; one that a later step passes on is told once."""
-    from hookline.core.canonical import canonical_json
-    from hookline.core.events import StepSucceeded
-    from hookline.sdk.verdicts import is_verdict
-
-    found: dict[str, tuple[str, Mapping[str, Json]]] = {}
-    for entry in engine.journal.decode(engine.store.history(run_id)):
-        event = entry.event
-        if isinstance(event, StepSucceeded) and is_verdict(event.output):
-            found.setdefault(canonical_json(event.output), (event.path, event.output))
-    return list(found.values())
+    for run in Past(engine.store, engine.journal).runs(is_verdict, since, workflow):
+        try:
+            decided = [(each, *rejudge(each.output, policy)) for each in run.outputs]
+        except BadInput:
+            unreadable.append(run.id)
+            continue
+        if run.problem:
+            unreadable.append(run.id)
+        for past, after, reason in decided:
+            verdict = past.output
+            subject, applied = verdict["subject"], verdict["policy"]
+            yield Change(
+                past.run,
+                past.workflow,
+                past.step,
+                str(verdict.get("evaluated_at", "")),
+                subject.get("sha256"),
+                verdict["action"],
+                after,
+                reason,
+                f"{applied.get('id')}/{applied.get('version')}",
+            )
 
 
 @moderation.command()

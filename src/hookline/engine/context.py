@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from hookline.core import events as ev
-from hookline.sdk import File, Files, Http
+from hookline.sdk import File, Files, Http, PastOutput
 
 from .files import safe_name, stored_file
+from .past import Past
 from .project_files import read_project_file
 
 __all__ = ["AttemptContext", "HookContextImpl", "PollContext", "PureContext", "VerifyContext", "run_blocking"]
 
 Json = Any
+PAST_RUNS = 50
+"""Runs whose histories are read on one visit to another thread."""
 OpenConnection = Callable[[str, str], Awaitable[Any]]
 
 
@@ -46,6 +50,7 @@ class AttemptContext:
     say: Callable[[str, dict[str, Json]], None]
     open_connection: OpenConnection
     project: Path
+    past: Past
     spent: float = 0.0
 
     def now(self) -> datetime:
@@ -60,6 +65,17 @@ class AttemptContext:
 
     async def project_file(self, path: str, *, max_bytes: int) -> bytes:
         return await asyncio.to_thread(read_project_file, self.project, path, max_bytes)
+
+    async def past_outputs(
+        self, is_wanted: Callable[[Json], bool], *, since: datetime, workflow: str = ""
+    ) -> AsyncIterator[PastOutput]:
+        runs = self.past.runs(is_wanted, since.timestamp(), workflow or None)
+        while some := await asyncio.to_thread(list, islice(runs, PAST_RUNS)):
+            for run in some:
+                if run.problem:
+                    self.log("The history of a run cannot be read", run=run.id)
+                for output in run.outputs:
+                    yield output
 
     def log(self, message: str, **values: Json) -> None:
         self.say(message, values)

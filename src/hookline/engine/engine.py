@@ -43,6 +43,7 @@ from .ids import IdFactory
 from .intake import WEBHOOK_MEMORY, Draft, Intake, WrongInputs, check_inputs
 from .journal import Journal
 from .live import replayed_from
+from .past import Past
 from .performer import Outside, Performer
 from .pollers import Poller
 from .reading import RunReader, submit_and_wait
@@ -174,6 +175,7 @@ class Engine:
             clock=clock,
             mask=self.redactor.redact_known,
             kept=store.kept,
+            past=Past(store, self.journal),
             max_attempts=settings.integer("max_attempts_at_once"),
             blocking_threads=settings.integer("blocking_threads"),
         )

@@ -47,6 +47,7 @@ EXTRAS = MappingProxyType(
         "urllib3": "s3",
         "PIL": "images",
         "cryptography": "google",
+        "imageio_ffmpeg": "video",
         "re2": "re2",
     }
 )

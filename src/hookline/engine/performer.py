@@ -28,6 +28,7 @@ from .http import GuardedClient
 from .journal import dump_json
 from .live import LiveRun
 from .parameters import checked
+from .past import Past
 from .registry import Registry
 from .reuse import reuse_key, reused
 from .tokens import CallbackTokens
@@ -71,6 +72,7 @@ class Performer:
     Args:
         mask: Replaces known secrets in a text.
         kept: The output kept under a key at a time.
+        past: What steps of earlier runs gave.
         max_attempts: Asynchronous attempts executed at the same time.
         blocking_threads: Threads for actions that block.
     """
@@ -84,6 +86,7 @@ class Performer:
         clock: Callable[[], float],
         mask: Callable[[str], str],
         kept: Callable[[str, float], Kept | None],
+        past: Past,
         max_attempts: int,
         blocking_threads: int,
     ) -> None:
@@ -93,6 +96,7 @@ class Performer:
         self._clock = clock
         self._mask = mask
         self._kept = kept
+        self._past = past
         self._slots = asyncio.Semaphore(max_attempts)
         self._cancels: set[asyncio.Task[None]] = set()
         self.pool = ThreadPoolExecutor(blocking_threads, thread_name_prefix="hookline-blocking")
@@ -251,6 +255,7 @@ class Performer:
             say=say,
             open_connection=open_connection,
             project=self._connections.project,
+            past=self._past,
         )
 
     async def _keep(self, run: LiveRun, fact: ev.Event) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "HookRequest",
     "Http",
     "Park",
+    "PastOutput",
     "Poll",
     "Response",
     "Smtp",
@@ -171,6 +172,23 @@ class Wake:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class PastOutput:
+    """What a step of an earlier run, or of this one, gave.
+
+    Attributes:
+        run, workflow, step: Where; `step` is the step's path.
+        at: When it was recorded.
+        output: As it stands in the history: secrets are masked.
+    """
+
+    run: str
+    workflow: str
+    step: str
+    at: datetime
+    output: Json
+
+
 class Context(Protocol):
     """What an action is given.
 
@@ -219,6 +237,16 @@ class Context(Protocol):
         Raises:
             NotFound: There is no such file.
             BadInput: The path leads elsewhere, or the file is larger than `max_bytes`.
+        """
+
+    def past_outputs(
+        self, is_wanted: Callable[[Json], bool], *, since: datetime, workflow: str = ""
+    ) -> AsyncIterator[PastOutput]:
+        """Outputs of finished steps of runs that were created at `since` or later, newest run first.
+
+        Args:
+            is_wanted: Called with every output, on another thread.
+            workflow: Only of this workflow.
         """
 
     def log(self, message: str, **values: Json) -> None:

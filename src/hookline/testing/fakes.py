@@ -14,7 +14,7 @@ import hashlib
 import inspect
 import mimetypes
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,6 +35,7 @@ from hookline.sdk import (
     HookRequest,
     Http,
     NotFound,
+    PastOutput,
     Poll,
     Recorded,
     Trigger,
@@ -249,6 +250,7 @@ class FakeContext:
             says otherwise.
         settings: Settings of the installation, for connections that ask for them.
         project_files: Files of the project, by path.
+        past: What steps of earlier runs gave.
 
     Attributes:
         logged: Lines of the log, as (message, values).
@@ -268,6 +270,7 @@ class FakeContext:
         attempt: int = 1,
         deadline: datetime | None = None,
         project_files: Mapping[str, bytes] | None = None,
+        past: Iterable[PastOutput] = (),
     ) -> None:
         self.run_id = "run_test"
         self.workflow = "test"
@@ -286,6 +289,7 @@ class FakeContext:
         self.types = dict(types or {})
         self.settings = dict(settings or {})
         self.project_files = dict(project_files or {})
+        self.past = list(past)
         self.notes: Mapping[str, Json] = {}
         self.logged: list[tuple[str, dict[str, Json]]] = []
         self.usd = 0.0
@@ -314,6 +318,13 @@ class FakeContext:
         if len(self.project_files[path]) > max_bytes:
             raise BadInput(f"{path} is larger than {max_bytes} bytes")
         return self.project_files[path]
+
+    async def past_outputs(
+        self, is_wanted: Callable[[Json], bool], *, since: datetime, workflow: str = ""
+    ) -> AsyncIterator[PastOutput]:
+        for each in self.past:
+            if each.at >= since and workflow in ("", each.workflow) and is_wanted(each.output):
+                yield each
 
     def log(self, message: str, **values: Json) -> None:
         self.logged.append((message, values))
