@@ -4,28 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
-from typing import Annotated, Any, Protocol, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from hookline.sdk import BadInput, Context, Example, Field, File, Recorded, action, parse_size
 from hookline.sdk.verdicts import require_verdict as allows
 
-__all__ = ["Downloaded", "Store", "Uploaded", "download", "upload"]
-
-_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*):(.+)", re.DOTALL)
-_LOCAL = "local_files"
-
-
-class Store(Protocol):
-    """What a connection that reads and writes addresses offers."""
-
-    async def stat(self, uri: str) -> File: ...
-
-    def stream(self, uri: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]: ...
-
-    async def write(
-        self, uri: str, source: AsyncIterator[bytes] | bytes, *, mime: str, metadata: dict[str, str]
-    ) -> File: ...
+__all__ = ["Downloaded", "Uploaded", "download", "upload"]
 
 
 class Uploaded(TypedDict):
@@ -101,7 +85,7 @@ async def upload(
     if require_verdict is not None:
         file = await _allowed(ctx, file, require_verdict)
     address = f"{to}{_plain_name(file.name)}" if to.endswith("/") else to
-    store = await _store(ctx, address, connection)
+    store = await ctx.open_store(address, connection)
     # The trigger that watches the place can tell what this installation wrote itself.
     metadata = {"hookline-run": ctx.run_id, "hookline-workflow": ctx.workflow}
     async with ctx.files.stream(file) as content:
@@ -150,7 +134,7 @@ async def download(
     if url.startswith(("https://", "http://")):
         file = await ctx.http.download(url, name=_plain_name(name) if name else "", max_bytes=limit)
     else:
-        store = await _store(ctx, url, connection)
+        store = await ctx.open_store(url, connection)
         found = await store.stat(url)
         if found.bytes is not None and found.bytes > limit:
             raise _too_large(url, limit)
@@ -171,20 +155,6 @@ async def _allowed(ctx: Context, file: File, verdict: Mapping[str, Any]) -> File
         kept = await ctx.files.save(content, name=file.name, mime=file.mime)
     allows(verdict, kept.sha256 or "")
     return kept
-
-
-async def _store(ctx: Context, address: str, connection: str) -> Store:
-    match = _ADDRESS.fullmatch(address)
-    if match is None or match[1] in ("http", "https", "artifact", "data"):
-        raise BadInput(
-            f"{address[:100]!r} is not an address that can be used here",
-            code="C025",
-            hint="write s3://bucket/key, or file:folder/name",
-        )
-    type_ = _LOCAL if match[1] == "file" else match[1]
-    store: Any = await ctx.open(connection or type_, type=type_)
-    checked: Store = store
-    return checked
 
 
 async def _capped(content: AsyncIterator[bytes], url: str, limit: int) -> AsyncIterator[bytes]:

@@ -11,12 +11,12 @@ from .client import LocalFiles
 
 __all__ = ["connect", "local_files"]
 
-# No schemes are declared: a file reference may come out of somebody else's JSON, and must not be
-# able to name what lies in the folder. Only files.upload and files.download open it, by name.
 local_files = Connector("local_files", title="Local folder")
 
 
-@local_files.connection
+# A file reference may come out of somebody else's JSON, and must not be able to name what lies in the
+# folder: only an address that a workflow gives to a files.* action is looked at.
+@local_files.connection(schemes=("file",), references=False)
 def connect(
     ctx: ConnectionContext,
     directory: Annotated[

@@ -44,6 +44,18 @@ class Address:
             raise BadInput(f"the key of {uri[:200]!r} is longer than 1024 bytes or contains NUL")
         return cls(bucket, key)
 
+    @classmethod
+    def parse_folder(cls, uri: str) -> Address:
+        """Read ``s3://bucket/folder/``; the key is ``""`` for the whole bucket.
+
+        Raises:
+            BadInput: It is no such address.
+        """
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        if not key:
+            return cls(cls.parse(f"s3://{bucket}/-" if uri.startswith("s3://") else uri).bucket, "")
+        return cls.parse(uri if uri.endswith("/") else f"{uri}/")
+
     @property
     def uri(self) -> str:
         """The address as text."""

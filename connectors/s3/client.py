@@ -1,4 +1,4 @@
-"""The opened client of an `s3` connection."""
+"""The opened client of an `s3` connection; a `hookline.sdk.FileStore` that copies and presigns."""
 
 from __future__ import annotations
 
@@ -10,9 +10,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from hookline.sdk import BadInput, File, Unavailable
+from hookline.sdk import (
+    AlreadyExists,
+    BadInput,
+    File,
+    FilePage,
+    IfExists,
+    ListedFile,
+    NotFound,
+    Unavailable,
+    Writing,
+)
 
 from .address import Address
+from .copying import copy
 from .session import Session
 from .upload import Written, upload
 
@@ -20,6 +31,9 @@ __all__ = ["MAX_EXPIRES", "S3", "Listed", "Object", "Page"]
 
 MAX_EXPIRES = 604_800
 """Longest life of a presigned address in seconds (SigV4); boto3 does not check it."""
+
+MARK = "hookline-write"
+"""Metadata that says which writing made an object."""
 
 _PIECE = 256 * 1024
 _PAGE = 1000
@@ -148,22 +162,40 @@ class S3:
         *,
         mime: str = "",
         metadata: Mapping[str, str] | None = None,
+        size: int | None = None,
+        if_exists: IfExists = "overwrite",
+        writing: Writing | None = None,
     ) -> File:
         """Write an object; it appears whole or not at all.
 
-        More than 8 MiB go up in parts, which are taken back when anything fails.
+        More than 8 MiB go up in parts, which are taken back when anything fails, and by the
+        repetition when this process dies.
 
         Args:
             mime: Media type; guessed from the key when empty.
             metadata: The object's own metadata, ASCII.
+            if_exists: ``fail`` is a conditional write, where the store knows them; where it does
+                not, an object that appears between the look before and the end is replaced.
 
         Raises:
+            AlreadyExists: Another object is there.
             AuthenticationFailed, RateLimited, Unavailable, BadInput, NotFound: See `errors`.
         """
-        at = Address.parse(uri)
+        at, writing = Address.parse(uri), writing or Writing()
         mime = mime or _guess(at)
-        headers = {"ContentType": mime, "Metadata": dict(metadata or {})}
-        written: Written = await upload(self.session, at, source, headers)
+        headers = {"ContentType": mime, "Metadata": marked(metadata, writing)}
+        is_new = if_exists == "fail"
+        if is_new and (found := await self._own(at, writing)):
+            return found
+        try:
+            written: Written = await upload(
+                self.session, at, source, headers, size=size, only_new=is_new, writing=writing
+            )
+        except AlreadyExists:
+            # The answer to an earlier request of this very writing may have been lost.
+            if found := await self._own(at, writing):
+                return found
+            raise
         return File(
             at.uri,
             name=at.name,
@@ -174,19 +206,107 @@ class S3:
             connection=self.name,
         )
 
+    async def copy(
+        self,
+        source: str,
+        target: str,
+        *,
+        mime: str = "",
+        metadata: Mapping[str, str] | None = None,
+        if_exists: IfExists = "overwrite",
+        writing: Writing | None = None,
+    ) -> File:
+        """Copy an object within the store, with its media type and metadata; no bytes pass through here.
+
+        Raises:
+            NotFound: There is no such source.
+            AlreadyExists, AuthenticationFailed, RateLimited, Unavailable, BadInput: As `write`.
+        """
+        at, writing = Address.parse(target), writing or Writing()
+        found = await self.head(source)
+        mime = mime or found.mime
+        headers = {"ContentType": mime, "Metadata": marked({**found.metadata, **(metadata or {})}, writing)}
+        is_new = if_exists == "fail"
+        if is_new and (own := await self._own(at, writing)):
+            return own
+        try:
+            etag = await copy(
+                self.session,
+                found.address,
+                found.bytes,
+                found.etag,
+                at,
+                headers,
+                only_new=is_new,
+                writing=writing,
+            )
+        except AlreadyExists:
+            if own := await self._own(at, writing):
+                return own
+            raise
+        return self.file(at, mime=mime, size=found.bytes, etag=etag)
+
+    async def _own(self, at: Address, writing: Writing) -> File | None:
+        """What this writing put there before, None when there is nothing.
+
+        Raises:
+            AlreadyExists: Something else is there.
+        """
+        try:
+            found = await self.head(at.uri)
+        except NotFound:
+            return None
+        if not writing.key or found.metadata.get(MARK) != writing.key:
+            raise AlreadyExists(
+                f"there is an object {at.uri} already",
+                hint="choose another if_exists: overwrite, rename or skip",
+            )
+        return self.file(at, mime=found.mime, size=found.bytes, etag=found.etag)
+
+    async def list_files(
+        self, uri: str, *, recursive: bool = True, token: str = "", limit: int = _PAGE
+    ) -> FilePage:
+        """One page of the objects in a folder, without the markers of folders.
+
+        Raises:
+            NotFound, AuthenticationFailed, RateLimited, Unavailable, BadInput: See `errors`.
+        """
+        at = Address.parse_folder(uri)
+        page = await self.list_page(
+            at.bucket, at.key, token, limit=min(limit, _PAGE), delimiter="" if recursive else "/"
+        )
+        files = (
+            ListedFile(
+                self.file(Address(at.bucket, each.key), size=each.bytes, etag=each.etag), each.last_modified
+            )
+            for each in page.objects
+            if not each.key.endswith("/")
+        )
+        return FilePage(tuple(files), page.next)
+
     async def list_page(
-        self, bucket: str, prefix: str = "", token: str = "", *, start_after: str = "", limit: int = _PAGE
+        self,
+        bucket: str,
+        prefix: str = "",
+        token: str = "",
+        *,
+        start_after: str = "",
+        limit: int = _PAGE,
+        delimiter: str = "",
     ) -> Page:
         """One page of the objects whose keys start with `prefix`.
 
         Args:
             token: `Page.next` of the page before.
             start_after: Begin behind this key, where there is no token.
+            delimiter: Leave out keys that contain this behind the prefix.
 
         Raises:
             NotFound, AuthenticationFailed, RateLimited, Unavailable, BadInput: See `errors`.
         """
         given: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": limit}
+        if delimiter:
+            given["Delimiter"] = delimiter
         if token:
             given["ContinuationToken"] = token
         elif start_after:
@@ -241,6 +361,11 @@ class S3:
     def close(self) -> None:
         """Let go of threads and connections."""
         self.session.close()
+
+
+def marked(metadata: Mapping[str, str] | None, writing: Writing) -> dict[str, str]:
+    """An object's metadata, with the mark by which a repetition of the writing knows it again."""
+    return {**(metadata or {}), **({MARK: writing.key} if writing.key else {})}
 
 
 def _request(at: Address, version_id: str) -> dict[str, Any]:

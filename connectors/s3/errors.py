@@ -11,7 +11,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from hookline.sdk import ActionError, AuthenticationFailed, BadInput, NotFound, RateLimited, Unavailable
+from hookline.sdk import (
+    ActionError,
+    AlreadyExists,
+    AuthenticationFailed,
+    BadInput,
+    NotFound,
+    RateLimited,
+    Unavailable,
+)
 
 __all__ = ["EXPIRED", "code_of", "translate"]
 
@@ -26,11 +34,14 @@ _SLOW = frozenset(
 )
 _TRANSIENT = frozenset(
     {"InternalError", "ServiceUnavailable", "RequestTimeout", "RequestTimeoutException", "OperationAborted"}
+    | {"ConditionalRequestConflict"}
     | {"503 SlowDown", "Busy", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch"}
 )
 _ELSEWHERE = frozenset(
     {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 )
+_EXISTS = 412
+_TAKEN = "choose another if_exists: overwrite, rename or skip"
 _TOO_MANY = 429
 _SERVER = 500
 
@@ -70,6 +81,9 @@ def _answered(error: Any, what: str, detail: str) -> ActionError:
     metadata = error.response.get("ResponseMetadata", {})
     status = int(metadata.get("HTTPStatusCode") or 0)
     message = f"{what}: the store answered {code[:60] or status}"
+    if code == "PreconditionFailed" or status == _EXISTS:
+        # The only condition this connector sets on what it writes.
+        return AlreadyExists(message, hint=_TAKEN, detail=detail)
     if code in _MISSING or status == 404:
         return NotFound(message, detail=detail)
     if code in EXPIRED:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from hookline.sdk import ActionError, BadInput
+from hookline.sdk import ActionError, BadInput, NotFound, Writing
 
 from .address import Address
+from .errors import code_of
 from .session import Session
 
-__all__ = ["PART", "Written", "upload"]
+__all__ = ["MAX_PARTS", "PART", "Multipart", "Written", "conditionally", "part_size", "take_back", "upload"]
 
 PART = 8 * 1024 * 1024
 """Bytes of a part, and the most that is written in one request. Some stores (R2) want equal parts."""
 
-_MAX_PARTS = 10_000
+MAX_PARTS = 10_000
+
+_LARGEST_PART = 64 * 1024 * 1024
+"""Two parts are in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,44 +40,86 @@ class Written:
     etag: str
 
 
+def part_size(size: int | None) -> int:
+    """Bytes of each part of an object of `size` bytes: as many as keep it within 10,000 parts."""
+    needed = -(-(size or 0) // MAX_PARTS)
+    return min(max(PART, -(-needed // PART) * PART), _LARGEST_PART)
+
+
 async def upload(
-    session: Session, at: Address, source: bytes | AsyncIterator[bytes], headers: Mapping[str, Any]
+    session: Session,
+    at: Address,
+    source: bytes | AsyncIterator[bytes],
+    headers: Mapping[str, Any],
+    *,
+    size: int | None = None,
+    only_new: bool = False,
+    writing: Writing | None = None,
 ) -> Written:
     """Write `source` to `at`.
+
+    Args:
+        size: Bytes that will come, if that is known.
+        only_new: Refuse to replace an object; stores that know no conditional writes ignore it.
+        writing: Remembers an upload in parts, which a repetition then takes back.
 
     Raises:
         ActionError: As `Session.call`; also whatever `source` raises.
     """
-    digest, size = hashlib.sha256(), 0
+    writing = writing or Writing()
+    condition = {"IfNoneMatch": "*"} if only_new else {}
     target = {"Bucket": at.bucket, "Key": at.key}
-    parts = _parts(source)
+    await take_back(session, at, writing)
+    parts = _parts(source, part_size(size))
     first = await anext(parts, b"")
     second = await anext(parts, None)
     if second is None:
-        answer = await session.call(
-            f"writing {at.uri}", lambda client: client.put_object(**target, **headers, Body=first)
+        answer = await conditionally(
+            session,
+            f"writing {at.uri}",
+            condition,
+            lambda client, given: client.put_object(**target, **headers, **given, Body=first),
         )
         return Written(len(first), hashlib.sha256(first).hexdigest(), str(answer.get("ETag", "")).strip('"'))
 
-    sending = _Multipart(session, at, target)
-    await sending.begin(headers)
+    sending = Multipart(session, at, target)
+    await sending.begin(headers, writing)
+    digest = hashlib.sha256(first)
+    count = len(first)
     try:
-        for part in (first, second):
-            digest.update(part)
-            size += len(part)
-            await sending.send(part)
-        async for part in parts:
-            digest.update(part)
-            size += len(part)
-            await sending.send(part)
-        etag = await sending.complete()
+        await sending.send(first)
+        first = b""  # Two parts in memory are enough.
+        while second is not None:
+            digest.update(second)
+            count += len(second)
+            await sending.send(second)
+            second = await anext(parts, None)
+        etag = await sending.complete(condition)
     except BaseException:
         await asyncio.shield(sending.abort())
         raise
-    return Written(size, digest.hexdigest(), etag)
+    return Written(count, digest.hexdigest(), etag)
 
 
-class _Multipart:
+async def conditionally(
+    session: Session, what: str, condition: Mapping[str, str], work: Callable[[Any, Mapping[str, str]], Any]
+) -> Any:
+    """Do something under a condition; without it at a store that says it knows none."""
+    try:
+        return await session.call(what, lambda client: work(client, condition))
+    except ActionError as error:
+        if not condition or code_of(error.__cause__) != "NotImplemented":
+            raise
+    return await session.call(what, lambda client: work(client, {}))
+
+
+class Multipart:
+    """One object written in parts.
+
+    Args:
+        target: Bucket and key, as boto3 wants them.
+    """
+
     def __init__(self, session: Session, at: Address, target: Mapping[str, str]) -> None:
         self._session = session
         self._what = f"writing {at.uri}"
@@ -80,55 +127,86 @@ class _Multipart:
         self._done: list[dict[str, Any]] = []
         self._sending: asyncio.Future[Any] | None = None
 
-    async def begin(self, headers: Mapping[str, Any]) -> None:
+    async def begin(self, headers: Mapping[str, Any], writing: Writing) -> None:
+        """Open the upload, and remember it on disk so that its parts are taken back after a crash."""
         answer = await self._session.call(
             self._what, lambda client: client.create_multipart_upload(**self._target, **headers)
         )
         self._target["UploadId"] = answer["UploadId"]
+        try:
+            await writing.keep(upload=dict(self._target))
+        except BaseException:
+            await asyncio.shield(self.abort())
+            raise
 
     async def send(self, part: bytes) -> None:
+        """Add the next part."""
+        await self._add("upload_part", {"Body": part}, lambda answer: answer["ETag"])
+
+    async def copy(self, source: Mapping[str, Any], start: int, end: int) -> None:
+        """Add bytes of another object of the store, `end` not included, as the next part."""
+        given = {**source, "CopySourceRange": f"bytes={start}-{end - 1}"}
+        await self._add("upload_part_copy", given, lambda answer: answer["CopyPartResult"]["ETag"])
+
+    async def _add(self, operation: str, given: Mapping[str, Any], etag: Any) -> None:
         number = len(self._done) + 1
-        if number > _MAX_PARTS:
-            raise BadInput(f"{self._what}: more than {_MAX_PARTS} parts of {PART} bytes")
+        if number > MAX_PARTS:
+            raise BadInput(f"{self._what}: it has more than {MAX_PARTS} parts of {PART // 1024**2} MiB")
         # A future of its own, so that a canceled caller can still wait for the thread before it aborts.
         self._sending = asyncio.ensure_future(
             self._session.call(
                 self._what,
-                lambda client: client.upload_part(**self._target, PartNumber=number, Body=part),
+                lambda client: getattr(client, operation)(**self._target, **given, PartNumber=number),
             )
         )
         answer = await asyncio.shield(self._sending)
-        self._done.append({"PartNumber": number, "ETag": answer["ETag"]})
+        self._done.append({"PartNumber": number, "ETag": etag(answer)})
 
-    async def complete(self) -> str:
+    async def complete(self, condition: Mapping[str, str]) -> str:
+        """Make the parts one object; returns its ETag."""
         parts = {"Parts": self._done}
-        answer = await self._session.call(
+        answer = await conditionally(
+            self._session,
             self._what,
-            lambda client: client.complete_multipart_upload(**self._target, MultipartUpload=parts),
+            condition,
+            lambda client, given: client.complete_multipart_upload(
+                **self._target, **given, MultipartUpload=parts
+            ),
         )
         return str(answer.get("ETag", "")).strip('"')
 
     async def abort(self) -> None:
+        """Take back what was sent."""
         if self._sending is not None:
             await asyncio.wait([self._sending])
-        try:
-            await self._session.call(self._what, lambda client: client.abort_multipart_upload(**self._target))
-        except ActionError:
-            # The reason for aborting is what matters; a bucket's lifecycle rule removes orphaned parts.
-            return
+        # The reason for aborting is what matters; a bucket's lifecycle rule removes orphaned parts.
+        with suppress(ActionError):
+            await _abort(self._session, self._what, self._target)
 
 
-async def _parts(source: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Pieces of exactly `PART` bytes, the last one shorter."""
+async def take_back(session: Session, at: Address, writing: Writing) -> None:
+    """Abort the upload that an earlier try of the same writing had begun when its process died."""
+    left = writing.kept.get("upload")
+    if left:
+        with suppress(NotFound):
+            await _abort(session, f"taking back what was sent to {at.uri}", left)
+
+
+async def _abort(session: Session, what: str, upload: Mapping[str, str]) -> None:
+    await session.call(what, lambda client: client.abort_multipart_upload(**upload))
+
+
+async def _parts(source: bytes | AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+    """Pieces of exactly `size` bytes, the last one shorter."""
     if isinstance(source, bytes):
-        for start in range(0, len(source), PART):
-            yield source[start : start + PART]
+        for start in range(0, len(source), size):
+            yield source[start : start + size]
         return
     waiting = bytearray()
     async for piece in source:
         waiting += piece
-        while len(waiting) > PART:
-            yield bytes(waiting[:PART])
-            del waiting[:PART]
+        while len(waiting) > size:
+            yield bytes(waiting[:size])
+            del waiting[:size]
     if waiting:
         yield bytes(waiting)

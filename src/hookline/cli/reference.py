@@ -150,7 +150,7 @@ def _action(action: Action) -> str:
 
 
 def _connection(kind: ConnectionType) -> str:
-    schemes = ", ".join(f"`{each}://`" for each in kind.schemes)
+    schemes = ", ".join(f"`{each}:`" for each in kind.schemes)
     facts = [f"reads and writes: {schemes}"] if schemes else []
     return "\n\n".join([*_head(kind, facts), *_fields(kind.fields, "", variables=True)])
 

@@ -76,13 +76,6 @@ COMPONENT_CODES: Final = (
         "Add the status to expect, or leave expect out to accept any 2xx.",
     ),
     Code(
-        "C025",
-        "An address cannot be used for files",
-        "files.upload and files.download read and write addresses of connections, such as s3://bucket/key, "
-        "and file: addresses below the allowed folder; downloads also come from https addresses.",
-        "Write such an address.",
-    ),
-    Code(
         "C026",
         "A file is too large",
         "The file is larger than max_bytes of the step allows.",

@@ -174,5 +174,11 @@ RUNTIME_CODES: Final[tuple[Code, ...]] = (
         "the service allows that, and never sent again unless on_unknown is retry.",
         "See at the service whether it happened, then decide whether to resume the run.",
     ),
+    Code(
+        "C912",
+        "There is something under this name already",
+        "A file was to be written under if_exists: fail, and another one is there. It was left as it is.",
+        "Write to another address, or choose another if_exists: overwrite, rename or skip.",
+    ),
 )
 """R1xx: how a run ended. R2xx: what a control step could not do. C9xx: why an action failed."""

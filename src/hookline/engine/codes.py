@@ -198,9 +198,11 @@ ENGINE_CODES: tuple[Code, ...] = (
     ),
     Code(
         "C924",
-        "Nothing installed reads such addresses",
-        "A file reference has a scheme that no connection type declares.",
-        "Install the connector, for example pip install hookline[s3].",
+        "Nothing installed keeps files at such addresses",
+        "A file reference or an address has a scheme that no connection type declares, or a reference names "
+        "one that only an address in a workflow's own text may name: file: addresses.",
+        "Correct the address, write it as text instead of a reference, or install the connector, for "
+        "example pip install hookline[s3].",
     ),
     Code(
         "C930",

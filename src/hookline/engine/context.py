@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hookline.core import events as ev
-from hookline.sdk import File, Files, Http, PastOutput
+from hookline.sdk import File, Files, FileStore, Http, PastOutput
 
 from .files import safe_name, stored_file
 from .past import Past
@@ -25,6 +25,7 @@ Json = Any
 PAST_RUNS = 50
 """Runs whose histories are read on one visit to another thread."""
 OpenConnection = Callable[[str, str], Awaitable[Any]]
+OpenStore = Callable[[str, str], Awaitable[FileStore]]
 
 
 @dataclass(slots=True)
@@ -49,6 +50,7 @@ class AttemptContext:
     keep: Callable[[dict[str, Json]], Awaitable[None]]
     say: Callable[[str, dict[str, Json]], None]
     open_connection: OpenConnection
+    open_file_store: OpenStore
     project: Path
     past: Past
     spent: float = 0.0
@@ -62,6 +64,9 @@ class AttemptContext:
 
     async def open(self, connection: str, *, type: str) -> Any:
         return await self.open_connection(connection, type)
+
+    async def open_store(self, uri: str, connection: str = "") -> FileStore:
+        return await self.open_file_store(uri, connection)
 
     async def project_file(self, path: str, *, max_bytes: int) -> bytes:
         return await asyncio.to_thread(read_project_file, self.project, path, max_bytes)

@@ -26,7 +26,7 @@ from hookline.core.expressions.errors import did_you_mean
 from hookline.core.plan import Node, Plan, TriggerPlan
 from hookline.core.state import RunState
 from hookline.crashpoints import crashpoint
-from hookline.sdk import BadInput, HookAnswered, HookRefused, HookReply, HookRequest
+from hookline.sdk import BadInput, File, FileStore, HookAnswered, HookRefused, HookReply, HookRequest
 from hookline.store.artifacts import ArtifactStore
 from hookline.store.port import Accept, Accepted, Health, PutDefinition, Store, StoreError
 from hookline.store.sqlite import SQLiteStore
@@ -204,7 +204,7 @@ class Engine:
         self.intake.first_turn = self.runner.first_turn
         self.runner.on_finished = self._run_finished
         self.runner.on_responded = self._answers.responded
-        self.files = EngineFiles(self.artifacts, self._open_scheme)
+        self.files = EngineFiles(self.artifacts, self._open_referred)
         self.pollers: dict[str, Poller] = {}
         self._poll_tasks: dict[str, asyncio.Task[None]] = {}
         self._max_backlog = settings.integer("max_backlog")
@@ -650,11 +650,8 @@ class Engine:
         assert draft.run is not None
         self.runner.begin(draft.run)
 
-    async def _open_scheme(self, scheme: str, connection: str | None) -> Any:
-        kind = self.registry.schemes.get(scheme)
-        if kind is None:
-            raise BadInput(f"nothing installed reads {scheme}: addresses", code="C924")
-        return self.performer.open(connection or kind, kind)
+    async def _open_referred(self, file: File) -> FileStore:
+        return self.performer.open_store(file.uri, file.connection or "", by_reference=True)
 
     async def _retain_forever(self) -> None:
         while True:

@@ -7,16 +7,15 @@ import mimetypes
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from hookline.sdk import BadInput, File, InternalError, NotFound, Unavailable
+from hookline.sdk import BadInput, File, FileStore, InternalError, NotFound, Unavailable
 from hookline.store.artifacts import ArtifactMissing, ArtifactStore, ArtifactTooLarge
 from hookline.store.port import CorruptStore, StoreUnavailable
 
-__all__ = ["EngineFiles", "OpenScheme"]
+__all__ = ["EngineFiles", "OpenReferred"]
 
-OpenScheme = Callable[[str, str | None], Awaitable[Any]]
-"""``await open_scheme(scheme, connection)``: the client that reads addresses of a scheme."""
+OpenReferred = Callable[[File], Awaitable[FileStore]]
+"""``await open_referred(file)``: the store that keeps what a reference names."""
 
 ARTIFACT = "artifact:"
 
@@ -24,9 +23,9 @@ ARTIFACT = "artifact:"
 class EngineFiles:
     """`hookline.sdk.Files`."""
 
-    def __init__(self, artifacts: ArtifactStore, open_scheme: OpenScheme) -> None:
+    def __init__(self, artifacts: ArtifactStore, open_referred: OpenReferred) -> None:
         self._artifacts = artifacts
-        self._open_scheme = open_scheme
+        self._open_referred = open_referred
 
     async def read(self, file: File, *, max_bytes: int | None = None) -> bytes:
         if file.bytes is not None and max_bytes is not None and file.bytes > max_bytes:
@@ -44,9 +43,8 @@ class EngineFiles:
         if file.uri.startswith(ARTIFACT):
             yield self._artifact_pieces(file)
             return
-        scheme = file.uri.partition(":")[0]
-        client = await self._open_scheme(scheme, file.connection)
-        async with client.stream(file.uri) as pieces:
+        store = await self._open_referred(file)
+        async with store.stream(file.uri) as pieces:
             yield pieces
 
     async def _artifact_pieces(self, file: File) -> AsyncIterator[bytes]:

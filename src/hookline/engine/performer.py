@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from hookline.core import events as ev
 from hookline.core.plan import Node
 from hookline.core.state import StepRecord
 from hookline.crashpoints import crashpoint
-from hookline.sdk import Action, ActionError, Files, Http, InternalError
+from hookline.sdk import Action, ActionError, BadInput, Files, FileStore, Http, InternalError
 from hookline.store.port import Kept, StoreError
 
 from .attempts import execute, failure, mode_of, not_json, storable, to_json
@@ -116,6 +116,34 @@ class Performer:
             BadInput, AuthenticationFailed: See `Connections.open`.
         """
         return self._connections.open(name, type, self.outside.client, self.outside.files)
+
+    def open_store(self, uri: str, connection: str, *, by_reference: bool = False) -> FileStore:
+        """The store that keeps an address.
+
+        Args:
+            connection: Its name; the type's own when empty.
+            by_reference: The address stands in a file reference, which may be anybody's.
+
+        Raises:
+            BadInput: C924, or see `Connections.open`.
+            AuthenticationFailed: See `Connections.open`.
+        """
+        scheme, colon, _ = uri.partition(":")
+        kind = self._registry.schemes.get(scheme) if colon else None
+        if kind is None:
+            raise BadInput(
+                f"nothing installed keeps files at {uri[:100]!r}",
+                code="C924",
+                hint=f"write an address that begins with {_any_of(self._registry.schemes)}",
+            )
+        if by_reference and not self._registry.connection_types[kind].references:
+            raise BadInput(
+                f"a file reference cannot name {scheme}: addresses",
+                code="C924",
+                hint="a reference can come from anywhere; write the address itself into the step",
+            )
+        store: FileStore = self.open(connection or kind, kind)
+        return store
 
     def pure(self, node: Node, command: ev.StepStarted) -> Sequence[ev.Event]:
         """Run an action that needs no worker, within the turn."""
@@ -234,6 +262,9 @@ class Performer:
             if not run.lost:
                 self.desk.take(run, [line])
 
+        async def open_file_store(uri: str, connection: str) -> FileStore:
+            return self.open_store(uri, connection)
+
         async def open_connection(name: str, type: str) -> Any:
             return self.open(name, type)
 
@@ -254,6 +285,7 @@ class Performer:
             keep=keep,
             say=say,
             open_connection=open_connection,
+            open_file_store=open_file_store,
             project=self._connections.project,
             past=self._past,
         )
@@ -306,6 +338,10 @@ class Performer:
             log.warning("%s: canceling %s of %s: %s", error.code, record.path, run.id, error.message)
         except Exception:
             log.exception("R301: canceling %s of %s", record.path, run.id)
+
+
+def _any_of(schemes: Mapping[str, str]) -> str:
+    return " or ".join(f"{each}:" for each in schemes)
 
 
 def node_at(run: LiveRun, path: str) -> Node | None:

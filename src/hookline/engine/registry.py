@@ -78,7 +78,7 @@ class Registry:
         triggers: By the name used in ``uses``.
         connectors: By id.
         connection_types: By name, for example ``slack``.
-        schemes: URI scheme of a file reference to the connection type that reads it.
+        schemes: URI scheme of an address to the connection type whose client keeps it.
         origins: Name of an action or trigger to the place it is declared in.
         unavailable: What could not be loaded, and why.
     """

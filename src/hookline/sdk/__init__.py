@@ -24,6 +24,7 @@ from .context import (
 from .errors import (
     ERROR_TYPES,
     ActionError,
+    AlreadyExists,
     AuthenticationFailed,
     BadInput,
     Canceled,
@@ -38,6 +39,7 @@ from .errors import (
     Unavailable,
 )
 from .fields import Field, input_schema, schema_of
+from .file_stores import CopiesFiles, FilePage, FileStore, IfExists, ListedFile, PresignsFiles, Writing
 from .files import File, is_file
 from .http import raise_for_status, retry_after
 from .summary import render_summary
@@ -47,6 +49,7 @@ __all__ = [
     "ERROR_TYPES",
     "Action",
     "ActionError",
+    "AlreadyExists",
     "AuthenticationFailed",
     "BadInput",
     "Canceled",
@@ -55,9 +58,12 @@ __all__ = [
     "Connector",
     "ContentRejected",
     "Context",
+    "CopiesFiles",
     "Example",
     "Field",
     "File",
+    "FilePage",
+    "FileStore",
     "Files",
     "HookAnswered",
     "HookContext",
@@ -66,14 +72,17 @@ __all__ = [
     "HookReply",
     "HookRequest",
     "Http",
+    "IfExists",
     "InsufficientCredit",
     "InternalError",
+    "ListedFile",
     "MalformedOutput",
     "NotFound",
     "OutcomeUnknown",
     "Park",
     "PastOutput",
     "Poll",
+    "PresignsFiles",
     "RateLimited",
     "Recorded",
     "Response",
@@ -84,6 +93,7 @@ __all__ = [
     "TriggerEvent",
     "Unavailable",
     "Wake",
+    "Writing",
     "action",
     "input_schema",
     "is_file",

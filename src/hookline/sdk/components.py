@@ -187,7 +187,10 @@ class ConnectionType:
     Attributes:
         open: ``open(ctx, **fields) -> client``.
         test: ``async test(client) -> str``: proves the credential; returns whose it is.
-        schemes: URI schemes of file references this connection reads and writes.
+        schemes: URI schemes of the addresses that are this service's; the client is a `FileStore`.
+        references: Whether a file *reference* may name such an address. A reference may come out of
+            somebody else's JSON; where it must not reach, only an address in the workflow's own
+            text does.
     """
 
     name: str
@@ -197,6 +200,7 @@ class ConnectionType:
     open: Function
     test: Callable[[Any], Awaitable[str]] | None = None
     schemes: Sequence[str] = ()
+    references: bool = True
 
 
 def _read_files(value: Any) -> Any:
@@ -246,12 +250,23 @@ class Connector:
         self.actions: list[Action] = []
         self.triggers: list[Trigger] = []
 
-    def connection(self, function: Function | None = None, *, schemes: Sequence[str] = ()) -> Any:
-        """Declare how to open a connection; the parameters after the context are its fields."""
+    def connection(
+        self, function: Function | None = None, *, schemes: Sequence[str] = (), references: bool = True
+    ) -> Any:
+        """Declare how to open a connection; the parameters after the context are its fields.
+
+        For `schemes` and `references` see `ConnectionType`.
+        """
 
         def declare(function: Function) -> Function:
             self.connection_type = ConnectionType(
-                self.id, self.title, self.docs, input_schema(function), function, schemes=schemes
+                self.id,
+                self.title,
+                self.docs,
+                input_schema(function),
+                function,
+                schemes=schemes,
+                references=references,
             )
             return function
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from .file_stores import FileStore
 from .files import File
 
 __all__ = [
@@ -227,6 +228,16 @@ class Context(Protocol):
 
         Raises:
             BadInput: There is no such connection, or it has another type.
+        """
+
+    async def open_store(self, uri: str, connection: str = "") -> FileStore:
+        """The store that keeps the file at an address, such as ``s3://bucket/key``.
+
+        Args:
+            connection: Which connection to it; the one named after its type when empty.
+
+        Raises:
+            BadInput: Nothing installed keeps such addresses, or there is no such connection.
         """
 
     async def project_file(self, path: str, *, max_bytes: int) -> bytes:

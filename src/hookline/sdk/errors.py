@@ -4,6 +4,7 @@
 
     ActionError                 (never raised itself)
     ├── BadInput                bad_input            the caller's values are wrong; not retried
+    │   └── AlreadyExists       bad_input            there is something under this name; not replaced
     ├── AuthenticationFailed    authentication       the connection must be repaired; not retried
     ├── InsufficientCredit      insufficient_credit  somebody must pay; not retried
     ├── NotFound                not_found            the thing named does not exist; not retried
@@ -28,6 +29,7 @@ from typing import ClassVar
 __all__ = [
     "ERROR_TYPES",
     "ActionError",
+    "AlreadyExists",
     "AuthenticationFailed",
     "BadInput",
     "Canceled",
@@ -79,6 +81,12 @@ class BadInput(ActionError):
 
     type = "bad_input"
     default_code = "C901"
+
+
+class AlreadyExists(BadInput):
+    """There is something under this name already, and it was left as it is."""
+
+    default_code = "C912"
 
 
 class AuthenticationFailed(ActionError):

@@ -24,22 +24,28 @@ from urllib.parse import urlsplit
 
 from hookline.sdk import (
     Action,
+    AlreadyExists,
     BadInput,
     ConnectionContext,
     ConnectionType,
     Context,
     File,
+    FilePage,
     Files,
+    FileStore,
     HookContext,
     HookEvent,
     HookRequest,
     Http,
+    IfExists,
+    ListedFile,
     NotFound,
     PastOutput,
     Poll,
     Recorded,
     Trigger,
     TriggerContext,
+    Writing,
 )
 
 from .fake_http import Exchange, FakeHttp, FakeResponse, SentRequest
@@ -142,17 +148,20 @@ class FakeFiles:
 
 
 class FakeObjectStore:
-    """A store such as S3 in memory: the client that connection types with `schemes` offer.
+    """A store such as S3 in memory; satisfies `hookline.sdk.FileStore`, `CopiesFiles`, `PresignsFiles`.
 
     Attributes:
         objects: Bytes by address, for example ``s3://bucket/key``.
         metadata: What was written along, by address.
+        copies: How many were copied within the store.
     """
 
     def __init__(self, objects: Mapping[str, bytes] | None = None) -> None:
         self.objects = dict(objects or {})
         self.metadata: dict[str, Mapping[str, str]] = {}
+        self.copies = 0
         self._mimes: dict[str, str] = {}
+        self._keys: dict[str, str] = {}
 
     async def stat(self, uri: str) -> File:
         """What is known about an object, without its bytes."""
@@ -171,18 +180,75 @@ class FakeObjectStore:
         uri: str,
         source: AsyncIterator[bytes] | bytes,
         *,
-        mime: str,
+        mime: str = "",
         metadata: Mapping[str, str] | None = None,
+        size: int | None = None,
+        if_exists: IfExists = "overwrite",
+        writing: Writing | None = None,
     ) -> File:
         """Write an object."""
-        self.objects[uri] = await _joined(source)
+        writing = writing or Writing()
+        if if_exists == "fail":
+            self._refuse_another(uri, writing)
+        content = await _joined(source)
+        if if_exists == "fail":
+            self._refuse_another(uri, writing)
+        self.objects[uri] = content
         self.metadata[uri] = dict(metadata or {})
         self._mimes[uri] = mime
+        self._keys[uri] = writing.key
         return await self.stat(uri)
+
+    def _refuse_another(self, uri: str, writing: Writing) -> None:
+        is_own = bool(writing.key) and self._keys.get(uri) == writing.key
+        if uri in self.objects and not is_own:
+            raise AlreadyExists(f"there is an object {uri}")
+
+    async def copy(
+        self,
+        source: str,
+        target: str,
+        *,
+        mime: str = "",
+        metadata: Mapping[str, str] | None = None,
+        if_exists: IfExists = "overwrite",
+        writing: Writing | None = None,
+    ) -> File:
+        """Copy an object, and count that it was."""
+        found = await self.stat(source)
+        properties = {**self.metadata.get(source, {}), **(metadata or {})}
+        self.copies += 1
+        return await self.write(
+            target,
+            self._get(source),
+            mime=mime or found.mime,
+            metadata=properties,
+            if_exists=if_exists,
+            writing=writing,
+        )
+
+    async def delete(self, uri: str) -> None:
+        """Delete an object, if there is one."""
+        for table in (self.objects, self.metadata, self._mimes, self._keys):
+            table.pop(uri, None)
+
+    async def list_files(
+        self, uri: str, *, recursive: bool = True, token: str = "", limit: int = 1000
+    ) -> FilePage:
+        """One page of a folder, in the order of the addresses."""
+        folder = uri if uri.endswith("/") else f"{uri}/"
+        found = sorted(
+            each
+            for each in self.objects
+            if each.startswith(folder) and each > token and (recursive or "/" not in each[len(folder) :])
+        )
+        files = [ListedFile(await self.stat(each), _START) for each in found[:limit]]
+        return FilePage(tuple(files), found[limit - 1] if len(found) > limit else "")
 
     async def presign(self, uri: str, expires: float, *, version_id: str = "", method: str = "GET") -> str:
         """An address that would be readable without a credential."""
-        self._get(uri)
+        if expires > 604_800 or method not in ("GET", "PUT"):
+            raise BadInput(f"no address for {method} that lives for {expires:g} s")
         return f"https://store.example/{uri.partition('://')[2]}?expires={expires:g}"
 
     def _get(self, uri: str) -> bytes:
@@ -248,6 +314,7 @@ class FakeContext:
         connection: The opened client of the action's connection; see `open_connection`.
         connections: Clients that `open` finds, by name; a name is its own type unless `types`
             says otherwise.
+        schemes: Connection type of each address scheme that is not a type's own name.
         settings: Settings of the installation, for connections that ask for them.
         project_files: Files of the project, by path.
         past: What steps of earlier runs gave.
@@ -264,6 +331,7 @@ class FakeContext:
         connection: Any = None,
         connections: Mapping[str, Any] | None = None,
         types: Mapping[str, str] | None = None,
+        schemes: Mapping[str, str] | None = None,
         files: FakeFiles | None = None,
         clock: FakeClock | None = None,
         settings: Mapping[str, str] | None = None,
@@ -287,6 +355,7 @@ class FakeContext:
         self.connection = connection
         self.connections = dict(connections or {})
         self.types = dict(types or {})
+        self.schemes = {"file": "local_files", **(schemes or {})}
         self.settings = dict(settings or {})
         self.project_files = dict(project_files or {})
         self.past = list(past)
@@ -311,6 +380,14 @@ class FakeContext:
         if self.types.get(connection, connection) != type:
             raise BadInput(f"the connection {connection!r} is not of the type {type!r}")
         return self.connections[connection]
+
+    async def open_store(self, uri: str, connection: str = "") -> FileStore:
+        scheme, colon, _ = uri.partition(":")
+        kind = self.schemes.get(scheme, scheme)
+        if not colon or kind in ("http", "https", "artifact", "data"):
+            raise BadInput(f"nothing keeps files at {uri!r}", code="C924")
+        store: FileStore = await self.open(connection or kind, type=kind)
+        return store
 
     async def project_file(self, path: str, *, max_bytes: int) -> bytes:
         if path not in self.project_files:

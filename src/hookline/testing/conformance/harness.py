@@ -108,6 +108,11 @@ class _Context(FakeContext):
             raise BadInput(f"there is no connection type {type!r}")
         return FakeObjectStore(dict.fromkeys(addresses, _PNG))
 
+    async def open_store(self, uri: str, connection: str = "") -> Any:
+        scheme = uri.partition(":")[0]
+        kind = self._registry.schemes.get(scheme, scheme)
+        return await self.open(connection or kind, type=kind)
+
     def opened(self, connection_type: ConnectionType) -> Any:
         """The client; a store in memory for a type that reads and writes addresses."""
         if connection_type.schemes:

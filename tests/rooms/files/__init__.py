@@ -1,0 +1,1 @@
+"""The ``files.*`` actions, and the stores they move files between."""
