@@ -1,15 +1,31 @@
 """Start a workflow with an HTTP request."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from hookline.sdk import BadInput, Field, File, HookContext, HookEvent, HookRequest, parse_size, trigger
+from hookline.sdk import (
+    BadInput,
+    Field,
+    File,
+    HookAnswered,
+    HookContext,
+    HookEvent,
+    HookRefused,
+    HookReply,
+    HookRequest,
+    parse_duration,
+    parse_size,
+    render_event,
+    trigger,
+)
 
 from ._safe_schema import UnsafeSchema, first_error
 from ._webhook.body import Body, checked_texts, parse
+from ._webhook.handshake import Handshake, answer_signed, answer_unsigned
 from ._webhook.identity import event_key
-from ._webhook.refusals import too_large, unreadable, unusable, wrong_body
+from ._webhook.refusals import too_large, too_many, unreadable, unsupported, unusable, wrong_body
 from ._webhook.verify import verify
 
 __all__ = ["webhook"]
@@ -36,7 +52,7 @@ class Preset(TypedDict):
     """A scheme that needs nothing but the secret."""
 
     type: Annotated[
-        Literal["standard_webhooks", "github", "stripe", "slack", "none"],
+        Literal["standard_webhooks", "github", "stripe", "slack", "microsoft_graph", "none"],
         Field(
             "Who signs, and how.",
             options={
@@ -44,6 +60,7 @@ class Preset(TypedDict):
                 "github": "X-Hub-Signature-256.",
                 "stripe": "Stripe-Signature.",
                 "slack": "X-Slack-Signature.",
+                "microsoft_graph": "clientState of every notification is the secret.",
                 "none": "Nothing is checked: whoever knows the path starts the workflow.",
             },
         ),
@@ -64,6 +81,34 @@ class Bearer(TypedDict):
     header: NotRequired[
         Annotated[str, Field("Another header whose whole value is the token.", examples=["X-Gitlab-Token"])]
     ]
+
+
+class FixedAnswer(TypedDict):
+    """An answer that is always the same."""
+
+    type: Annotated[Literal["answer"], Field("An answer of your own, once the event is stored.")]
+    status: NotRequired[Annotated[int, Field("HTTP status; 200.", minimum=200, maximum=299)]]
+    body: NotRequired[
+        Annotated[Any, Field("A text is sent as plain text, anything else as JSON; may read `trigger`.")]
+    ]
+    headers: NotRequired[Annotated[dict[str, str], Field("Further headers.")]]
+
+
+class OutputAnswer(TypedDict):
+    """The run's output, with a limit on the waiting."""
+
+    type: Annotated[Literal["output"], Field("The run's output, once it has finished.")]
+    deadline: Annotated[
+        str,
+        Field("Time after which the sender gets 202 and an address; 25s at most.", format="duration"),
+    ]
+
+
+class RateLimit(TypedDict):
+    """How many requests are taken."""
+
+    max: Annotated[int, Field("So many at once.", minimum=1, maximum=1_000_000)]
+    per: Annotated[str, Field("And then evenly so many in this time.", format="duration", examples=["1m"])]
 
 
 _SENSITIVE = re.compile(r"authorization|cookie|token|secret|signature|password|api-?key|credential", re.ASCII)
@@ -102,6 +147,7 @@ def _is_protected(parameters: Mapping[str, Any]) -> bool:
     connection="webhook",
     needs_connection=_is_protected,
     output=_EVENT,
+    answers_get=True,
     sample={
         "body": {"id": "evt_1", "text": "hello"},
         "headers": {"content-type": "application/json", "user-agent": "curl/8.9.0"},
@@ -125,57 +171,113 @@ def webhook(
     dedupe: Annotated[
         str,
         Field(
-            "Where the event's identity stands: header:<name> or body.<path>. A request whose identity was "
-            "had before starts nothing; one without it is refused. When left out, what the scheme offers.",
-            examples=["header:X-Request-Id", "body.data.id"],
+            "Where the event's identity stands: header:<name> or body.<path>, or an expression over the "
+            "event. A request whose identity was had before starts nothing; one without it is refused. When "
+            "left out, what the scheme offers.",
+            examples=["header:X-Request-Id", "body.data.id", "{{ trigger.body.shop }}/{{ trigger.body.id }}"],
         ),
     ] = "",
     schema: Annotated[
         dict[str, Any] | None, Field("JSON Schema that the body must satisfy; else the answer is 422.")
     ] = None,
     respond: Annotated[
-        Literal["at_once", "output"],
+        Literal["at_once", "output"] | FixedAnswer | OutputAnswer,
         Field(
-            "What the sender is answered.",
-            options={
-                "at_once": "202 with the event's identity, as soon as the event is stored.",
-                "output": "The run's output, once it has finished.",
-            },
+            "What the sender is answered: at_once (202 with the event's identity, as soon as the event is "
+            "stored), output (the run's output, once it has finished), or an answer of your own.",
+            examples=[{"type": "answer", "status": 200, "body": "ok"}, {"type": "output", "deadline": "10s"}],
         ),
     ] = "at_once",
+    handshake: Annotated[
+        Handshake,
+        Field(
+            "Whose question is answered that is asked before an address is used.",
+            options={
+                "none": "Nobody's.",
+                "meta": "Meta's hub.challenge, for the verify_token of the connection.",
+                "microsoft_graph": "Microsoft Graph's validationToken.",
+                "dropbox": "Dropbox's challenge.",
+                "x": "X's challenge-response check, with the secret.",
+                "zoom": "Zoom's endpoint.url_validation, with the secret.",
+            },
+        ),
+    ] = "none",
+    rate_limit: Annotated[
+        RateLimit | None,
+        Field(
+            "Most verified requests taken; further ones are answered 429 with Retry-After.",
+            advanced=True,
+            examples=[{"max": 60, "per": "1m"}],
+        ),
+    ] = None,
     max_bytes: Annotated[
         int | str, Field("Largest body accepted.", advanced=True, examples=["10MB"], format="size")
     ] = 1_048_576,
-) -> HookEvent:
+) -> HookEvent | HookAnswered:
     """Webhook.
 
     Starts a run for every verified request to `/hooks/<path>`. The signature is checked over the raw
     bytes, before anything is read out of them.
     """
+    secrets = getattr(ctx.connection, "secrets", ())
+    asked = answer_unsigned(handshake, request, secrets, getattr(ctx.connection, "verify_token", ""))
+    if asked is not None:
+        return HookAnswered(asked)
+    if request.method in ("GET", "HEAD"):
+        raise HookRefused(405, f"{request.method[:20]} in place of POST", code="S405")
     if len(request.body) > _limit(max_bytes):
         raise too_large(f"the body has {len(request.body)} bytes")
-    secrets = getattr(ctx.connection, "secrets", ())
     signed = verify(auth, secrets, request, ctx.now())
+    if rate_limit is not None:
+        wait = ctx.take_turn(rate_limit["max"], _seconds(rate_limit["per"]))
+        if wait > 0:
+            raise too_many(wait)
 
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise unsupported("a compressed body is not read")
     body = parse(request.headers.get("content-type", ""), request.body)
-    query = checked_texts(request.query, "the query")
-    headers = _kept_headers(request.headers, auth)
-    key = event_key(dedupe, str(auth.get("type")), request.headers, body.value, signed)
+    if handshake == "x" and not isinstance(body.value, dict):
+        # Anybody can have a bare text signed by asking for the challenge-response check.
+        raise unreadable("the body is not an object")
+    asked = answer_signed(handshake, body.value, secrets)
+    if asked is not None:
+        return HookAnswered(asked)
+    data = {
+        "body": _with_files(body, [_placeholder(upload.name) for upload in body.uploads]),
+        "headers": _kept_headers(request.headers, auth),
+        "query": checked_texts(request.query, "the query"),
+        "method": request.method,
+        "files": [],
+    }
+    key = event_key(dedupe, str(auth.get("type")), request.headers, data, signed)
     if schema is not None:
-        _check_schema(schema, _with_files(body, [_placeholder(upload.name) for upload in body.uploads]))
+        _check_schema(schema, data["body"])
+    answer = _fixed_answer(respond, data)
 
     # Only now: a refused request leaves nothing behind.
     files = [ctx.save_file(part.content, name=part.name, mime=part.mime).to_json() for part in body.uploads]
-    return HookEvent(
-        {
-            "body": _with_files(body, files),
-            "headers": headers,
-            "query": query,
-            "method": request.method,
-            "files": files,
-        },
-        key,
-    )
+    return HookEvent({**data, "body": _with_files(body, files), "files": files}, key, answer)
+
+
+def _fixed_answer(respond: Any, data: Mapping[str, Any]) -> HookReply | None:
+    if not isinstance(respond, Mapping) or respond.get("type") != "answer":
+        return None
+    try:
+        told, headers = render_event([respond.get("body"), respond.get("headers", {})], data)
+    except BadInput as error:
+        raise unusable(f"respond: {error.message}") from error
+    status = respond.get("status", 200)
+    headers = {str(name): str(value) for name, value in headers.items()}
+    if told is None or isinstance(told, str):
+        return HookReply(status, (told or "").encode("utf-8", "replace"), headers=headers)
+    return HookReply(status, json.dumps(told).encode(), "application/json", headers)
+
+
+def _seconds(per: str) -> float:
+    try:
+        return max(parse_duration(per, name="rate_limit.per"), 0.001)
+    except BadInput as error:
+        raise unusable(error.message) from error
 
 
 def _limit(max_bytes: int | str) -> int:

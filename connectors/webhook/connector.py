@@ -40,9 +40,11 @@ class WebhookSecrets:
 
     Attributes:
         secrets: The active secrets, newest first. A request made with any of them is genuine.
+        verify_token: What Meta repeats when it asks whether an address is ours.
     """
 
     secrets: tuple[str, ...] = field(repr=False)
+    verify_token: str = field(default="", repr=False)
 
     async def notify(self, ctx: Context, to: str, text: str, files: Sequence[File]) -> Mapping[str, Json]:
         """Send a text and files to an address, signed; files are in base64."""
@@ -79,11 +81,20 @@ def connect(
             env="HOOKLINE_WEBHOOK_PREVIOUS_SECRET",
         ),
     ] = "",
+    verify_token: Annotated[
+        str,
+        Field(
+            "The verify token of an app at Meta; only `handshake: meta` needs it.",
+            secret=True,
+            advanced=True,
+            env="HOOKLINE_WEBHOOK_VERIFY_TOKEN",
+        ),
+    ] = "",
 ) -> WebhookSecrets:
     """Share a secret with a sender of webhooks."""
     if not secret:
         raise BadInput("the webhook connection has no secret", hint="set secret, or HOOKLINE_WEBHOOK_SECRET")
-    return WebhookSecrets(tuple(each for each in (secret, previous_secret) if each))
+    return WebhookSecrets(tuple(each for each in (secret, previous_secret) if each), verify_token)
 
 
 class Delivered(TypedDict):

@@ -13,6 +13,7 @@ from hookline.server.routes import Route
 
 ROUTE_IDS = [route.endpoint for route in ROUTES]
 OPEN = {
+    "GET /hooks/<path:path>",
     "POST /hooks/<path:path>",
     "POST /callbacks/<token>",
     "GET /healthz",

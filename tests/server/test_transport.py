@@ -103,8 +103,9 @@ def request(body: bytes, *headers: str, path: str = "/hooks/plain", length: int 
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def chunked(*chunks: bytes, end: bool = True) -> bytes:
-    head = b"POST /hooks/plain HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+def chunked(*chunks: bytes, end: bool = True, path: str = "/api/v1/validate") -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
+    head += f"Authorization: Bearer {TOKEN}\r\n".encode()
     body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
     return head + b"Transfer-Encoding: chunked\r\n\r\n" + body + (b"0\r\n\r\n" if end else b"")
 
@@ -139,35 +140,58 @@ def test_pipelined_requests_are_answered_in_order(connect: Connect, served: tupl
     assert [lab.finished(run)["output"] for run in runs] == list(range(20))
 
 
-def test_chunks_are_put_together(connect: Connect, served: tuple[Lab, Server]) -> None:
-    lab, server = served
-    client = connect(server.port)
-    client.send(chunked(b'{"a"', b": 1}"))
+def test_chunks_are_put_together(connect: Connect, port: int) -> None:
+    client = connect(port)
+    client.send(chunked(b'{"name": "a",', b' "steps": 1}'))
     status, _, body = client.receive()
-    assert status == 202
-    assert lab.finished(json.loads(body)["runs"][0])["output"] == {"a": 1}
+    assert status == 200
+    assert {found["pointer"] for found in json.loads(body)["diagnostics"]} == {"/steps"}
 
 
-def test_chunks_beyond_the_limit_are_refused_not_cut(connect: Connect, served: tuple[Lab, Server]) -> None:
+def test_a_hook_takes_no_chunks_and_says_so_at_once(connect: Connect, served: tuple[Lab, Server]) -> None:
     lab, server = served
     client = connect(server.port)
+    client.send(chunked(b"{}", end=False, path="/hooks/plain"))
+    assert problem_in(client.receive(), 411)["code"] == "S611"
+    assert client.is_closed()
+    (event,) = recorded(lab)
+    assert (event["state"], event["workflow"]) == ("rejected", "plain")
+    assert "Content-Length" in event["reason"]
+
+
+def recorded(lab: Lab) -> list[dict[str, Any]]:
+    lab.engine.store.flush()
+    found: list[dict[str, Any]] = lab.get("/api/v1/events").get_json()["events"]
+    return found
+
+
+def test_chunks_beyond_the_limit_are_refused_not_cut(connect: Connect, port: int) -> None:
+    client = connect(port)
     client.send(chunked(b'"', *[b"a" * MAX_BODY] * 3, b'"'))
     problem_in(client.receive(), 413)
     assert client.is_closed()
-    assert lab.get("/api/v1/events").get_json()["events"] == []
 
 
 def test_the_limit_is_the_same_for_both_kinds(connect: Connect, port: int) -> None:
     whole = b'"' + b"a" * (MAX_BODY - 2) + b'"'
     for data, status in (
         (request(whole), 202),
-        (chunked(whole), 202),
+        (chunked(whole), 200),
         (request(b" " + whole), 413),
         (chunked(b" " + whole), 413),
     ):
         client = connect(port)
         client.send(data)
         assert client.receive()[0] == status
+
+
+def test_a_body_that_is_too_large_is_recorded(connect: Connect, served: tuple[Lab, Server]) -> None:
+    lab, server = served
+    client = connect(server.port)
+    client.send(request(b"", length=10**12))
+    problem_in(client.receive(), 413)
+    (event,) = recorded(lab)
+    assert (event["state"], event["workflow"]) == ("rejected", "plain")
 
 
 def test_a_length_beyond_the_limit_is_refused_before_the_body_is_sent(connect: Connect, port: int) -> None:
@@ -194,7 +218,8 @@ def test_a_client_may_ask_before_it_sends(connect: Connect, port: int) -> None:
         (b"nonsense\r\n\r\n", 400),
         (b"POST /hooks/plain HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400),
         (b"POST /hooks/plain HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
-        (b"POST /hooks/plain HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (b"POST /hooks/plain HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 411),
+        (b"POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
         (b"POST /hooks/plain HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", 431),
     ],
@@ -246,7 +271,9 @@ def test_a_request_that_takes_too_long_is_cut_off(connect: Connect, labs: Any) -
     stop.set()
     dripper.join()
     server.close(seconds=1)
-    assert lab.get("/api/v1/events").get_json()["events"] == []
+    (event,) = recorded(lab)
+    assert (event["state"], event["workflow"]) == ("rejected", "plain")
+    assert "did not arrive" in event["reason"]
 
 
 def test_who_leaves_in_the_middle_leaves_nothing(connect: Connect, served: tuple[Lab, Server]) -> None:

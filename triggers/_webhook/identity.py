@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from hookline.sdk import BadInput, render_event
+
 from .refusals import no_key, unusable
 
 __all__ = ["event_key"]
@@ -15,18 +17,24 @@ _MAX_KEY = 200
 _STEP = re.compile(r"\.([^.\[\]]+)|\[([0-9]{1,6})\]", re.ASCII)
 
 
-def event_key(dedupe: str, kind: str, headers: Mapping[str, str], body: Any, signed: bytes | None) -> str:
+def event_key(
+    dedupe: str, kind: str, headers: Mapping[str, str], event: Mapping[str, Any], signed: bytes | None
+) -> str:
     """The event's identity, or ``""`` when the sender gives none.
 
     Args:
-        dedupe: ``header:X-Request-Id``, ``body.data.id``, or ``""`` for what the scheme offers: its
-            own identity, else the digest of what was signed together with a time.
+        dedupe: ``header:X-Request-Id``, ``body.data.id``, an expression over the event, or ``""`` for what
+            the scheme offers: its own identity, else the digest of what was signed together with a time.
         kind: ``auth.type``.
+        headers: As they came; the event has no credentials.
         signed: The signed bytes, when they hold a timestamp.
 
     Raises:
         HookRefused: `dedupe` names something that the request does not have.
     """
+    body = event["body"]
+    if "{{" in dedupe:
+        return _short(_evaluated(dedupe, event))
     if dedupe:
         return _short(_named(dedupe, headers, body))
     known = {
@@ -40,6 +48,19 @@ def event_key(dedupe: str, kind: str, headers: Mapping[str, str], body: Any, sig
     return f"signed:{hashlib.sha256(signed).hexdigest()}" if signed is not None else ""
 
 
+def _evaluated(dedupe: str, event: Mapping[str, Any]) -> str:
+    try:
+        return _identity(render_event(dedupe, event), dedupe)
+    except BadInput as error:
+        raise no_key(f"dedupe: {error.message}") from error
+
+
+def _identity(found: Any, where: str) -> str:
+    if isinstance(found, bool) or not isinstance(found, str | int | float) or found == "":
+        raise no_key(f"dedupe: the request has no text or number at {where[:80]}")
+    return str(found)
+
+
 def _named(dedupe: str, headers: Mapping[str, str], body: Any) -> str:
     if dedupe.startswith("header:"):
         found: Any = headers.get(dedupe.removeprefix("header:").strip().lower(), "")
@@ -47,9 +68,7 @@ def _named(dedupe: str, headers: Mapping[str, str], body: Any) -> str:
         found = _at(body, dedupe.removeprefix("body"))
     else:
         raise unusable(f"dedupe: {dedupe[:80]!r} is neither header:<name> nor body.<path>")
-    if isinstance(found, bool) or not isinstance(found, str | int | float) or found == "":
-        raise no_key(f"dedupe: the request has no text or number at {dedupe[:80]}")
-    return str(found)
+    return _identity(found, dedupe)
 
 
 def _at(body: Any, path: str) -> Any:

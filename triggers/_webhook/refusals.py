@@ -10,6 +10,7 @@ __all__ = [
     "no_key",
     "no_secret",
     "too_large",
+    "too_many",
     "unauthenticated",
     "unreadable",
     "unsupported",
@@ -66,3 +67,8 @@ def foreign_file(reason: str) -> HookRefused:
 def unusable(reason: str) -> HookRefused:
     """C610: the trigger's own parameters cannot be used; the author must correct them."""
     return HookRefused(422, reason, code="C610")
+
+
+def too_many(wait: float) -> HookRefused:
+    """C611: more requests than ``rate_limit`` allows."""
+    return HookRefused(429, "more requests than rate_limit allows", code="C611", retry_after=wait)

@@ -1,7 +1,8 @@
 """Who sent this? Every scheme works on the raw bytes and raises nothing but `HookRefused`.
 
 Sources: Standard Webhooks (https://www.standardwebhooks.com), GitHub (https://docs.github.com/en/webhooks),
-Stripe (https://docs.stripe.com/webhooks), Slack (https://docs.slack.dev/authentication/verifying-requests-from-slack).
+Stripe (https://docs.stripe.com/webhooks), Slack (https://docs.slack.dev/authentication/verifying-requests-from-slack),
+Microsoft Graph (https://learn.microsoft.com/graph/change-notifications-delivery-webhooks).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 from hookline.sdk import BadInput, HookRequest, parse_duration
 
 from .refusals import expired, no_secret, unauthenticated, unusable
+from .strict_json import strict_json
 
 __all__ = ["TOLERANCE", "verify"]
 
@@ -29,6 +31,9 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
 # The full stop separates the signed parts, so an identity that holds one could be shifted into them.
 _MESSAGE_ID = re.compile(r"[!-\-/-~]{1,256}", re.ASCII)
 _MAX_SIGNATURES = 16
+_MAX_NOTIFICATIONS = 1000
+_MAX_TOLERANCE = 3 * 86400.0
+"""Seconds. What was had is remembered for longer than twice of it, so that nothing can be sent again."""
 _TOKEN = re.compile(r"(\{timestamp\}|\{body\})")
 
 Encode = Callable[[bytes], bytes]
@@ -76,6 +81,9 @@ def verify(
         return None
     if kind == "basic":
         _basic(auth, secrets, request)
+        return None
+    if kind == "microsoft_graph":
+        _microsoft_graph(secrets, request)
         return None
     if kind == "standard_webhooks":
         keys = [_standard_key(secret) for secret in secrets]
@@ -186,6 +194,8 @@ def _hmac(auth: Mapping[str, Any], request: HookRequest) -> _Claim:
         tolerance = parse_duration(auth.get("tolerance", TOLERANCE), name="auth.tolerance")
     except BadInput as error:
         raise unusable(error.message) from error
+    if tolerance > _MAX_TOLERANCE:
+        raise unusable("auth: tolerance is more than three days")
     return _Claim(signed, signatures, timestamp, tolerance)
 
 
@@ -211,6 +221,20 @@ def _basic(auth: Mapping[str, Any], secrets: Sequence[str], request: HookRequest
         given = ""
     expected = [f"{auth.get('username', '')}:{secret}" for secret in secrets]
     _same(given if scheme.lower() == "basic" else "", expected, "the user name or password")
+
+
+def _microsoft_graph(secrets: Sequence[str], request: HookRequest) -> None:
+    """Graph signs nothing; every notification repeats the secret of its subscription."""
+    try:
+        body = strict_json(request.body)
+    except (ValueError, RecursionError):
+        body = None
+    notifications = body.get("value") if isinstance(body, dict) else None
+    if not isinstance(notifications, list) or not 1 <= len(notifications) <= _MAX_NOTIFICATIONS:
+        raise unauthenticated("there is no list of notifications")
+    for each in notifications:
+        state = each.get("clientState") if isinstance(each, dict) else None
+        _same(state if isinstance(state, str) else "", secrets, "the clientState")
 
 
 def _same(given: str, expected: Sequence[str], what: str) -> None:

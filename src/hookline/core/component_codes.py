@@ -202,4 +202,10 @@ COMPONENT_CODES: Final = (
         "A parameter of the trigger is wrong in a way that only a request shows.",
         "Correct the workflow as the message says.",
     ),
+    Code(
+        "C611",
+        "A hook gets more requests than its trigger allows",
+        "rate_limit of the trigger is reached. Nothing was taken; the answer says when to come again.",
+        "Send more slowly, or raise rate_limit.",
+    ),
 )

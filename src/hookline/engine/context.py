@@ -16,6 +16,7 @@ from hookline.core import events as ev
 from hookline.sdk import File, Files, FileStore, Http, PastOutput
 
 from .files import safe_name, stored_file
+from .pacing import Pace, Paces
 from .past import Past
 from .project_files import read_project_file
 
@@ -139,16 +140,24 @@ class PollContext:
 
 @dataclass(slots=True)
 class HookContextImpl:
-    """What a webhook trigger is given; it runs on a thread of the server."""
+    """What a webhook trigger is given; it runs on a thread of the server.
+
+    `name` is the one under which `paces` counts its requests.
+    """
 
     workflow: str
     connection: Any
     files: Files
     artifacts: Any
     clock: Callable[[], float] = time.time
+    paces: Paces | None = None
+    name: str = ""
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)
+
+    def take_turn(self, count: int, seconds: float) -> float:
+        return self.paces.take(self.name, Pace(count, seconds)) if self.paces is not None else 0.0
 
     def save_file(self, content: bytes, *, name: str, mime: str) -> File:
         stored = self.artifacts.save(content)

@@ -23,8 +23,9 @@ from urllib.parse import unquote, urlsplit
 from hookline.core import events as ev
 from hookline.core.expressions import ExpressionError
 from hookline.core.expressions.errors import did_you_mean
-from hookline.core.plan import Node, Plan, TriggerPlan
+from hookline.core.plan import Node, Plan
 from hookline.core.state import RunState
+from hookline.core.units import parse_duration
 from hookline.crashpoints import crashpoint
 from hookline.sdk import BadInput, File, FileStore, HookAnswered, HookRefused, HookReply, HookRequest
 from hookline.store.artifacts import ArtifactStore
@@ -40,9 +41,10 @@ from .files import EngineFiles
 from .http import GuardedClient, Policy
 from .http.sdk import SdkHttp
 from .ids import IdFactory
-from .intake import WEBHOOK_MEMORY, Draft, Intake, WrongInputs, check_inputs
+from .intake import WEBHOOK_MEMORY, Draft, Intake, WrongInputs, check_inputs, trigger_scope
 from .journal import Journal
 from .live import replayed_from
+from .pacing import Paces, Refusals
 from .past import Past
 from .performer import Outside, Performer
 from .pollers import Poller
@@ -71,10 +73,18 @@ class HookAnswer:
 
     Args:
         accepted: What was stored; None for a request that is no event.
+        respond: ``output`` when the sender waits for the run; then at most for `deadline` seconds.
         reply: What the trigger wants the sender to be answered, in place of the usual document.
     """
 
-    def __init__(self, accepted: Accepted | None, respond: str, reply: HookReply | None = None) -> None:
+    def __init__(
+        self,
+        accepted: Accepted | None,
+        respond: str,
+        reply: HookReply | None = None,
+        deadline: float | None = None,
+    ) -> None:
+        self.deadline = deadline
         self.event_id = accepted.event_id if accepted else ""
         self.run_id = accepted.run_id if accepted else None
         self.state = accepted.state if accepted else "answered"
@@ -207,6 +217,8 @@ class Engine:
         self.files = EngineFiles(self.artifacts, self._open_referred)
         self.pollers: dict[str, Poller] = {}
         self._poll_tasks: dict[str, asyncio.Task[None]] = {}
+        self._paces = Paces(clock)
+        self._refusals = Refusals(clock)
         self._max_backlog = settings.integer("max_backlog")
         self._events_taken: Counter[str] = Counter()
         self._runs_finished: Counter[str] = Counter()
@@ -383,18 +395,26 @@ class Engine:
         """
         found = self.workflows.hooks.get(request.path.strip("/"))
         if found is None:
-            raise EngineError("there is no hook at this address", code="R402", status=404)
+            code, reason = "R402", "there is no hook at this address"
+            self.refuse_request(request.path, f"{reason}: {request.path[:200]!r}", request.headers)
+            raise EngineError(reason, code=code, status=404)
         plan, trigger = found
         declared = self.registry.triggers[trigger.uses]
+        parameters = trigger.parameters
         try:
+            if request.method in ("GET", "HEAD") and not declared.answers_get:
+                raise HookRefused(405, f"{request.method[:20]} in place of POST", code="S405")
             connection = None
-            if declared.needs_connection(trigger.parameters):
+            if declared.needs_connection(parameters):
                 assert declared.connection is not None
                 connection = self.performer.open(
                     trigger.connection or declared.connection, declared.connection
                 )
-            context = HookContextImpl(plan.name, connection, self.files, self.artifacts, self.clock)
-            event = declared.run(context, request, **declared.bind(trigger.parameters))
+            scope = trigger_scope(plan, trigger)
+            context = HookContextImpl(
+                plan.name, connection, self.files, self.artifacts, self.clock, self._paces, scope
+            )
+            event = declared.run(context, request, **declared.bind(parameters))
             if isinstance(event, HookAnswered):
                 return HookAnswer(None, "at_once", event.answer)
             draft = self.intake.event(
@@ -408,19 +428,34 @@ class Engine:
                 memory=WEBHOOK_MEMORY,
             )
         except HookRefused as refused:
-            self._record_refusal(plan, trigger, refused.reason, request)
+            self.refuse_request(request.path, refused.reason, request.headers)
             raise
         except ExpressionError as error:
-            self._record_refusal(plan, trigger, error.message, request)
+            self.refuse_request(request.path, error.message, request.headers)
             raise HookRefused(422, error.message, code=error.code) from error
         except BadInput as error:
-            self._record_refusal(plan, trigger, error.message, request)
+            self.refuse_request(request.path, error.message, request.headers)
             raise EngineError(error.message, code=error.code, status=503, hint=error.hint) from error
-        return HookAnswer(self._take(draft), str(trigger.parameters.get("respond", "at_once")), event.answer)
+        respond, deadline = _respond(parameters.get("respond"))
+        return HookAnswer(self._take(draft), respond, event.answer, deadline)
 
-    def _record_refusal(self, plan: Plan, trigger: TriggerPlan, reason: str, request: HookRequest) -> None:
-        headers = self.redactor.redact_headers(request.headers)
-        incoming = self.intake.rejected(plan, trigger.uses, reason, headers)
+    def refuse_request(self, path: str, reason: str, headers: Mapping[str, str]) -> None:
+        """Record a request to ``/hooks/<path>`` that was refused, without its body.
+
+        Of a flood only a few are recorded; see `Refusals`.
+
+        Args:
+            headers: By their names in lower case.
+        """
+        plan, trigger = self.workflows.hooks.get(path.strip("/"), (None, None))
+        name = trigger_scope(plan, trigger) if plan is not None and trigger is not None else ""
+        noted = self._refusals.noted(name, reason)
+        if noted is None:
+            with self._counts_lock:
+                self._events_taken["rejected"] += 1
+            return
+        kept = self.redactor.redact_headers(headers)
+        incoming = self.intake.rejected(plan, trigger.uses if trigger else "webhook", noted, kept)
         # Whoever sends what is refused does not get to wait for the disk, or to learn of it.
         self.store.submit(Accept([incoming]), self._count)
 
@@ -662,6 +697,14 @@ class Engine:
     def retain(self, plan: Plan) -> None:
         """Forget the finished runs that this workflow does not want to keep."""
         retain(plan, self.settings, self.store, self.clock)
+
+
+def _respond(given: Json) -> tuple[str, float | None]:
+    """A webhook's ``respond``: its kind, and how long a sender waits for an output."""
+    if not isinstance(given, Mapping):
+        return str(given or "at_once"), None
+    deadline = given.get("deadline")
+    return str(given.get("type")), parse_duration(deadline) if deadline is not None else None
 
 
 def _is_outermost(node: Node) -> bool:

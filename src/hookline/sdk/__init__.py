@@ -43,6 +43,7 @@ from .file_stores import CopiesFiles, FilePage, FileStore, IfExists, ListedFile,
 from .files import File, is_file
 from .http import raise_for_status, retry_after
 from .summary import render_summary
+from .templates import render_event
 from .units import parse_duration, parse_size
 
 __all__ = [
@@ -100,6 +101,7 @@ __all__ = [
     "parse_duration",
     "parse_size",
     "raise_for_status",
+    "render_event",
     "render_summary",
     "retry_after",
     "schema_of",

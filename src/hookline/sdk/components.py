@@ -172,12 +172,15 @@ class Trigger(_Component):
         interval: Seconds between two looks of a ``poll`` trigger.
         sample: A realistic event.
         watches: Addresses watched, format strings over ``with``.
+        answers_get: A ``webhook`` trigger that is asked for GET requests too: senders that try an
+            address out before they use it.
     """
 
     kind: Literal["poll", "webhook", "manual"] = "poll"
     interval: float = 60.0
     sample: Mapping[str, Any] = field(default_factory=dict)
     watches: Sequence[str] = ()
+    answers_get: bool = False
 
 
 @dataclass(slots=True)
@@ -364,6 +367,7 @@ def trigger(
     connection: str | None = None,
     needs_connection: NeedsConnection | None = None,
     watches: Sequence[str] = (),
+    answers_get: bool = False,
 ) -> Callable[[Function], Trigger]:
     """Declare a trigger.
 
@@ -392,6 +396,7 @@ def trigger(
             interval=interval,
             sample=sample,
             watches=watches,
+            answers_get=answers_get,
         )
 
     return declare

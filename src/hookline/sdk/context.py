@@ -373,11 +373,16 @@ class HookRequest:
 
 @dataclass(frozen=True, slots=True)
 class HookReply:
-    """What a sender is answered that insists on an answer of its own."""
+    """What a sender is answered that insists on an answer of its own.
+
+    Attributes:
+        headers: Further ones; those of the connection and those that protect pages are left out.
+    """
 
     status: int = 200
     body: bytes = b""
     content_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,16 +416,18 @@ class HookRefused(Exception):
     """The request is refused: recorded with its reason, and nothing runs.
 
     Args:
-        status: HTTP status of the answer: 400, 401, 413, 415, 422.
+        status: HTTP status of the answer: 400, 401, 405, 413, 415, 422, 429.
         reason: Kept with the event and shown to the operator, not to the sender.
         code: A stable code.
+        retry_after: Seconds after which the sender may come again; None to say nothing.
     """
 
-    def __init__(self, status: int, reason: str, *, code: str) -> None:
+    def __init__(self, status: int, reason: str, *, code: str, retry_after: float | None = None) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
         self.code = code
+        self.retry_after = retry_after
 
 
 class HookContext(Protocol):
@@ -432,6 +439,13 @@ class HookContext(Protocol):
 
     def save_file(self, content: bytes, *, name: str, mime: str) -> File:
         """Keep an uploaded part; its name is made by the server, `name` is only remembered."""
+
+    def take_turn(self, count: int, seconds: float) -> float:
+        """Count a request against a rate; 0 when there is room, else the seconds until there is.
+
+        Args:
+            count, seconds: So many at once, and then evenly so many in that time.
+        """
 
     def now(self) -> datetime: ...
 

@@ -66,7 +66,8 @@ SERVER_CODES: tuple[Code, ...] = (
     Code(
         "S611",
         "A length is needed",
-        "The body came in chunks, and the server that Hookline runs under passes them on as they are.",
+        "The body came in chunks. A request to a hook says with Content-Length how long its body is, so that "
+        "a cut one is known as such.",
         "Send a Content-Length.",
     ),
     Code(

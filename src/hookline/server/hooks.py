@@ -19,7 +19,8 @@ from typing import Any
 from flask import Response, current_app, request
 from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge
 
-from hookline.engine.engine import Busy, Engine, EngineError
+from hookline.engine.engine import Busy, Engine, EngineError, HookAnswer
+from hookline.engine.pacing import whole_seconds
 from hookline.sdk import HookRefused, HookRequest
 from hookline.store.port import StoreError
 
@@ -75,20 +76,32 @@ def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _body() -> bytes | Response:
-    """The raw bytes, before anything parses them, or the answer to what is too large or endless."""
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """Why there is no body: the answer's status, code and detail."""
+
+    status: int
+    code: str
+    detail: str
+
+    def problem(self) -> Response:
+        return problem(self.status, self.code, self.detail)
+
+
+def _body() -> bytes | _Unreadable:
+    """The raw bytes, before anything parses them, or why they cannot be had."""
     if request.content_length is None:
-        # Our server turns chunks into a length; others cut what is too long without a word.
+        # Some servers cut what is too long without a word when it comes in chunks.
         if request.headers.get("Transfer-Encoding"):
-            return problem(411, "S611", "send a Content-Length")
+            return _Unreadable(411, "S611", "send a Content-Length")
         return b""
     try:
         return request.get_data(cache=False)
     except RequestEntityTooLarge:
         limit = current_app.config["MAX_CONTENT_LENGTH"]
-        return problem(413, "S612", f"at most {limit} bytes are taken")
+        return _Unreadable(413, "S612", f"at most {limit} bytes are taken")
     except (ClientDisconnected, BadRequest):
-        return problem(400, "S613", "the body ended too early")
+        return _Unreadable(400, "S613", "the body ended too early")
 
 
 @hooks.post(
@@ -101,15 +114,31 @@ def _body() -> bytes | Response:
         ),
         202: Answer("The event and its run are stored.", ref("Accepted")),
     },
-    problems=(400, 401, 404, 411, 413, 415, 422, 502),
+    problems=(400, 401, 404, 411, 413, 415, 422, 429, 502),
     body={},
     body_types=("application/json", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain"),
 )
 def receive(path: str) -> Response:
     """Take an event in for the workflow that has this path."""
     body = _body()
-    if isinstance(body, Response):
-        return body
+    if isinstance(body, _Unreadable):
+        _engine().refuse_request(path, body.detail, headers_of(request.environ))
+        return body.problem()
+    return _answered(path, body)
+
+
+@hooks.get(
+    "/hooks/<path:path>",
+    permission="open",
+    answers={200: Answer("What the sender wants to see before it uses the address.", None, "text/plain")},
+    problems=(401, 404, 405, 422, 429),
+)
+def greet(path: str) -> Response:
+    """Answer a sender that tries an address out; see `handshake` of the trigger."""
+    return _answered(path, b"")
+
+
+def _answered(path: str, body: bytes) -> Response:
     engine = _engine()
     hook_request = HookRequest(
         method=request.method,
@@ -130,13 +159,18 @@ def answer_hook(engine: Engine, waiters: Waiters, request: HookRequest) -> Reply
         answer = engine.receive_hook(request)
         if answer.reply is not None:
             told = answer.reply
-            return Reply(told.status, told.body, (("Content-Type", told.content_type),))
+            return Reply(
+                told.status, told.body, (("Content-Type", told.content_type), *_sendable(told.headers))
+            )
         if answer.respond == "output" and answer.run_id is not None and answer.state == "received":
-            return _with_output(engine, waiters, answer.event_id, answer.run_id)
+            return _with_output(engine, waiters, answer)
     except HookRefused as refused:
         # Who cannot prove who it is learns nothing about why.
         detail = "the request is refused" if refused.status == 401 else refused.reason
-        return _refusal(refused.status, refused.code, detail)
+        more = [("Allow", "POST")] if refused.status == 405 else []
+        if refused.retry_after is not None:
+            more.append(("Retry-After", str(whole_seconds(refused.retry_after))))
+        return _refusal(refused.status, refused.code, detail, "", *more)
     except Busy as busy:
         retry = ("Retry-After", str(busy.retry_after))
         return _refusal(busy.status, busy.code, busy.message, busy.hint, retry)
@@ -165,12 +199,15 @@ def _refusal(
     return Reply(status, body, (("Content-Type", PROBLEM_TYPE), *headers))
 
 
-def _with_output(engine: Engine, waiters: Waiters, event_id: str, run_id: str) -> Reply:
+def _with_output(engine: Engine, waiters: Waiters, taken: HookAnswer) -> Reply:
     """Wait for the run's ``respond`` step or its end; who waited too long gets an address."""
+    event_id, run_id = taken.event_id, taken.run_id
+    assert run_id is not None
     if not waiters.places.acquire(blocking=False):
         return _later(event_id, run_id)
+    seconds = waiters.seconds if taken.deadline is None else min(taken.deadline, waiters.seconds)
     try:
-        answer = engine.outcome(run_id).result(timeout=waiters.seconds)
+        answer = engine.outcome(run_id).result(timeout=seconds)
     except (FutureTimeout, CancelledError):
         return _later(event_id, run_id)
     finally:
@@ -198,12 +235,16 @@ def _responded(answer: dict[str, Any]) -> Reply:
         content, media_type = body.encode("utf-8", "replace"), "text/plain; charset=utf-8"
     else:
         content, media_type = b"" if body is None else json.dumps(body).encode(), "application/json"
-    headers = [
+    return Reply(answer["status"], content, (("Content-Type", media_type), *_sendable(answer["headers"])))
+
+
+def _sendable(headers: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What may be sent of the headers that an author wants."""
+    return [
         (name, value)
-        for name, value in ((str(name), str(value)) for name, value in answer["headers"].items())
+        for name, value in ((str(name), str(value)) for name, value in headers.items())
         if name.lower() not in _REFUSED_HEADERS and _HEADER_NAME.fullmatch(name) and _is_sendable(value)
     ]
-    return Reply(answer["status"], content, (("Content-Type", media_type), *headers))
 
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
@@ -226,7 +267,7 @@ _REFUSED_HEADERS = frozenset(
         "x-content-type-options",
     }
 )
-"""Headers that a ``respond`` step cannot set: those of the connection and those that protect our pages."""
+"""Headers that an author's answer cannot set: those of the connection and those that protect our pages."""
 
 
 @hooks.post(
@@ -242,8 +283,8 @@ _REFUSED_HEADERS = frozenset(
 def callback(token: str) -> Response:
     """Wake the step whose address this is."""
     body = _body()
-    if isinstance(body, Response):
-        return body
+    if isinstance(body, _Unreadable):
+        return body.problem()
     is_new = _engine().receive_callback(token, headers_of(request.environ), body)
     return _json({"ok": True} if is_new else {"ok": True, "duplicate": True}, 202 if is_new else 200)
 

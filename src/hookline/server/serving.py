@@ -12,13 +12,16 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher
+from waitress.utilities import Error
 
 from hookline.engine.engine import Engine
 
@@ -46,7 +49,37 @@ FRAMING_BYTES = 64 * 1024
 CLOSE_SECONDS = 30.0
 """Most time that answers under way get when the server is closed; more than a waiting hook needs."""
 
-_CODES = {400: "S400", 413: "S612", 431: "S431", 501: "S501"}
+_CODES = {400: "S400", 411: "S611", 413: "S612", 431: "S431", 501: "S501"}
+
+_HOOKS = "/hooks/"
+
+NoteRefusal = Callable[[str, str, Mapping[str, str]], None]
+"""Called with the path below ``/hooks/``, the reason and the headers of what no application gets to see."""
+
+
+class _LengthRequired(Error):  # type: ignore[misc]
+    code = 411
+    reason = "Length Required"
+
+
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Reads requests; one to a hook says how long its body is, before it sends any of it."""
+
+    error: Any
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        if self.chunked and self.path.startswith(_HOOKS):
+            raise ParsingError(_NO_LENGTH)
+
+    def received(self, data: bytes) -> int:
+        taken: int = super().received(data)
+        if self.error is not None and self.error.body == _NO_LENGTH:
+            self.error = _LengthRequired(_NO_LENGTH)
+        return taken
+
+
+_NO_LENGTH = "send a Content-Length; a body in chunks is not taken"
 
 
 class _ErrorTask(ErrorTask):  # type: ignore[misc]
@@ -55,6 +88,7 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         error = self.request.error
         status = int(error.code)
+        self.channel.server.note(self.request, str(error.body))
         document = problem_document(status, _CODES.get(status, "S400"), str(error.body))
         body = json.dumps(document).encode()
         self.status = f"{status} {document['title']}"
@@ -69,6 +103,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     """A connection that knows since when a request has been arriving."""
 
     error_task_class = _ErrorTask
+    parser_class = _Parser
     arriving_since: float | None = None
 
     def received(self, data: bytes) -> bool:
@@ -92,12 +127,26 @@ class _Acceptor(TcpWSGIServer):  # type: ignore[misc]
 
     channel_class = _Channel
     request_seconds = REQUEST_SECONDS
+    note_refusal: NoteRefusal | None = None
+
+    def note(self, request: Any, reason: str) -> None:
+        """Have a request to a hook recorded that is refused here; what was no request is not."""
+        path = getattr(request, "path", None) or ""
+        if self.note_refusal is None or not path.startswith(_HOOKS):
+            return
+        headers = {name.replace("_", "-").lower(): value for name, value in request.headers.items()}
+        try:
+            self.note_refusal(path[len(_HOOKS) :], reason, headers)
+        except Exception:
+            log.exception("S500: a refused request could not be recorded")
 
     def maintenance(self, now: float) -> None:
         super().maintenance(now)
         oldest = time.monotonic() - self.request_seconds
         for channel in self.active_channels.values():
             if channel.arriving_since is not None and channel.arriving_since < oldest:
+                if not channel.will_close:
+                    self.note(channel.request, f"it did not arrive within {self.request_seconds:g} seconds")
                 channel.will_close = True
 
 
@@ -112,7 +161,14 @@ class Server:
     """
 
     def __init__(
-        self, application: Any, host: str, port: int, threads: int, max_body: int, request_seconds: float
+        self,
+        application: Any,
+        host: str,
+        port: int,
+        threads: int,
+        max_body: int,
+        request_seconds: float,
+        note_refusal: NoteRefusal | None = None,
     ) -> None:
         adjustments = Adjustments(
             listen=_listen_on(host, port),
@@ -148,6 +204,7 @@ class Server:
             raise
         self._workers.set_thread_count(threads)
         self._acceptor.request_seconds = request_seconds
+        self._acceptor.note_refusal = note_refusal
         self.port: int = int(self._acceptor.effective_port)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hookline-http", daemon=True)
@@ -216,4 +273,4 @@ def serve(
     """
     application = create_app(engine, access)
     max_body = engine.settings.integer("max_body_bytes")
-    return Server(application, host, port, threads, max_body, request_seconds)
+    return Server(application, host, port, threads, max_body, request_seconds, engine.refuse_request)

@@ -471,7 +471,12 @@ class FakeTriggerContext:
 
 
 class FakeHookContext:
-    """What a webhook trigger is given; satisfies `hookline.sdk.HookContext`."""
+    """What a webhook trigger is given; satisfies `hookline.sdk.HookContext`.
+
+    Attributes:
+        wait: What `take_turn` gives: seconds until there is room, 0 when there is.
+        turns: The rates it was asked for.
+    """
 
     def __init__(
         self,
@@ -485,6 +490,12 @@ class FakeHookContext:
         self.clock = clock or FakeClock()
         self.fake_files = files or FakeFiles()
         self.files: Files = self.fake_files
+        self.wait = 0.0
+        self.turns: list[tuple[int, float]] = []
+
+    def take_turn(self, count: int, seconds: float) -> float:
+        self.turns.append((count, seconds))
+        return self.wait
 
     def save_file(self, content: bytes, *, name: str, mime: str) -> File:
         return replace(self.fake_files.put(content, name=name, mime=mime), name=name)

@@ -228,7 +228,7 @@ def test_a_missing_identity_is_422(dedupe: str) -> None:
     assert found.status == 422
 
 
-@pytest.mark.parametrize("dedupe", ["query.id", "body[", "body..id", "{{ trigger.body.id }}", "bodyid"])
+@pytest.mark.parametrize("dedupe", ["query.id", "body[", "body..id", "bodyid"])
 def test_a_path_that_is_none_is_the_authors_mistake(dedupe: str) -> None:
     assert refusal(request(b"{}", JSON), dedupe=dedupe).code == "C610"
 
