@@ -148,6 +148,7 @@ def _is_protected(parameters: Mapping[str, Any]) -> bool:
     needs_connection=_is_protected,
     output=_EVENT,
     answers_get=True,
+    streams=True,
     sample={
         "body": {"id": "evt_1", "text": "hello"},
         "headers": {"content-type": "application/json", "user-agent": "curl/8.9.0"},
@@ -225,8 +226,8 @@ def webhook(
         return HookAnswered(asked)
     if request.method in ("GET", "HEAD"):
         raise HookRefused(405, f"{request.method[:20]} in place of POST", code="S405")
-    if len(request.body) > _limit(max_bytes):
-        raise too_large(f"the body has {len(request.body)} bytes")
+    if request.size > _limit(max_bytes):
+        raise too_large(f"the body has {request.size} bytes")
     signed = verify(auth, secrets, request, ctx.now())
     if rate_limit is not None:
         wait = ctx.take_turn(rate_limit["max"], _seconds(rate_limit["per"]))
@@ -235,28 +236,32 @@ def webhook(
 
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise unsupported("a compressed body is not read")
-    body = parse(request.headers.get("content-type", ""), request.body)
-    if handshake == "x" and not isinstance(body.value, dict):
-        # Anybody can have a bare text signed by asking for the challenge-response check.
-        raise unreadable("the body is not an object")
-    asked = answer_signed(handshake, body.value, secrets)
-    if asked is not None:
-        return HookAnswered(asked)
-    data = {
-        "body": _with_files(body, [_placeholder(upload.name) for upload in body.uploads]),
-        "headers": _kept_headers(request.headers, auth),
-        "query": checked_texts(request.query, "the query"),
-        "method": request.method,
-        "files": [],
-    }
-    key = event_key(dedupe, str(auth.get("type")), request.headers, data, signed)
-    if schema is not None:
-        _check_schema(schema, data["body"])
-    answer = _fixed_answer(respond, data)
-
-    # Only now: a refused request leaves nothing behind.
-    files = [ctx.save_file(part.content, name=part.name, mime=part.mime).to_json() for part in body.uploads]
-    return HookEvent({**data, "body": _with_files(body, files), "files": files}, key, answer)
+    body = parse(request.headers.get("content-type", ""), request)
+    try:
+        if handshake == "x" and not isinstance(body.value, dict):
+            # Anybody can have a bare text signed by asking for the challenge-response check.
+            raise unreadable("the body is not an object")
+        asked = answer_signed(handshake, body.value, secrets)
+        if asked is not None:
+            return HookAnswered(asked)
+        data = {
+            "body": _with_files(body, [_placeholder(upload.name) for upload in body.uploads]),
+            "headers": _kept_headers(request.headers, auth),
+            "query": checked_texts(request.query, "the query"),
+            "method": request.method,
+            "files": [],
+        }
+        key = event_key(dedupe, str(auth.get("type")), request.headers, data, signed)
+        if schema is not None:
+            _check_schema(schema, data["body"])
+        answer = _fixed_answer(respond, data)
+        # Only now: a refused request leaves nothing behind.
+        files = [
+            ctx.save_file(part.content, name=part.name, mime=part.mime).to_json() for part in body.uploads
+        ]
+        return HookEvent({**data, "body": _with_files(body, files), "files": files}, key, answer)
+    finally:
+        body.close()
 
 
 def _fixed_answer(respond: Any, data: Mapping[str, Any]) -> HookReply | None:

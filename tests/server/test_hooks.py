@@ -398,3 +398,44 @@ def test_a_rate_is_kept(lab: Lab) -> None:
     is_problem(answer, 429, "C611")
     assert 1700 < int(answer.headers["Retry-After"]) <= 1800
     assert len(lab.get("/api/v1/runs").get_json()["runs"]) == 2
+
+
+def form(content: bytes) -> tuple[bytes, dict[str, str]]:
+    head = b'--B\r\nContent-Disposition: form-data; name="photo"; filename="../a.png"\r\n'
+    head += b"Content-Type: image/png\r\n\r\n"
+    return head + content + b"\r\n--B--\r\n", {"Content-Type": "multipart/form-data; boundary=B"}
+
+
+def test_a_large_upload_goes_from_file_to_file_by_both_ways(labs: Any) -> None:
+    lab = labs(max_body_bytes=str(4_000_000))
+    add(lab, max_bytes="4MB")
+    body, headers = form(bytes(range(256)) * 12_000)
+    for application in (lab.app.wsgi_app, lab.app.wsgi_app._application):
+        answer = Client(application).post("/hooks/extra", data=body, headers=headers)
+        assert answer.status_code == 202
+        event = lab.engine.store.event(answer.get_json()["event"])
+        assert event.body is None
+        run = lab.engine.history(answer.get_json()["runs"][0])[0]["data"]["trigger"]
+        (file,) = run["files"]
+        assert (file["name"], file["bytes"]) == ("a.png", 3_072_000)
+        assert lab.engine.artifacts.path(file["sha256"]).stat().st_size == 3_072_000
+    is_problem(lab.client.post("/hooks/plain", data=body, headers=headers), 413, "C607")
+    cut = lab.client.post(
+        "/hooks/extra",
+        headers=headers,
+        input_stream=io.BytesIO(body[:1_000_000]),
+        environ_overrides={"CONTENT_LENGTH": str(len(body))},
+    )
+    is_problem(cut, 400, "S613")
+
+
+def test_a_trigger_that_reads_no_files_gets_a_large_body_whole(
+    labs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = labs(max_body_bytes=str(4_000_000))
+    add(lab, max_bytes="4MB")
+    monkeypatch.setattr(lab.engine.registry.triggers["webhook"], "streams", False)
+    text = {"text": "x" * 1_000_000}
+    assert lab.post("/hooks/extra", text).status_code == 202
+    monkeypatch.setattr("hookline.engine.engine.LARGEST_IN_MEMORY", 500_000)
+    is_problem(lab.post("/hooks/extra", text), 413, "S612")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import re
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 from urllib.parse import parse_qsl
 
+from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import MultiPartParser
 
-from hookline.sdk import is_file
+from hookline.sdk import HookRequest, is_file
 
 from .refusals import foreign_file, too_large, unreadable, unsupported
 from .strict_json import strict_json
@@ -22,6 +24,12 @@ __all__ = ["Body", "Upload", "checked_texts", "parse"]
 
 MAX_PARTS = 100
 """Fields and files of one form."""
+
+MAX_FIELDS_BYTES = 1_048_576
+"""Bytes of a form's fields, without its files."""
+
+IN_MEMORY = 64 * 1024
+"""Bytes of each file up to which it is held in memory."""
 
 _CHARSETS = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -38,12 +46,13 @@ class Upload:
         field: Name of the form's field.
         name: The sender's file name, without folders and control characters.
         mime: Media type the sender gave.
+        content: The bytes, from their beginning; a large one is in a temporary file without a name.
     """
 
     field: str
     name: str
     mime: str
-    content: bytes
+    content: BinaryIO
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +68,20 @@ class Body:
     value: Any
     uploads: Sequence[Upload] = ()
 
+    def close(self) -> None:
+        """Let go of the uploads that are not kept."""
+        for upload in self.uploads:
+            upload.content.close()
 
-def parse(content_type: str, data: bytes) -> Body:
-    """Read a body whose sender has been verified.
+
+def parse(content_type: str, request: HookRequest) -> Body:
+    """Read a body whose sender has been verified; only a form's files may be larger than memory.
 
     Raises:
         HookRefused: 400 unreadable, 413 too many parts, 415 not a known type, 422 it holds a
             file reference: only this program makes those.
     """
-    if not data:
+    if not request.size:
         return Body(None)
     if not content_type.isascii():
         raise unsupported("the content type is not ASCII")
@@ -77,16 +91,21 @@ def parse(content_type: str, data: bytes) -> Body:
     charset = str(header.get_param("charset", "") or "").lower()
     if charset not in _CHARSETS:
         raise unsupported(f"the character set {charset[:40]!r} is not read")
+    if mime == "multipart/form-data":
+        return _multipart(request, str(header.get_param("boundary", "") or ""))
+    data = request.in_memory().body
     if mime == "application/json" or (mime.startswith("application/") and mime.endswith("+json")):
         body = Body(_json(data))
     elif mime == "application/x-www-form-urlencoded":
         body = Body(_form(data))
-    elif mime == "multipart/form-data":
-        body = _multipart(data, str(header.get_param("boundary", "") or ""))
     elif mime.startswith("text/"):
         body = Body(_text(data, charset or "utf-8"))
     else:
         raise unsupported(f"the content type {content_type[:80]!r} is not read")
+    return _checked(body)
+
+
+def _checked(body: Body) -> Body:
     for pointer, value in _walk(body.value):
         if is_file(value):
             raise foreign_file(f"{pointer or '/'}: a request may not bring a file reference ($file)")
@@ -133,37 +152,45 @@ def _form(data: bytes) -> dict[str, Any]:
     return _fields(pairs)
 
 
-def _multipart(data: bytes, boundary: str) -> Body:
+def _multipart(request: HookRequest, boundary: str) -> Body:
     if not _BOUNDARY.fullmatch(boundary):
         raise unreadable("the form has no usable boundary")
-    parser = MultiPartParser(_in_memory, max_form_memory_size=len(data), max_form_parts=MAX_PARTS)
+    opened: list[IO[bytes]] = []
+    parser = MultiPartParser(
+        lambda *_, **__: _part_file(opened),
+        max_form_memory_size=min(request.size, MAX_FIELDS_BYTES),
+        max_form_parts=MAX_PARTS,
+    )
+    source = request.stream if request.stream is not None else io.BytesIO(request.body)
+    source.seek(0)
     try:
-        form, files = parser.parse(io.BytesIO(data), boundary.encode("ascii"), len(data))
-    except RequestEntityTooLarge as error:
-        raise too_large(f"the form has more than {MAX_PARTS} parts") from error
-    except (ValueError, LookupError, TypeError) as error:
-        raise unreadable("the form is not multipart/form-data") from error
-    fields = [(str(name), str(value)) for name, value in form.items(multi=True)]
-    uploads = []
-    for field_name, part in files.items(multi=True):
-        field = str(field_name or "")
-        _check_text(field, "a field's name")
-        if field == "$file":
-            raise foreign_file("the form: the name $file is not accepted")
-        uploads.append(
-            Upload(field, _file_name(part.filename or ""), _mime(part.mimetype), part.stream.read())
-        )
-    return Body(_fields(fields), tuple(uploads))
+        form, files = parser.parse(source, boundary.encode("ascii"), request.size)
+        fields = [(str(name), str(value)) for name, value in form.items(multi=True)]
+        uploads = tuple(_upload(str(name or ""), part) for name, part in files.items(multi=True))
+        return _checked(Body(_fields(fields), uploads))
+    except BaseException as error:
+        for file in opened:
+            file.close()
+        if isinstance(error, RequestEntityTooLarge):
+            raise too_large(
+                f"the form has more than {MAX_PARTS} parts, or more than {MAX_FIELDS_BYTES} bytes of fields"
+            ) from error
+        if isinstance(error, ValueError | LookupError | TypeError):
+            raise unreadable("the form is not multipart/form-data") from error
+        raise
 
 
-def _in_memory(
-    total_content_length: int | None,
-    content_type: str | None,
-    filename: str | None,
-    content_length: int | None = None,
-) -> IO[bytes]:
-    """Parts are pieces of a body that is in memory already and below its cap."""
-    return io.BytesIO()
+def _upload(field: str, part: FileStorage) -> Upload:
+    _check_text(field, "a field's name")
+    if field == "$file":
+        raise foreign_file("the form: the name $file is not accepted")
+    return Upload(field, _file_name(part.filename or ""), _mime(part.mimetype), part.stream)
+
+
+def _part_file(opened: list[IO[bytes]]) -> IO[bytes]:
+    """Where a file of the form is put until the request is known to be good; closing it removes it."""
+    opened.append(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))  # noqa: SIM115 - see above
+    return opened[-1]
 
 
 def _fields(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:

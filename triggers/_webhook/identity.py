@@ -18,7 +18,7 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\[([0-9]{1,6})\]", re.ASCII)
 
 
 def event_key(
-    dedupe: str, kind: str, headers: Mapping[str, str], event: Mapping[str, Any], signed: bytes | None
+    dedupe: str, kind: str, headers: Mapping[str, str], event: Mapping[str, Any], signed: str | None
 ) -> str:
     """The event's identity, or ``""`` when the sender gives none.
 
@@ -27,7 +27,7 @@ def event_key(
             the scheme offers: its own identity, else the digest of what was signed together with a time.
         kind: ``auth.type``.
         headers: As they came; the event has no credentials.
-        signed: The signed bytes, when they hold a timestamp.
+        signed: SHA-256 of the signed bytes, when they hold a timestamp.
 
     Raises:
         HookRefused: `dedupe` names something that the request does not have.
@@ -45,7 +45,7 @@ def event_key(
     }.get(kind)
     if isinstance(known, str) and known:
         return _short(known)
-    return f"signed:{hashlib.sha256(signed).hexdigest()}" if signed is not None else ""
+    return f"signed:{signed}" if signed is not None else ""
 
 
 def _evaluated(dedupe: str, event: Mapping[str, Any]) -> str:

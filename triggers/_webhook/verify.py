@@ -44,12 +44,12 @@ class _Claim:
     """What a request says about itself.
 
     Attributes:
-        signed: The bytes under the signature.
+        signed: What is under the signature, in order; None stands for the body.
         signatures: What the sender says it is; empty when it says nothing.
         timestamp: The signed time as it came, None when the scheme has none.
     """
 
-    signed: bytes
+    signed: Sequence[bytes | None]
     signatures: Sequence[bytes]
     timestamp: str | None = None
     tolerance: float = TOLERANCE
@@ -57,7 +57,7 @@ class _Claim:
 
 def verify(
     auth: Mapping[str, Any], secrets: Sequence[str], request: HookRequest, now: datetime
-) -> bytes | None:
+) -> str | None:
     """Check a request.
 
     Args:
@@ -66,7 +66,7 @@ def verify(
         now: The time, for the replay window.
 
     Returns:
-        The signed bytes, when they hold a timestamp that was checked; None otherwise.
+        SHA-256 of the signed bytes, when they hold a timestamp that was checked; None otherwise.
 
     Raises:
         HookRefused: It is not genuine.
@@ -87,29 +87,35 @@ def verify(
         return None
     if kind == "standard_webhooks":
         keys = [_standard_key(secret) for secret in secrets]
-        return _check(_standard_webhooks(request), keys, base64.b64encode, now)
+        return _check(request, _standard_webhooks(request), keys, base64.b64encode, now)
     keys = [secret.encode("utf-8", "replace") for secret in secrets]
     if kind == "github":
-        return _check(_github(request), keys, _hex, now)
+        return _check(request, _github(request), keys, _hex, now)
     if kind == "stripe":
-        return _check(_stripe(request), keys, _hex, now)
+        return _check(request, _stripe(request), keys, _hex, now)
     if kind == "slack":
-        return _check(_slack(request), keys, _hex, now)
+        return _check(request, _slack(request), keys, _hex, now)
     if kind == "hmac":
         encode = base64.b64encode if auth.get("encoding") == "base64" else _hex
-        return _check(_hmac(auth, request), keys, encode, now, str(auth.get("algorithm", "sha256")))
+        algorithm = str(auth.get("algorithm", "sha256"))
+        return _check(request, _hmac(auth, request), keys, encode, now, algorithm)
     raise unusable(f"auth: the type {kind!r} does not exist")
 
 
 def _check(
-    claim: _Claim, keys: Sequence[bytes], encode: Encode, now: datetime, algorithm: str = "sha256"
-) -> bytes | None:
+    request: HookRequest,
+    claim: _Claim,
+    keys: Sequence[bytes],
+    encode: Encode,
+    now: datetime,
+    algorithm: str = "sha256",
+) -> str | None:
     """Compare with every key and every signature, whatever is found on the way."""
+    digest, expected = _digests(request, claim.signed, keys, algorithm)
     genuine = False
-    for key in keys:
-        expected = encode(_mac(key, claim.signed, algorithm))
+    for mac in expected:
         for signature in claim.signatures or (b"",):
-            genuine |= hmac.compare_digest(expected, signature)
+            genuine |= hmac.compare_digest(encode(mac), signature)
     if not genuine:
         raise unauthenticated("the signature does not match" if claim.signatures else "there is no signature")
     if claim.timestamp is None:
@@ -118,13 +124,23 @@ def _check(
         raise unauthenticated("the timestamp is not a number of seconds")
     if abs(now.timestamp() - int(claim.timestamp)) > claim.tolerance:
         raise expired(f"the timestamp is more than {claim.tolerance:g} seconds away from now")
-    return claim.signed
+    return digest
 
 
-def _mac(key: bytes, message: bytes, algorithm: str) -> bytes:
+def _digests(
+    request: HookRequest, signed: Sequence[bytes | None], keys: Sequence[bytes], algorithm: str
+) -> tuple[str, list[bytes]]:
+    """SHA-256 of what is signed, and its HMAC with every key, in one pass over the body."""
     if algorithm not in ("sha256", "sha512"):
         raise unusable(f"auth: the algorithm {algorithm!r} is not supported")
-    return hmac.digest(key, message, algorithm)
+    plain = hashlib.sha256()
+    macs = [hmac.new(key, digestmod=algorithm) for key in keys]
+    for part in signed:
+        for piece in request.pieces() if part is None else (part,):
+            plain.update(piece)
+            for mac in macs:
+                mac.update(piece)
+    return plain.hexdigest(), [mac.digest() for mac in macs]
 
 
 def _hex(digest: bytes) -> bytes:
@@ -154,24 +170,25 @@ def _standard_webhooks(request: HookRequest) -> _Claim:
     signatures = [_bytes(value) for version, _, value in parts if version == "v1"]
     if not _MESSAGE_ID.fullmatch(message):
         signatures = []
-    return _Claim(b".".join((_bytes(message), _bytes(timestamp), request.body)), signatures, timestamp)
+    signed = [_bytes(f"{message}.{timestamp}."), None]
+    return _Claim(signed, signatures, timestamp)
 
 
 def _github(request: HookRequest) -> _Claim:
-    return _Claim(request.body, _prefixed(_header(request, "x-hub-signature-256"), "sha256="))
+    return _Claim([None], _prefixed(_header(request, "x-hub-signature-256"), "sha256="))
 
 
 def _stripe(request: HookRequest) -> _Claim:
     pairs = [part.strip().partition("=") for part in _header(request, "stripe-signature").split(",")]
     timestamp = next((value for name, _, value in pairs if name == "t"), "")
     signatures = [_bytes(value) for name, _, value in pairs[: _MAX_SIGNATURES + 1] if name == "v1"]
-    return _Claim(_bytes(timestamp) + b"." + request.body, signatures, timestamp)
+    return _Claim([_bytes(f"{timestamp}."), None], signatures, timestamp)
 
 
 def _slack(request: HookRequest) -> _Claim:
     timestamp = _header(request, "x-slack-request-timestamp")
     signatures = _prefixed(_header(request, "x-slack-signature"), "v0=")
-    return _Claim(b"v0:" + _bytes(timestamp) + b":" + request.body, signatures, timestamp)
+    return _Claim([_bytes(f"v0:{timestamp}:"), None], signatures, timestamp)
 
 
 def _hmac(auth: Mapping[str, Any], request: HookRequest) -> _Claim:
@@ -183,13 +200,13 @@ def _hmac(auth: Mapping[str, Any], request: HookRequest) -> _Claim:
     if not named:
         if "template" in auth:
             raise unusable("auth: template needs timestamp_header")
-        return _Claim(request.body, signatures)
+        return _Claim([None], signatures)
     pieces = _TOKEN.split(str(auth.get("template", "{timestamp}.{body}")))
     if "{body}" not in pieces or "{timestamp}" not in pieces:
         raise unusable("auth: template must contain {timestamp} and {body}, or one of them could be forged")
     timestamp = _header(request, named)
-    values = {"{timestamp}": _bytes(timestamp), "{body}": request.body}
-    signed = b"".join(values.get(piece, _bytes(piece)) for piece in pieces)
+    values = {"{timestamp}": _bytes(timestamp), "{body}": None}
+    signed = [values.get(piece, _bytes(piece)) for piece in pieces]
     try:
         tolerance = parse_duration(auth.get("tolerance", TOLERANCE), name="auth.tolerance")
     except BadInput as error:
@@ -226,7 +243,7 @@ def _basic(auth: Mapping[str, Any], secrets: Sequence[str], request: HookRequest
 def _microsoft_graph(secrets: Sequence[str], request: HookRequest) -> None:
     """Graph signs nothing; every notification repeats the secret of its subscription."""
     try:
-        body = strict_json(request.body)
+        body = strict_json(request.in_memory().body)
     except (ValueError, RecursionError):
         body = None
     notifications = body.get("value") if isinstance(body, dict) else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from hookline.core import events as ev
 from hookline.sdk import File, Files, FileStore, Http, PastOutput
@@ -23,6 +23,8 @@ from .project_files import read_project_file
 __all__ = ["AttemptContext", "HookContextImpl", "PollContext", "PureContext", "VerifyContext", "run_blocking"]
 
 Json = Any
+
+_PIECE = 256 * 1024
 PAST_RUNS = 50
 """Runs whose histories are read on one visit to another thread."""
 OpenConnection = Callable[[str, str], Awaitable[Any]]
@@ -159,8 +161,14 @@ class HookContextImpl:
     def take_turn(self, count: int, seconds: float) -> float:
         return self.paces.take(self.name, Pace(count, seconds)) if self.paces is not None else 0.0
 
-    def save_file(self, content: bytes, *, name: str, mime: str) -> File:
-        stored = self.artifacts.save(content)
+    def save_file(self, content: bytes | BinaryIO, *, name: str, mime: str) -> File:
+        with self.artifacts.writer() as writer:
+            if isinstance(content, bytes):
+                writer.write(content)
+            else:
+                while piece := content.read(_PIECE):
+                    writer.write(piece)
+        stored = writer.stored
         return stored_file(stored.sha256, stored.size, safe_name(name), mime)
 
 

@@ -64,6 +64,12 @@ log = logging.getLogger(__name__)
 
 Json = Any
 
+LARGEST_IN_MEMORY = 16 * 1024 * 1024
+"""Bytes of a body that a trigger gets which does not read from a file."""
+
+LARGEST_KEPT = 1024 * 1024
+"""Bytes of a body that the inbox keeps as it came; a larger form is kept as its files and fields."""
+
 STOP_GRACE = 10.0
 """Seconds that attempts have to finish when the engine is stopped."""
 
@@ -404,6 +410,10 @@ class Engine:
         try:
             if request.method in ("GET", "HEAD") and not declared.answers_get:
                 raise HookRefused(405, f"{request.method[:20]} in place of POST", code="S405")
+            if not declared.streams:
+                if request.size > LARGEST_IN_MEMORY:
+                    raise HookRefused(413, f"at most {LARGEST_IN_MEMORY} bytes are taken", code="S612")
+                request = request.in_memory()
             connection = None
             if declared.needs_connection(parameters):
                 assert declared.connection is not None
@@ -424,7 +434,7 @@ class Engine:
                 key=event.key,
                 skip=event.skip,
                 headers=self.redactor.redact_headers(request.headers),
-                body=request.body,
+                body=request.in_memory().body if request.size <= LARGEST_KEPT else None,
                 memory=WEBHOOK_MEMORY,
             )
         except HookRefused as refused:

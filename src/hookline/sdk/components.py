@@ -174,6 +174,7 @@ class Trigger(_Component):
         watches: Addresses watched, format strings over ``with``.
         answers_get: A ``webhook`` trigger that is asked for GET requests too: senders that try an
             address out before they use it.
+        streams: A ``webhook`` trigger that takes large bodies as `HookRequest.stream`.
     """
 
     kind: Literal["poll", "webhook", "manual"] = "poll"
@@ -181,6 +182,7 @@ class Trigger(_Component):
     sample: Mapping[str, Any] = field(default_factory=dict)
     watches: Sequence[str] = ()
     answers_get: bool = False
+    streams: bool = False
 
 
 @dataclass(slots=True)
@@ -368,6 +370,7 @@ def trigger(
     needs_connection: NeedsConnection | None = None,
     watches: Sequence[str] = (),
     answers_get: bool = False,
+    streams: bool = False,
 ) -> Callable[[Function], Trigger]:
     """Declare a trigger.
 
@@ -397,6 +400,7 @@ def trigger(
             sample=sample,
             watches=watches,
             answers_get=answers_get,
+            streams=streams,
         )
 
     return declare

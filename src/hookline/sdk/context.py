@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 from .file_stores import FileStore
 from .files import File
@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 Json = Any
+
+_PIECE = 256 * 1024
 
 
 class Response(Protocol):
@@ -357,9 +359,12 @@ class HookRequest:
     """A request to ``/hooks/<path>``, as it came.
 
     Attributes:
-        body: Raw bytes, read before anything was parsed.
+        body: Raw bytes, read before anything was parsed; empty while they are in `stream`.
         headers: Lower-case names.
         query: Each name's last value.
+        stream: A body that is too large to be held in memory, seekable; only triggers that declare
+            `streams` are given one.
+        stream_bytes: Its size.
     """
 
     method: str
@@ -369,6 +374,28 @@ class HookRequest:
     body: bytes
     received_at: datetime
     remote_addr: str = ""
+    stream: BinaryIO | None = field(default=None, repr=False)
+    stream_bytes: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body, wherever they are."""
+        return len(self.body) if self.stream is None else self.stream_bytes
+
+    def pieces(self) -> Iterator[bytes]:
+        """The raw body from its beginning, wherever it is; may be asked for again."""
+        if self.stream is None:
+            yield self.body
+            return
+        self.stream.seek(0)
+        while piece := self.stream.read(_PIECE):
+            yield piece
+
+    def in_memory(self) -> HookRequest:
+        """The same request with its whole body in `body`."""
+        if self.stream is None:
+            return self
+        return replace(self, body=b"".join(self.pieces()), stream=None, stream_bytes=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,8 +464,12 @@ class HookContext(Protocol):
     connection: Any
     files: Files
 
-    def save_file(self, content: bytes, *, name: str, mime: str) -> File:
-        """Keep an uploaded part; its name is made by the server, `name` is only remembered."""
+    def save_file(self, content: bytes | BinaryIO, *, name: str, mime: str) -> File:
+        """Keep an uploaded part; its name is made by the server, `name` is only remembered.
+
+        Args:
+            content: Bytes, or a file to be read from where it stands to its end.
+        """
 
     def take_turn(self, count: int, seconds: float) -> float:
         """Count a request against a rate; 0 when there is room, else the seconds until there is.

@@ -17,6 +17,7 @@ from hookline.engine.engine import Engine
 from hookline.sdk import HookRequest
 
 from .access import Access
+from .bodies import Received, read_body
 from .headers import SECURITY_HEADERS
 from .hooks import Waiters, answer_hook, headers_of
 
@@ -49,16 +50,22 @@ class HookFront:
         length = self._ordinary_length(environ)
         if length is None:
             return self._application(environ, start_response)
-        body = environ["wsgi.input"].read(length)
-        if len(body) < length:
+        received = read_body(environ["wsgi.input"], length)
+        if received is None:
             # Nobody is there any more to read an answer; the application finds the same.
             return self._application(environ, start_response)
+        with received as body:
+            return self._answer(environ, body, start_response)
+
+    def _answer(self, environ: Environ, body: Received, start_response: StartResponse) -> Iterable[bytes]:
         request = HookRequest(
             method="POST",
             path=_path(environ)[len(_PREFIX) :],
             headers=headers_of(environ),
             query=_query(environ.get("QUERY_STRING", "")),
-            body=body,
+            body=body.content,
+            stream=body.file,
+            stream_bytes=body.size,
             received_at=datetime.fromtimestamp(self._engine.clock(), UTC),
             remote_addr=environ.get("REMOTE_ADDR", ""),
         )

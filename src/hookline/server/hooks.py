@@ -24,6 +24,7 @@ from hookline.engine.pacing import whole_seconds
 from hookline.sdk import HookRefused, HookRequest
 from hookline.store.port import StoreError
 
+from .bodies import IN_MEMORY, Received, read_body
 from .problems import PROBLEM_TYPE, problem, problem_document
 from .routes import Answer, Routes
 from .schemas import YES, record, ref
@@ -120,11 +121,25 @@ def _body() -> bytes | _Unreadable:
 )
 def receive(path: str) -> Response:
     """Take an event in for the workflow that has this path."""
-    body = _body()
+    body = _received()
     if isinstance(body, _Unreadable):
         _engine().refuse_request(path, body.detail, headers_of(request.environ))
         return body.problem()
-    return _answered(path, body)
+    with body:
+        return _answered(path, body)
+
+
+def _received() -> Received | _Unreadable:
+    """The raw body, in a file when it is large, or why it cannot be had."""
+    length = request.content_length
+    if length is None or length <= IN_MEMORY or length > current_app.config["MAX_CONTENT_LENGTH"]:
+        body = _body()
+        return body if isinstance(body, _Unreadable) else Received(body)
+    try:
+        received = read_body(request.stream, length)
+    except (ClientDisconnected, BadRequest):
+        received = None
+    return received or _Unreadable(400, "S613", "the body ended too early")
 
 
 @hooks.get(
@@ -135,17 +150,19 @@ def receive(path: str) -> Response:
 )
 def greet(path: str) -> Response:
     """Answer a sender that tries an address out; see `handshake` of the trigger."""
-    return _answered(path, b"")
+    return _answered(path, Received())
 
 
-def _answered(path: str, body: bytes) -> Response:
+def _answered(path: str, body: Received) -> Response:
     engine = _engine()
     hook_request = HookRequest(
         method=request.method,
         path=path,
         headers=headers_of(request.environ),
         query=request.args.to_dict(),
-        body=body,
+        body=body.content,
+        stream=body.file,
+        stream_bytes=body.size,
         received_at=datetime.fromtimestamp(engine.clock(), UTC),
         remote_addr=request.remote_addr or "",
     )

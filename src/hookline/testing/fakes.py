@@ -19,7 +19,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from urllib.parse import urlsplit
 
 from hookline.sdk import (
@@ -497,8 +497,9 @@ class FakeHookContext:
         self.turns.append((count, seconds))
         return self.wait
 
-    def save_file(self, content: bytes, *, name: str, mime: str) -> File:
-        return replace(self.fake_files.put(content, name=name, mime=mime), name=name)
+    def save_file(self, content: bytes | BinaryIO, *, name: str, mime: str) -> File:
+        whole = content if isinstance(content, bytes) else content.read()
+        return replace(self.fake_files.put(whole, name=name, mime=mime), name=name)
 
     def now(self) -> datetime:
         return self.clock.now()
