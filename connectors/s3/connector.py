@@ -120,7 +120,13 @@ async def presign(
     expires_in: Annotated[
         int, Field("Seconds until it stops working; seven days at most.", minimum=1, maximum=MAX_EXPIRES)
     ] = 3600,
-    version_id: Annotated[str, Field("A version of the object; the newest when empty.", advanced=True)] = "",
+    version_id: Annotated[
+        str,
+        Field(
+            "A version of the object; when empty the one that the file means, or else the newest.",
+            advanced=True,
+        ),
+    ] = "",
 ) -> Presigned:
     """Presign.
 
@@ -128,8 +134,9 @@ async def presign(
     sees it can read the object. With temporary credentials it stops working when they do.
     """
     client: S3 = ctx.connection
-    uri = file.uri if isinstance(file, File) else file
-    return {"url": await client.presign(uri, expires_in, version_id=version_id), "expires_in": expires_in}
+    uri, version = (file.uri, file.version) if isinstance(file, File) else (file, None)
+    url = await client.presign(uri, expires_in, version_id=version_id or version or "")
+    return {"url": url, "expires_in": expires_in}
 
 
 class ListedObject(TypedDict):

@@ -24,6 +24,8 @@ POINTS: dict[str, str] = {
     "note.committed": "a note of an attempt is on disk, the attempt does not know yet",
     "signal.committed": "a callback or decision is on disk, the run does not know yet",
     "poll.returned": "a trigger has looked, what it found is not on disk",
+    "poll.committed": "what a trigger has found is on disk, its source has not been told",
+    "poll.acknowledged": "a trigger's source has been told that it may forget, nobody here knows yet",
     "artifact.written": "a file's bytes are on disk under a temporary name",
     "artifact.renamed": "a file is in the artifact store, nothing refers to it yet",
 }

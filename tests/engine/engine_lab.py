@@ -312,6 +312,20 @@ def components(outside: Outside) -> list[Found]:
                 return does
         return Poll(cursor=ctx.cursor)
 
+    @trigger("told", kind="poll", interval=60, sample={"n": 1}, hook=("push", "path"))
+    async def told(ctx: TriggerContext, push: Annotated[Any, Field("Where it is told.")] = None) -> Poll:
+        """Look at a list, or be told"""
+        data = {"cursor": ctx.cursor, "woken": ctx.woken}
+        does = outside.enter(Call("poll", "told", "", 0, None, data))
+        return does if isinstance(does, Poll) else Poll(cursor=ctx.cursor)
+
+    @told.on_request
+    async def tell(ctx: TriggerContext, request: HookRequest, push: Any = None) -> Any:
+        does = outside.enter(Call("request", "told request", "", 0, None, {"body": request.body.decode()}))
+        if isinstance(does, Fail):
+            raise does.error
+        return does
+
     @trigger("knock", kind="webhook", sample={"n": 1})
     def knock(ctx: HookContext, request: HookRequest, path: Annotated[str, Field("Path.")]) -> HookEvent:
         """Somebody knocks"""
@@ -319,7 +333,7 @@ def components(outside: Outside) -> list[Found]:
             {"body": request.body.decode(), "query": dict(request.query)}, request.query.get("id", "")
         )
 
-    return [Found(each, "tests") for each in (*found, blocking, pure, feed, knock)]
+    return [Found(each, "tests") for each in (*found, blocking, pure, feed, told, knock)]
 
 
 _BUILT_IN: list[Registry] = []

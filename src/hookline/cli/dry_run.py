@@ -378,7 +378,7 @@ def _by_hand(plan: Plan, registry: Registry, event: Json, inputs: Mapping[str, J
         declared = registry.triggers[trigger.uses]
         if declared.kind == "manual":
             nothing: Any = None
-            context = HookContextImpl(plan.name, None, nothing, nothing)
+            context = HookContextImpl(plan.name, None, nothing, nothing, nothing)
             given = inputs if event is None else event
             try:
                 return dict(declared.run(context, given, **declared.bind(trigger.parameters)))

@@ -173,6 +173,13 @@ ENGINE_CODES: tuple[Code, ...] = (
         "Correct the field that the message names.",
     ),
     Code(
+        "R417",
+        "A request cannot be judged just now",
+        "What is needed to judge the request (a certificate, or the object that it tells of) could not be "
+        "had in time. Nothing was taken; the sender gets 503 and comes again.",
+        "If it does not pass: find out why the service that the message names cannot be reached.",
+    ),
+    Code(
         "C920",
         "There is no such connection",
         "A step or trigger names a connection that is not configured.",

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from hookline.core import events as ev
-from hookline.sdk import File, Files, FileStore, Http, PastOutput
+from hookline.sdk import File, Files, FileStore, Http, PastOutput, Unavailable
 
 from .files import safe_name, stored_file
 from .pacing import Pace, Paces
@@ -23,6 +24,7 @@ from .project_files import read_project_file
 __all__ = ["AttemptContext", "HookContextImpl", "PollContext", "PureContext", "VerifyContext", "run_blocking"]
 
 Json = Any
+T = TypeVar("T")
 
 _PIECE = 256 * 1024
 PAST_RUNS = 50
@@ -126,15 +128,20 @@ class PollContext:
     workflow: str
     cursor: Json
     interval: float
+    woken: bool
     connection: Any
     http: Http
     files: Files
     clock: Callable[[], float]
     has_seen: Callable[[Iterable[str]], set[str]]
+    open_connection: Callable[[str, str], Any]
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)
+
+    async def open(self, connection: str, *, type: str) -> Any:
+        return self.open_connection(connection, type)
 
     def seen(self, keys: Iterable[str]) -> set[str]:
         return self.has_seen(keys)
@@ -149,17 +156,30 @@ class HookContextImpl:
 
     workflow: str
     connection: Any
+    http: Http | None
     files: Files
     artifacts: Any
     clock: Callable[[], float] = time.time
     paces: Paces | None = None
     name: str = ""
+    loop: asyncio.AbstractEventLoop | None = None
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)
 
     def take_turn(self, count: int, seconds: float) -> float:
         return self.paces.take(self.name, Pace(count, seconds)) if self.paces is not None else 0.0
+
+    def ask(self, coroutine: Coroutine[Any, Any, T], *, timeout: float) -> T:
+        if self.loop is None:
+            coroutine.close()
+            raise Unavailable("nothing outside can be asked here")
+        asked = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        try:
+            return asked.result(timeout)
+        except FutureTimeout as error:
+            asked.cancel()
+            raise Unavailable(f"there was no answer in {timeout:g} s") from error
 
     def save_file(self, content: bytes | BinaryIO, *, name: str, mime: str) -> File:
         with self.artifacts.writer() as writer:

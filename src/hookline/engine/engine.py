@@ -7,6 +7,7 @@ its own between `start` and `stop`.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import secrets
@@ -15,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,21 @@ from urllib.parse import unquote, urlsplit
 from hookline.core import events as ev
 from hookline.core.expressions import ExpressionError
 from hookline.core.expressions.errors import did_you_mean
-from hookline.core.plan import Node, Plan
+from hookline.core.plan import Node, Plan, TriggerPlan
 from hookline.core.state import RunState
 from hookline.core.units import parse_duration
 from hookline.crashpoints import crashpoint
-from hookline.sdk import BadInput, File, FileStore, HookAnswered, HookRefused, HookReply, HookRequest
+from hookline.sdk import (
+    ActionError,
+    BadInput,
+    File,
+    FileStore,
+    HookAnswered,
+    HookRefused,
+    HookReply,
+    HookRequest,
+    Trigger,
+)
 from hookline.store.artifacts import ArtifactStore
 from hookline.store.port import Accept, Accepted, Health, PutDefinition, Store, StoreError
 from hookline.store.sqlite import SQLiteStore
@@ -69,6 +81,9 @@ LARGEST_IN_MEMORY = 16 * 1024 * 1024
 
 LARGEST_KEPT = 1024 * 1024
 """Bytes of a body that the inbox keeps as it came; a larger form is kept as its files and fields."""
+
+TOLD_SECONDS = 20.0
+"""Longest that a sender waits until what it tells of is looked at and on disk."""
 
 STOP_GRACE = 10.0
 """Seconds that attempts have to finish when the engine is stopped."""
@@ -414,16 +429,15 @@ class Engine:
                 if request.size > LARGEST_IN_MEMORY:
                     raise HookRefused(413, f"at most {LARGEST_IN_MEMORY} bytes are taken", code="S612")
                 request = request.in_memory()
+            if declared.request is not None:
+                return self._receive_told(plan, trigger, declared, request)
             connection = None
             if declared.needs_connection(parameters):
                 assert declared.connection is not None
                 connection = self.performer.open(
                     trigger.connection or declared.connection, declared.connection
                 )
-            scope = trigger_scope(plan, trigger)
-            context = HookContextImpl(
-                plan.name, connection, self.files, self.artifacts, self.clock, self._paces, scope
-            )
+            context = self._hook_context(plan, trigger, connection)
             event = declared.run(context, request, **declared.bind(parameters))
             if isinstance(event, HookAnswered):
                 return HookAnswer(None, "at_once", event.answer)
@@ -446,8 +460,50 @@ class Engine:
         except BadInput as error:
             self.refuse_request(request.path, error.message, request.headers)
             raise EngineError(error.message, code=error.code, status=503, hint=error.hint) from error
+        except ActionError as error:
+            # What is needed to judge the request cannot be had now; a sender comes again.
+            raise Busy(f"the request cannot be judged now: {error.message}", code="R417") from error
         respond, deadline = _respond(parameters.get("respond"))
         return HookAnswer(self._take(draft), respond, event.answer, deadline)
+
+    def _hook_context(self, plan: Plan, trigger: TriggerPlan, connection: Any) -> HookContextImpl:
+        return HookContextImpl(
+            plan.name,
+            connection,
+            self.performer.outside.http,
+            self.files,
+            self.artifacts,
+            self.clock,
+            self._paces,
+            trigger_scope(plan, trigger),
+            self._loop,
+        )
+
+    def _receive_told(
+        self, plan: Plan, trigger: TriggerPlan, declared: Trigger, request: HookRequest
+    ) -> HookAnswer:
+        """A request to a polling trigger: it tells what a look would find."""
+        if self.runner.backlog >= self._max_backlog:
+            raise Busy(f"{self._max_backlog} runs are waiting to be executed", code="S301")
+        assert self._loop is not None
+        # Without a poller of its own (another process looks) what is told is taken in all the same.
+        poller = self.pollers.get(trigger_scope(plan, trigger)) or self._poller(plan, trigger, declared)
+        taking = asyncio.run_coroutine_threadsafe(poller.receive(request), self._loop)
+        try:
+            told = taking.result(TOLD_SECONDS)
+        except FutureTimeout as error:
+            taking.cancel()
+            raise Busy("what the request tells of cannot be looked at in time", code="R417") from error
+        except StoreError as error:
+            raise Busy(f"the event cannot be stored: {error}", code=error.code) from error
+        if isinstance(told, HookAnswered):
+            return HookAnswer(None, "at_once", told.answer)
+        ids = {
+            "events": [each.event_id for each in told],
+            "runs": [each.run_id for each in told if each.run_id is not None],
+        }
+        reply = HookReply(202, json.dumps(ids).encode(), "application/json")
+        return HookAnswer(told[0] if told else None, "at_once", reply)
 
     def refuse_request(self, path: str, reason: str, headers: Mapping[str, str]) -> None:
         """Record a request to ``/hooks/<path>`` that was refused, without its body.
@@ -507,7 +563,8 @@ class Engine:
             declared = self.registry.triggers.get(trigger.uses)
             if declared is None or declared.kind != "manual":
                 continue
-            context = HookContextImpl(plan.name, None, self.files, self.artifacts, self.clock)
+            # Without a way to the outside: an engine that hands a run over has none.
+            context = HookContextImpl(plan.name, None, None, self.files, self.artifacts, self.clock)
             given = inputs if data is None else data
             try:
                 return dict(declared.run(context, given, **declared.bind(trigger.parameters)))
@@ -671,25 +728,28 @@ class Engine:
             declared = self.registry.triggers.get(trigger.uses)
             if declared is None or declared.kind != "poll":
                 continue
-            poller = Poller(
-                plan,
-                trigger,
-                declared,
-                store=self.store,
-                intake=self.intake,
-                open_connection=self.performer.open,
-                http=self.performer.outside.http,
-                files=self.files,
-                pool=self.performer.pool,
-                clock=self.clock,
-                has_room=lambda: self.runner.backlog < self._max_backlog,
-                begin=self._begin,
-                count=self._count,
-                deliver=self.runner.deliver,
-            )
+            poller = self._poller(plan, trigger, declared)
             self.pollers[poller.scope] = poller
             assert self._loop is not None
             self._poll_tasks[poller.scope] = self._loop.create_task(poller.run())
+
+    def _poller(self, plan: Plan, trigger: TriggerPlan, declared: Trigger) -> Poller:
+        return Poller(
+            plan,
+            trigger,
+            declared,
+            store=self.store,
+            intake=self.intake,
+            open_connection=self.performer.open,
+            http=self.performer.outside.http,
+            files=self.files,
+            pool=self.performer.pool,
+            clock=self.clock,
+            has_room=lambda: self.runner.backlog < self._max_backlog,
+            begin=self._begin,
+            count=self._count,
+            deliver=self.runner.deliver,
+        )
 
     def _begin(self, draft: Draft) -> None:
         assert draft.run is not None

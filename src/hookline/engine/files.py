@@ -7,6 +7,7 @@ import mimetypes
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from hookline.sdk import BadInput, File, FileStore, InternalError, NotFound, Unavailable
 from hookline.store.artifacts import ArtifactMissing, ArtifactStore, ArtifactTooLarge
@@ -43,8 +44,10 @@ class EngineFiles:
         if file.uri.startswith(ARTIFACT):
             yield self._artifact_pieces(file)
             return
-        store = await self._open_referred(file)
-        async with store.stream(file.uri) as pieces:
+        store: Any = await self._open_referred(file)
+        # Only stores that keep versions give references that name one.
+        version = {"version_id": file.version} if file.version else {}
+        async with store.stream(file.uri, **version) as pieces:
             yield pieces
 
     async def _artifact_pieces(self, file: File) -> AsyncIterator[bytes]:

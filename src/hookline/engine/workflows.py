@@ -88,9 +88,9 @@ class Workflows:
         self.plans[plan.name] = plan
         for trigger in plan.triggers:
             declared = registry.triggers.get(trigger.uses)
-            path = trigger.parameters.get("path")
-            if declared is not None and declared.kind == "webhook" and isinstance(path, str):
-                self.hooks[path.strip("/")] = (plan, trigger)
+            path = declared.hook_path(trigger.parameters) if declared is not None else None
+            if path is not None:
+                self.hooks[path] = (plan, trigger)
 
     def withdraw(self, name: str) -> None:
         """Take a workflow out of force; its hooks answer 404 from now on."""

@@ -175,6 +175,10 @@ class Trigger(_Component):
         answers_get: A ``webhook`` trigger that is asked for GET requests too: senders that try an
             address out before they use it.
         streams: A ``webhook`` trigger that takes large bodies as `HookRequest.stream`.
+        hook: Where in ``with`` the path stands under which requests reach the trigger, as keys from
+            the outside in; empty when none do.
+        request: What a ``poll`` trigger does with such a request; see `on_request`.
+        setup: What the outside needs for this trigger; see `on_setup`.
     """
 
     kind: Literal["poll", "webhook", "manual"] = "poll"
@@ -183,6 +187,36 @@ class Trigger(_Component):
     watches: Sequence[str] = ()
     answers_get: bool = False
     streams: bool = False
+    hook: Sequence[str] = ()
+    request: Function | None = None
+    setup: Function | None = None
+
+    def hook_path(self, parameters: Mapping[str, Any]) -> str | None:
+        """The path below ``/hooks/`` of a trigger with these parameters, None when it has none."""
+        found: Any = parameters if self.hook else None
+        for key in self.hook:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return found.strip("/") if isinstance(found, str) else None
+
+    def on_request(self, function: Function) -> Function:
+        """Declare what a ``poll`` trigger does when it is told instead of asked.
+
+        ``async def request(ctx: TriggerContext, request: HookRequest, **fields) -> Poll | HookAnswered``
+        verifies the sender and gives what was reported, under the keys that a look would give it: so
+        it does not matter which of the two comes first. It raises `HookRefused`. The cursor of the
+        `Poll` is not stored; its `next_at` asks for a look.
+        """
+        self.request = function
+        return function
+
+    def on_setup(self, function: Function) -> Function:
+        """Declare ``async def setup(ctx: SetupContext, **fields) -> Sequence[SetupStep]``.
+
+        What has to be made elsewhere, a queue for example, before the trigger is told of anything;
+        ``hookline triggers setup`` shows it, and makes it when it is asked to.
+        """
+        self.setup = function
+        return function
 
 
 @dataclass(slots=True)
@@ -371,6 +405,7 @@ def trigger(
     watches: Sequence[str] = (),
     answers_get: bool = False,
     streams: bool = False,
+    hook: Sequence[str] = (),
 ) -> Callable[[Function], Trigger]:
     """Declare a trigger.
 
@@ -378,6 +413,8 @@ def trigger(
     function, run in the pool); a ``webhook`` trigger is a plain function
     ``(ctx: HookContext, request: HookRequest, **fields) -> HookEvent | HookAnswered`` that raises
     `HookRefused`; a ``manual`` trigger is ``(ctx, input, **fields)`` and returns the event's data.
+
+    The path of a ``webhook`` trigger is its parameter ``path``, unless `hook` says otherwise.
 
     Raises:
         TypeError: Something that people need is not declared.
@@ -401,6 +438,7 @@ def trigger(
             watches=watches,
             answers_get=answers_get,
             streams=streams,
+            hook=hook or (("path",) if kind == "webhook" else ()),
         )
 
     return declare

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol, TypeVar
 
 from .file_stores import FileStore
 from .files import File
@@ -27,13 +36,17 @@ __all__ = [
     "PastOutput",
     "Poll",
     "Response",
+    "SetupContext",
+    "SetupStep",
     "Smtp",
     "TriggerContext",
     "TriggerEvent",
+    "Unreadable",
     "Wake",
 ]
 
 Json = Any
+T = TypeVar("T")
 
 _PIECE = 256 * 1024
 
@@ -314,6 +327,21 @@ class TriggerEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something that came in and that nobody can read: kept as a rejected event, to be looked at.
+
+    Attributes:
+        key: Its identity; what comes again under it is kept once.
+        reason: Why it cannot be read.
+        body: What came, cut short where it is large.
+    """
+
+    key: str
+    reason: str
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Poll:
     """What one look found. Events and cursor are committed together.
 
@@ -323,6 +351,11 @@ class Poll:
         baseline: Keys to remember as seen without starting anything.
         next_at: When to look again; the trigger's own interval when None.
         skipped: Events that are recorded with a reason and start nothing, as (event, reason).
+        unreadable: What is no event and must not be lost; committed with the events.
+        acknowledge: Called once everything above is on disk, never before: it tells the source that
+            it may forget (deletes messages of a queue). A process that dies before this is given
+            the same again, and drops it by its keys; so it may fail, and may happen twice.
+        problem: What went wrong while this was found, for people; empty when nothing did.
     """
 
     events: Sequence[TriggerEvent] = ()
@@ -330,6 +363,9 @@ class Poll:
     baseline: Sequence[str] = ()
     next_at: datetime | None = None
     skipped: Sequence[tuple[TriggerEvent, str]] = ()
+    unreadable: Sequence[Unreadable] = ()
+    acknowledge: Callable[[], Awaitable[None]] | None = None
+    problem: str = ""
 
 
 class TriggerContext(Protocol):
@@ -339,16 +375,25 @@ class TriggerContext(Protocol):
         workflow: The workflow it starts.
         cursor: What the last committed look returned, None at the first.
         interval: Seconds between looks, as the workflow or the trigger says.
+        woken: This look was asked for by a request (`Poll.next_at`), and is not the usual one.
     """
 
     workflow: str
     cursor: Json
     interval: float
+    woken: bool
     connection: Any
     http: Http
     files: Files
 
     def now(self) -> datetime: ...
+
+    async def open(self, connection: str, *, type: str) -> Any:
+        """The opened client of another connection; see `Context.open`.
+
+        Raises:
+            BadInput: There is no such connection, or it has another type.
+        """
 
     def seen(self, keys: Iterable[str]) -> set[str]:
         """Which of these keys this trigger has had already."""
@@ -458,11 +503,24 @@ class HookRefused(Exception):
 
 
 class HookContext(Protocol):
-    """What a webhook trigger is given."""
+    """What a webhook trigger is given. It runs on a thread of the server."""
 
     workflow: str
     connection: Any
+    http: Http
     files: Files
+
+    def ask(self, coroutine: Coroutine[Any, Any, T], *, timeout: float) -> T:
+        """Run a coroutine on the engine's loop, and wait for what it gives.
+
+        The sender waits too. For what a request cannot be judged without: a certificate.
+
+        Args:
+            timeout: Seconds.
+
+        Raises:
+            Unavailable: It took longer.
+        """
 
     def save_file(self, content: bytes | BinaryIO, *, name: str, mime: str) -> File:
         """Keep an uploaded part; its name is made by the server, `name` is only remembered.
@@ -479,6 +537,37 @@ class HookContext(Protocol):
         """
 
     def now(self) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SetupStep:
+    """One thing that has to be there elsewhere for a trigger to be told of anything.
+
+    Attributes:
+        title: What it is, for people: ``queue hookline-uploads``.
+        document: How it has to be, in the outside service's own terms.
+        state: ``missing``, ``present``, or ``unknown`` when nobody was asked.
+        apply: Makes it, and says what was done; None when only a person can.
+    """
+
+    title: str
+    document: Json
+    state: Literal["missing", "present", "unknown"] = "unknown"
+    apply: Callable[[], Awaitable[str]] | None = None
+
+
+class SetupContext(Protocol):
+    """What a trigger's setup is given.
+
+    Attributes:
+        look: Whether the outside may be asked what is there already.
+        options: What the person said beyond the workflow: ``{"queue": "name"}``.
+    """
+
+    workflow: str
+    connection: Any
+    look: bool
+    options: Mapping[str, str]
 
 
 Clock = Callable[[], datetime]

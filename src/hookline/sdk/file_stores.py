@@ -88,7 +88,10 @@ class FileStore(Protocol):
         """
 
     def stream(self, uri: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """The bytes in pieces of at most a few hundred KiB: all of them, or an error."""
+        """The bytes in pieces of at most a few hundred KiB: all of them, or an error.
+
+        A store whose references name a version (`File.version`) takes it as ``version_id=``, too.
+        """
 
     async def write(
         self,

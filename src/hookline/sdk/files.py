@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["File", "is_file"]
 
-_OPTIONAL = ("name", "mime", "bytes", "sha256", "etag", "connection")
+_OPTIONAL = ("name", "mime", "bytes", "sha256", "etag", "version", "connection")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class File:
         bytes: Size in bytes, None while unknown.
         sha256: Hex digest, None while unknown.
         etag: The store's version of the object, where it has one.
+        version: The version of the object that is meant, where its store keeps several; the newest
+            when None.
         connection: Name of the connection that reads `uri`, where one is needed.
     """
 
@@ -35,6 +37,7 @@ class File:
     bytes: int | None = None
     sha256: str | None = None
     etag: str | None = field(default=None, compare=False)
+    version: str | None = None
     connection: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -66,6 +69,10 @@ class File:
                 "bytes": {"type": "integer", "description": "Size in bytes."},
                 "sha256": {"type": "string", "description": "SHA-256, hexadecimal."},
                 "etag": {"type": "string", "description": "The store's version of the object."},
+                "version": {
+                    "type": "string",
+                    "description": "The version that is meant; the newest without.",
+                },
                 "connection": {"type": "string", "description": "Connection that reads it."},
             },
             "required": ["$file"],

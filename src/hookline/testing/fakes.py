@@ -10,16 +10,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import inspect
 import mimetypes
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from hookline.sdk import (
@@ -70,6 +71,7 @@ __all__ = [
 ]
 
 Json = Any
+T = TypeVar("T")
 _START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _PIECE = 64 * 1024
 
@@ -432,11 +434,14 @@ class FakeTriggerContext:
         files: FakeFiles | None = None,
         clock: FakeClock | None = None,
         settings: Mapping[str, str] | None = None,
+        connections: Mapping[str, Any] | None = None,
     ) -> None:
         self.workflow = "test"
         self.cursor = cursor
         self.interval = interval
+        self.woken = False
         self.connection = connection
+        self.connections = dict(connections or {})
         self.clock = clock or FakeClock()
         self.fake_files = files or FakeFiles()
         self.files: Files = self.fake_files
@@ -456,10 +461,16 @@ class FakeTriggerContext:
     def seen(self, keys: Iterable[str]) -> set[str]:
         return self.keys & set(keys)
 
+    async def open(self, connection: str, *, type: str) -> Any:
+        if connection not in self.connections:
+            raise BadInput(f"there is no connection {connection!r}", code="C920")
+        return self.connections[connection]
+
     def commit(self, poll: Poll) -> list[str]:
         """What the engine does with a look; returns the keys that start a run."""
         fresh = [event.key for event in poll.events if event.key not in self.keys]
-        self.keys |= {*fresh, *poll.baseline, *(event.key for event, _ in poll.skipped)}
+        left = (*(event.key for event, _ in poll.skipped), *(each.key for each in poll.unreadable))
+        self.keys |= {*fresh, *poll.baseline, *left}
         self.cursor = poll.cursor
         return list(dict.fromkeys(fresh))
 
@@ -482,6 +493,7 @@ class FakeHookContext:
         self,
         *,
         connection: Any = None,
+        answers: Iterable[Recorded | Exception] = (),
         files: FakeFiles | None = None,
         clock: FakeClock | None = None,
     ) -> None:
@@ -492,10 +504,20 @@ class FakeHookContext:
         self.files: Files = self.fake_files
         self.wait = 0.0
         self.turns: list[tuple[int, float]] = []
+        self.exchange = Exchange(answers)
+        self.http: Http = FakeHttp(files=self.fake_files, exchange=self.exchange)
+
+    @property
+    def requests(self) -> list[SentRequest]:
+        """Every request sent."""
+        return self.exchange.requests
 
     def take_turn(self, count: int, seconds: float) -> float:
         self.turns.append((count, seconds))
         return self.wait
+
+    def ask(self, coroutine: Coroutine[Any, Any, T], *, timeout: float) -> T:
+        return asyncio.run(coroutine)
 
     def save_file(self, content: bytes | BinaryIO, *, name: str, mime: str) -> File:
         whole = content if isinstance(content, bytes) else content.read()

@@ -180,12 +180,12 @@ def check_webhooks(tree: Tree, catalogue: Catalogue, others: Mapping[str, object
     own = tree.value.get("name")
     for name, value in others.items():
         if name != own and isinstance(value, dict):
-            for _, path in _webhook_paths(build_tree(value), catalogue):
+            for _, path in _hook_paths(build_tree(value), catalogue):
                 taken.setdefault(path, f"the workflow {show(name)}")
-    for place, path in _webhook_paths(tree, catalogue):
+    for place, path in _hook_paths(tree, catalogue):
         if path in taken:
             message = f"the webhook path {show(path)} is already used by {taken[path]}"
-            report.add("D414", message, (*place, "with", "path"), hint="choose another path")
+            report.add("D414", message, place, hint="choose another path")
         taken.setdefault(path, "another trigger")
     if not any(_is_webhook(trigger, catalogue) for _, trigger in tree.triggers):
         for step in tree.of_kind("respond"):
@@ -201,11 +201,22 @@ def _is_webhook(trigger: Mapping[str, Any], catalogue: Catalogue) -> bool:
     return uses == _WEBHOOK or getattr(catalogue.triggers.get(uses), "kind", "") == _WEBHOOK
 
 
-def _webhook_paths(tree: Tree, catalogue: Catalogue) -> list[tuple[Path, str]]:
+def _hook_paths(tree: Tree, catalogue: Catalogue) -> list[tuple[Path, str]]:
+    """The paths under which requests reach the triggers, and where they stand."""
     found: list[tuple[Path, str]] = []
     for place, trigger in tree.triggers:
-        given = trigger.get("with")
-        path = given.get("path") if isinstance(given, dict) else None
-        if isinstance(path, str) and _is_webhook(trigger, catalogue):
-            found.append((place, path.strip("/")))
+        value: Any = trigger.get("with")
+        keys = _hook_keys(trigger, catalogue)
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        if keys and isinstance(value, str):
+            found.append(((*place, "with", *keys), value.strip("/")))
     return found
+
+
+def _hook_keys(trigger: Mapping[str, Any], catalogue: Catalogue) -> tuple[str, ...]:
+    """Where in ``with`` the path stands, as the component says; a webhook's is ``path``."""
+    uses = trigger.get("uses")
+    info = catalogue.triggers.get(uses) if isinstance(uses, str) else None
+    keys = tuple(getattr(info, "hook", ()))
+    return keys or (("path",) if _is_webhook(trigger, catalogue) else ())

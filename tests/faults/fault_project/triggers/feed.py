@@ -1,4 +1,4 @@
-"""A trigger that reads the lines of a file."""
+"""A trigger that takes the lines of a file as a queue's messages: what it acknowledged is not given again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from hookline.sdk import Poll, TriggerContext, TriggerEvent, trigger
 
 FEED = Path(os.environ["FAULT_FEED"])
+DONE = FEED.with_suffix(".done")
 
 
 LINE = {"type": "object", "properties": {"line": {"type": "string"}}}
@@ -16,7 +17,13 @@ LINE = {"type": "object", "properties": {"line": {"type": "string"}}}
 @trigger("feed", kind="poll", interval=1, sample={"line": "x"}, output=LINE)
 def feed(ctx: TriggerContext) -> Poll:
     """A line is added to a file"""
-    seen = int(ctx.cursor or 0)
     lines = FEED.read_text().splitlines() if FEED.exists() else []
-    found = [TriggerEvent(f"line-{number}", {"line": lines[number]}) for number in range(seen, len(lines))]
-    return Poll(found, cursor=len(lines))
+    done = set(DONE.read_text().splitlines()) if DONE.exists() else set()
+    left = [line for line in lines if line not in done]
+
+    async def acknowledge() -> None:
+        with DONE.open("a") as file:
+            file.writelines(f"{line}\n" for line in left)
+
+    found = [TriggerEvent(f"line-{line}", {"line": line}) for line in left]
+    return Poll(found, cursor=len(lines), acknowledge=acknowledge)
