@@ -14,6 +14,7 @@ from hookline.sdk import (
     Park,
     Recorded,
     Wake,
+    WatchContext,
     parse_duration,
 )
 from hookline.sdk.model_files import send_files
@@ -28,6 +29,7 @@ from .prices import HARDWARE
 from .recorded import FINISHED, FINISHED_RESULT, HELLO_VERSION, VERSION
 from .records import Remote, Target, Wanted, read_targets
 from .service import replicate
+from .streaming import show_stream
 
 __all__ = ["run"]
 
@@ -279,6 +281,12 @@ async def lookup(ctx: Context, **values: Json) -> Prediction | Park | None:
 async def cancel(ctx: Context, data: Mapping[str, Json], **values: Json) -> None:
     """Stop the prediction."""
     await stop(ctx, data, "predictions")
+
+
+@run.on_watch("prediction")
+async def watch(ctx: WatchContext, prediction: str) -> None:
+    """Show a text while it is made."""
+    await show_stream(ctx, ctx.connection, prediction)
 
 
 @run.on_verify

@@ -92,6 +92,7 @@ class Driver:
         self.looked_up = 0
         self.refused: list[bytes] = []
         self.usd = 0.0
+        self.shown = ""
         self.logged: list[str] = []
         self.key = "run_1/steps[0]/1"
         self._connect = connect
@@ -334,6 +335,9 @@ class Driver:
     def cost(self, usd: float) -> None:
         self.usd += usd
 
+    def progress(self, text: str, *, replace: bool = False) -> None:
+        self.shown = text if replace else self.shown + text
+
 
 class _ConnectionContext:
     name = "test"
@@ -360,6 +364,9 @@ class _Http:
         answer = await self._inner.request(method, url, **options)
         self._driver.boundary(f"after {method} {url}")
         return answer
+
+    def stream(self, method: str, url: str, **options: Any) -> Any:
+        return self._inner.stream(method, url, **options)
 
     async def download(self, url: str, *, name: str = "", max_bytes: int | None = None) -> File:
         self._driver.boundary("before download")

@@ -30,7 +30,9 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
-        assert tag not in ("script", "img", "iframe", "style")
+        if tag == "script":
+            assert dict(attrs) == {"src": "/static/live-run.js", "defer": None}
+        assert tag not in ("img", "iframe", "style")
         assert not any(name.startswith("on") or name == "style" for name, _ in attrs)
         if tag not in self.void:
             self.open.append(tag)

@@ -151,11 +151,11 @@ class TestStream:
         made = timed.made("picture", {"count": 2})
         timed.server.wait_for(made)
         stream = timed.api.get(f"/predictions/{made}").json()["urls"]["stream"]
-        assert stream.startswith(f"{timed.server.base_url}/v1/files/")
+        assert stream.startswith(f"{timed.server.streams_url}/v1/files/")
         outputs = [line for line in httpx.get(stream).text.splitlines() if timed.server.cdn_url in line]
         assert len(outputs) == 2
-        assert httpx.get(f"{timed.server.base_url}/stream/v1/text/{made}").status_code == 404
+        assert httpx.get(f"{timed.server.streams_url}/v1/text/{made}").status_code == 404
 
     def test_models_without_streaming_have_no_stream(self, timed: Served) -> None:
         made = timed.made("echo", {"text": "a"})
-        assert httpx.get(f"{timed.server.base_url}/stream/v1/text/{made}").status_code == 404
+        assert httpx.get(f"{timed.server.streams_url}/v1/text/{made}").status_code == 404

@@ -117,3 +117,18 @@ def test_pages_fit_a_telephone_in_both_themes(site: Any, browser: Any) -> None:
             )
             assert wide <= 0, f"{path} is {wide} px wider than the screen"
         context.close()
+
+
+def test_an_open_run_is_kept_up_to_date(site: Any, browser: Any) -> None:
+    run = site.ask("a long story")
+    page = browser.new_page()
+    page.goto(f"{site.address}/runs/{run}")
+    for words in ("Once upon ", "a time <b>"):
+        site.engine.views.show(run, "steps[1]", 1, words, replace=False)
+    shown = page.locator('pre[data-step="steps[1]"]')
+    shown.filter(has_text="Once upon a time <b>").wait_for()
+    (approval,) = [row for row in site.engine.store.approvals("pending", 50, None).rows if row.run_id == run]
+    site.engine.decide(approval.id, "approved", by="ada")
+    page.locator("h1", has_text="succeeded").wait_for()
+    assert page.locator("[data-live]").count() == 0
+    page.close()

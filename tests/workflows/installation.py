@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,7 @@ def install(
     *names: str,
     environment: Mapping[str, str],
     origins: tuple[str, ...] = (),
+    definitions: Sequence[Mapping[str, Any]] = (),
     change: Callable[[str], str] = lambda text: text,
     clock: Callable[[], float] = time.time,
     triggers: bool = False,
@@ -105,12 +107,15 @@ def install(
 
     Args:
         origins: Addresses on this machine that workflows may reach.
+        definitions: Further workflows, by which the project is more than starters.
         change: Applied to the text of every workflow.
     """
     (folder / "workflows").mkdir(parents=True, exist_ok=True)
     for name in names:
         text = (STARTERS / f"{name}.json").read_text("utf-8")
         (folder / "workflows" / f"{name}.json").write_text(change(text), "utf-8")
+    for definition in definitions:
+        (folder / "workflows" / f"{definition['name']}.json").write_text(json.dumps(definition), "utf-8")
     shutil.copy(ROOT / "hookline.toml", folder)
     port = free_port()
     variables = {
@@ -129,7 +134,8 @@ def install(
     )
     try:
         loaded = engine.load_project()
-        assert sorted(loaded.plans) == sorted(names), [file.diagnostics for file in loaded.files]
+        expected = sorted([*names, *(definition["name"] for definition in definitions)])
+        assert sorted(loaded.plans) == expected, [file.diagnostics for file in loaded.files]
         engine.start(triggers=triggers)
         server = serve(engine, Access.dev(port), LOOPBACK, port, 4)
         try:

@@ -24,7 +24,7 @@ import click
 
 from .errors import AUTHENTICATION, DONE, FAILED, INTERRUPTED, TIMED_OUT, translated
 from .logs import set_up_logging
-from .output import emit_json, next_step, say
+from .output import emit_json, next_step, on_terminal, say
 from .own_runs import OwnRuns
 from .progress import Progress, duration_text
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from hookline.core.plan import Plan
     from hookline.core.records import RunState
     from hookline.engine.engine import Engine
+    from hookline.engine.watching import View
     from hookline.store.port import RunRow
 
     from .project import Project
@@ -41,6 +42,9 @@ __all__ = ["Foreground", "exit_code_of", "opened", "run_state", "worker_name"]
 
 LOOK_SECONDS = 0.5
 """How often the database is asked about a run that another process may be moving on."""
+
+SHOW_SECONDS = 0.1
+"""How often what steps show is written."""
 
 GRACE_SECONDS = 10.0
 """How long steps under way may take to finish when the command is interrupted."""
@@ -200,9 +204,28 @@ def watch(
         resumed: The run was over; what it says counts once the request to go on has been taken in.
     """
     changed = changed or threading.Event()
+    view = engine.views.open(run_id)
+    try:
+        return _watch(engine, run_id, progress, timeout, changed, view, resumed=resumed)
+    finally:
+        view.close()
+
+
+def _watch(
+    engine: Engine,
+    run_id: str,
+    progress: Progress,
+    timeout: float | None,
+    changed: threading.Event,
+    view: View,
+    *,
+    resumed: bool,
+) -> RunRow:
     until = None if timeout is None else time.monotonic() + timeout
     seen: RunRow | None = None
     pause = LOOK_SECONDS
+    # Only an engine that works has somebody to ask; and only a person wants to see it.
+    is_shown = on_terminal() and engine.runner.loop is not None
     while True:
         with translated():
             # Read before the row, which changes in the same transaction.
@@ -211,7 +234,10 @@ def watch(
             assert row is not None
             if row != seen or row.owner not in (None, engine.store.worker):
                 started = time.monotonic()
-                progress.update(run_state(engine, run_id))
+                state = run_state(engine, run_id)
+                progress.update(state)
+                if is_shown:
+                    view.look(state, engine.plans.get(row.version))
                 # A long history takes long to read; looking must not be all that is done.
                 pause = max(LOOK_SECONDS, 5 * (time.monotonic() - started))
                 seen = row
@@ -220,7 +246,12 @@ def watch(
         remaining = pause if until is None else min(pause, until - time.monotonic())
         if remaining <= 0:
             return row
-        changed.wait(remaining)
+        if not is_shown:
+            changed.wait(remaining)
+        following = time.monotonic() + remaining
+        while is_shown and not changed.is_set() and time.monotonic() < following:
+            view.wait(SHOW_SECONDS)
+            progress.show(view.texts())
 
 
 def run_state(engine: Engine, run_id: str) -> RunState:

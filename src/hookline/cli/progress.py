@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from hookline.core.plan import Node, Plan
     from hookline.core.records import RunState, StepRecord
     from hookline.engine.redaction import Redactor
+    from hookline.engine.watching import LiveText
     from hookline.sdk import Action
 
-__all__ = ["Progress", "duration_text", "say_how_to_decide"]
+__all__ = ["Progress", "duration_text", "printable", "say_how_to_decide"]
 
 _BLOCKS = frozenset({"if", "switch", "for_each", "parallel", "while"})
 _SHOWN = frozenset(
@@ -52,6 +53,7 @@ class Progress:
         self._ended: dict[str, float | None] = {}
         self._seq = -1
         self._is_open = False
+        self._telling = ""
 
     def leave_out_failures(self, state: RunState) -> None:
         """Tell nothing of steps that had failed by then: the run goes on with them."""
@@ -75,10 +77,28 @@ class Progress:
                 if path and record is not None:
                     self._tell(state.id, record)
 
+    def show(self, texts: Iterable[LiveText]) -> None:
+        """Write what steps show while they are at work, on a terminal only; nothing waits for it."""
+        if self._quiet or not on_terminal():
+            return
+        with self._lock:
+            for text in texts:
+                self._erase()
+                if self._telling != text.path or not text.appended:
+                    self._end_telling()
+                    self._telling = text.path
+                click.echo(click.style(printable(text.text), dim=True), err=True, nl=False)
+
     def close(self) -> None:
         """Take back the line about what is running."""
         with self._lock:
             self._erase()
+            self._end_telling()
+
+    def _end_telling(self) -> None:
+        if self._telling:
+            click.echo(err=True)
+            self._telling = ""
 
     def _tell(self, run_id: str, record: StepRecord) -> None:
         try:
@@ -95,6 +115,7 @@ class Progress:
         if items:
             label += "#" + "#".join(map(str, items))
         self._erase()
+        self._end_telling()
         if record.status == "running":
             if on_terminal():
                 click.echo(f"{status_text('running', 10)} {label} …", err=True, nl=False)
@@ -126,6 +147,11 @@ class Progress:
         if self._is_open:
             click.echo("\r\x1b[K", err=True, nl=False)
             self._is_open = False
+
+
+def printable(text: str) -> str:
+    """A text of somebody else's without what would command the terminal."""
+    return "".join(char for char in text if char in "\n\t" or char.isprintable())
 
 
 def say_how_to_decide(approval: str, address: str = "") -> None:

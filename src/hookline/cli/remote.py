@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -18,6 +19,9 @@ Json = Any
 
 TIMEOUT = 30.0
 """Seconds for one request."""
+
+STREAM_TIMEOUT = 60.0
+"""Seconds without a word of a stream; a server speaks every 5."""
 
 
 class Remote:
@@ -77,6 +81,27 @@ class Remote:
 
     def run(self, run_id: str) -> Json:
         return self._ask("GET", f"runs/{_part(run_id)}")
+
+    def texts(self, run_id: str) -> Iterator[Json]:
+        """What the run's steps show while they are at work, until the run is over.
+
+        Raises:
+            httpx.HTTPError: The connection broke.
+        """
+        from hookline.sdk.sse import SseParser
+
+        parser = SseParser()
+        # What has happened is read elsewhere: no history is that long.
+        path, query = f"runs/{_part(run_id)}/stream", {"after": "9" * 15}
+        with self._client.stream("GET", path, params=query, timeout=STREAM_TIMEOUT) as response:
+            if not response.is_success:
+                return
+            for piece in response.iter_raw():
+                for event in parser.feed(piece):
+                    if event.event == "end":
+                        return
+                    if event.event == "text":
+                        yield json.loads(event.data)
 
     def history(self, run_id: str) -> Json:
         return self._ask("GET", f"runs/{_part(run_id)}/history")

@@ -16,6 +16,7 @@ from .progress import say_how_to_decide
 from .project import Project, pass_project
 from .root import Group
 from .run import complete_workflow
+from .shown_texts import ShownTexts
 
 __all__ = ["runs", "whoever"]
 
@@ -191,19 +192,21 @@ def watch(project: Project, run_id: str, timeout: float | None, as_json: bool, s
 def _watch_server(office: Office, run_id: str, timeout: float | None, *, as_json: bool) -> int:
     until = None if timeout is None else time.monotonic() + timeout
     told: dict[str, str] = {}
-    while True:
-        run = office.run(run_id)
-        for step in run["steps"]:
-            if told.get(step["path"]) != step["status"]:
-                told[step["path"]] = step["status"]
-                say(f"{status_text(step['status'], 10)} {_label(step):<20} {_about(step)}".rstrip())
-        is_over = run["finished_at"] is not None
-        if is_over or (until is not None and time.monotonic() >= until):
-            break
-        try:
-            time.sleep(LOOK_SECONDS)
-        except KeyboardInterrupt:
-            return INTERRUPTED
+    with ShownTexts(office, run_id) as texts:
+        while True:
+            run = office.run(run_id)
+            for step in run["steps"]:
+                if told.get(step["path"]) != step["status"]:
+                    told[step["path"]] = step["status"]
+                    texts.end_line()
+                    say(f"{status_text(step['status'], 10)} {_label(step):<20} {_about(step)}".rstrip())
+            is_over = run["finished_at"] is not None
+            if is_over or (until is not None and time.monotonic() >= until):
+                break
+            try:
+                texts.write_for(LOOK_SECONDS)
+            except KeyboardInterrupt:
+                return INTERRUPTED
     say(f"{run_id} {status_text(run['status'])}")
     if as_json:
         emit_json(run)

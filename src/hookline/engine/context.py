@@ -37,7 +37,7 @@ OpenStore = Callable[[str, str], Awaitable[FileStore]]
 class AttemptContext:
     """What one attempt is given.
 
-    `record` puts an event of the attempt on disk; `say` adds a line to its log.
+    `keep` puts a note of the attempt on disk; `say` adds a line to its log; `show` is for live views.
     """
 
     run_id: str
@@ -54,6 +54,7 @@ class AttemptContext:
     clock: Callable[[], float]
     keep: Callable[[dict[str, Json]], Awaitable[None]]
     say: Callable[[str, dict[str, Json]], None]
+    show: Callable[[str, bool], None]
     open_connection: OpenConnection
     open_file_store: OpenStore
     project: Path
@@ -94,6 +95,9 @@ class AttemptContext:
         if not math.isfinite(usd):
             raise ValueError(f"a cost of {usd} US dollars")
         self.spent += usd
+
+    def progress(self, text: str, *, replace: bool = False) -> None:
+        self.show(text, replace)
 
 
 @dataclass(slots=True)

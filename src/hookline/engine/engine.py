@@ -68,6 +68,7 @@ from .retention import RETENTION_SECONDS, retain
 from .runner import Runner
 from .settings import Settings, SettingsError
 from .tokens import CallbackTokens
+from .watching import LiveViews
 from .workflows import Installed, Plans, Workflows, find_workflows, load_workflows
 
 __all__ = ["Busy", "Counts", "Engine", "EngineError", "HookAnswer", "open_store"]
@@ -199,6 +200,14 @@ class Engine:
         self.redactor.add(Secret("master_key", master_key))
         self.base_url = (settings["base_url"] or base_url).rstrip("/")
         self.tokens = CallbackTokens(master_key, self.base_url)
+        self.views = LiveViews(
+            actions=registry.actions,
+            outside=lambda: self.performer.outside,
+            open_connection=lambda name, type: self.performer.open(name, type),
+            mask=self.redactor.redact_growing,
+            clock=clock,
+            deliver=lambda callback: self.runner.deliver(callback),
+        )
         self.performer = Performer(
             registry=registry,
             connections=self.connections,
@@ -207,6 +216,7 @@ class Engine:
             mask=self.redactor.redact_known,
             kept=store.kept,
             past=Past(store, self.journal),
+            views=self.views,
             max_attempts=settings.integer("max_attempts_at_once"),
             blocking_threads=settings.integer("blocking_threads"),
         )
@@ -234,6 +244,7 @@ class Engine:
         self._answers = Answers(store, self.reader)
         self.intake.first_turn = self.runner.first_turn
         self.runner.on_finished = self._run_finished
+        self.runner.on_changed = self.views.changed
         self.runner.on_responded = self._answers.responded
         self.files = EngineFiles(self.artifacts, self._open_referred)
         self.pollers: dict[str, Poller] = {}
@@ -295,6 +306,7 @@ class Engine:
             await self._stopped.wait()
             for task in self._poll_tasks.values():
                 task.cancel()
+            self.views.stop()
             await self.runner.stop(self._grace)
         finally:
             await client.aclose()

@@ -32,6 +32,7 @@ from .past import Past
 from .registry import Registry
 from .reuse import reuse_key, reused
 from .tokens import CallbackTokens
+from .watching import LiveViews
 
 __all__ = ["Desk", "Outside", "Performer", "node_at"]
 
@@ -73,6 +74,7 @@ class Performer:
         mask: Replaces known secrets in a text.
         kept: The output kept under a key at a time.
         past: What steps of earlier runs gave.
+        views: Where what a step shows goes.
         max_attempts: Asynchronous attempts executed at the same time.
         blocking_threads: Threads for actions that block.
     """
@@ -87,6 +89,7 @@ class Performer:
         mask: Callable[[str], str],
         kept: Callable[[str, float], Kept | None],
         past: Past,
+        views: LiveViews,
         max_attempts: int,
         blocking_threads: int,
     ) -> None:
@@ -97,6 +100,7 @@ class Performer:
         self._mask = mask
         self._kept = kept
         self._past = past
+        self._views = views
         self._slots = asyncio.Semaphore(max_attempts)
         self._cancels: set[asyncio.Task[None]] = set()
         self.pool = ThreadPoolExecutor(blocking_threads, thread_name_prefix="hookline-blocking")
@@ -265,6 +269,9 @@ class Performer:
         async def open_file_store(uri: str, connection: str) -> FileStore:
             return self.open_store(uri, connection)
 
+        def show(text: str, replace: bool) -> None:
+            self._views.show(run.id, path, attempt, text, replace=replace)
+
         async def open_connection(name: str, type: str) -> Any:
             return self.open(name, type)
 
@@ -284,6 +291,7 @@ class Performer:
             clock=self._clock,
             keep=keep,
             say=say,
+            show=show,
             open_connection=open_connection,
             open_file_store=open_file_store,
             project=self._connections.project,

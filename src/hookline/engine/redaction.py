@@ -37,6 +37,8 @@ _MIN_LINE = 16
 # Shorter than any secret, so it can hold none: the way out when a marker's own text is one.
 _BLANK = "*****"
 _MAX_DEPTH = 200
+_TELLING = 4
+"""Characters of a secret that are not shown while it is not known whether the rest follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,17 @@ class Redactor:
     def redact_known(self, text: str) -> str:
         """Mask only the secrets that are known, nothing that merely looks like one."""
         return self._by_value(text)
+
+    def redact_growing(self, text: str) -> str:
+        """As `redact_known`, for a text that goes on: an end that may begin a secret is held back."""
+        end = len(text)
+        for form in self._forms:
+            longest = min(len(form.text) - 1, len(text))
+            for length in range(longest, _TELLING - 1, -1):
+                if text.endswith(form.text[:length]):
+                    end = min(end, len(text) - length)
+                    break
+        return self._by_value(text[:end])
 
     def redact_value(self, value: Any) -> Any:
         """A copy of a JSON-like value with secrets masked, by value and by key.

@@ -142,6 +142,7 @@ class Runner:
         self.on_finished: Callable[[RunState], None] = lambda state: None
         self.on_responded: Callable[[str, ev.Responded], None] = lambda run_id, response: None
         self.on_events: Callable[[RunState, Sequence[ev.Event]], None] | None = None
+        self.on_changed: Callable[[str], None] = lambda run_id: None
         performer.desk = Desk(
             take=self._take_facts,
             take_then=self._take_fact_then,
@@ -446,8 +447,10 @@ class Runner:
         soonest = min((due for due in step.timers.values() if due is not None), default=None)
         if soonest is not None:
             self._time(soonest)
-        if self.on_events is not None and step.events:
-            self.on_events(run.state, step.events)
+        if step.events:
+            self.on_changed(run.id)
+            if self.on_events is not None:
+                self.on_events(run.state, step.events)
 
     def _refused(self, run: LiveRun, error: StoreError) -> None:
         """The store did not take a chunk: what is in memory is not what is true."""

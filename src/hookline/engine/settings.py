@@ -72,6 +72,9 @@ FIELDS: tuple[Setting, ...] = (
     Setting("blocking_threads", "16", "Threads for actions that block."),
     Setting("server_threads", "48", "Threads that answer HTTP requests."),
     Setting(
+        "live_views", "16", "How many may watch runs live at the same time; each has a thread of its own."
+    ),
+    Setting(
         "retention_age", "", "Forget finished runs older than this, unless their workflow says otherwise."
     ),
     Setting(

@@ -19,10 +19,12 @@ from .context import (
     SetupContext,
     SetupStep,
     Smtp,
+    Streamed,
     TriggerContext,
     TriggerEvent,
     Unreadable,
     Wake,
+    WatchContext,
 )
 from .errors import (
     ERROR_TYPES,
@@ -93,6 +95,7 @@ __all__ = [
     "SetupContext",
     "SetupStep",
     "Smtp",
+    "Streamed",
     "TimedOut",
     "Trigger",
     "TriggerContext",
@@ -100,6 +103,7 @@ __all__ = [
     "Unavailable",
     "Unreadable",
     "Wake",
+    "WatchContext",
     "Writing",
     "action",
     "input_schema",

@@ -127,6 +127,8 @@ class Action(_Component):
     lookup: Function | None = None
     cancel: Function | None = None
     verify: Function | None = None
+    watch: Function | None = None
+    watched: str = ""
 
     def summarize(self, input: Mapping[str, Any], output: Any) -> str:
         """The summary of a finished step, with the defaults of what was left out."""
@@ -160,6 +162,20 @@ class Action(_Component):
         """
         self.verify = function
         return function
+
+    def on_watch(self, subject: str) -> Callable[[Function], Function]:
+        """Declare ``async def watch(ctx: WatchContext, subject)``: show what parked work is making.
+
+        It runs only while somebody looks at the run, once for each new value of
+        ``Park.data[subject]``, in a bounded number of places. It cannot touch the run: its end, its
+        failure, or that it never ran change nothing.
+        """
+
+        def declare(function: Function) -> Function:
+            self.watch, self.watched = function, subject
+            return function
+
+        return declare
 
 
 @dataclass(slots=True)

@@ -39,10 +39,12 @@ __all__ = [
     "SetupContext",
     "SetupStep",
     "Smtp",
+    "Streamed",
     "TriggerContext",
     "TriggerEvent",
     "Unreadable",
     "Wake",
+    "WatchContext",
 ]
 
 Json = Any
@@ -66,6 +68,21 @@ class Response(Protocol):
 
         Raises:
             MalformedOutput: It is not JSON, too deep, or too large.
+        """
+
+
+class Streamed(Protocol):
+    """An answer of the guarded HTTP client whose body is still on its way."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes, once.
+
+        Raises:
+            OutcomeUnknown, Unavailable: It broke off, or the time was over.
+            MalformedOutput: It is longer than allowed.
         """
 
 
@@ -102,6 +119,21 @@ class Http(Protocol):
             OutcomeUnknown: Sent, but no readable answer came back.
             MalformedOutput: The answer broke HTTP or a cap.
             BadInput: The address is not allowed.
+        """
+
+    def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: Json = ...,
+        timeout: float | None = None,
+        max_bytes: int | None = None,
+    ) -> AbstractAsyncContextManager[Streamed]:
+        """As `request`, for a body that is read while it comes, such as server-sent events.
+
+        The connection is closed on leaving. Redirects are not followed.
         """
 
     async def download(self, url: str, *, name: str = "", max_bytes: int | None = None) -> File:
@@ -280,6 +312,32 @@ class Context(Protocol):
 
     def cost(self, usd: float) -> None:
         """Add to the step's cost, an estimate in US dollars."""
+
+    def progress(self, text: str, *, replace: bool = False) -> None:
+        """Show text to whoever looks at the step just now, such as a model's words as they come.
+
+        It is no history: nothing is stored, nothing waits for it, and what nobody looks at is
+        dropped. Secrets are masked; of a long text the end is shown.
+
+        Args:
+            replace: In place of what was shown, not after it.
+        """
+
+
+class WatchContext(Protocol):
+    """What `Action.on_watch` is given: enough to look and to show, nothing to change the run with."""
+
+    run_id: str
+    step: str
+    attempt: int
+    connection: Any
+    http: Http
+
+    def now(self) -> datetime:
+        """The time, in UTC."""
+
+    def progress(self, text: str, *, replace: bool = False) -> None:
+        """See `Context.progress`."""
 
 
 class ConnectionContext(Protocol):

@@ -23,6 +23,7 @@ from .forms import FormTokens, forms
 from .front import HookFront
 from .headers import SECURITY_HEADERS
 from .hooks import Waiters, hooks
+from .live import Places, live
 from .pages import pages
 from .presentation import present
 from .probes import probes
@@ -33,7 +34,7 @@ __all__ = ["ROUTES", "create_app"]
 
 log = logging.getLogger(__name__)
 
-ROUTES: tuple[Route, ...] = (*hooks, *api, *probes, *artifacts, *pages, *forms)
+ROUTES: tuple[Route, ...] = (*hooks, *api, *live, *probes, *artifacts, *pages, *forms)
 """Every address that is answered."""
 
 _WEB = Path(hookline.__file__).parent / "web"
@@ -48,6 +49,7 @@ def create_app(engine: Engine, access: Access) -> Flask:
     app = Flask("hookline", template_folder=str(_WEB / "templates"), static_folder=None)
     app.extensions["hookline"] = engine
     app.extensions["hookline.waiters"] = Waiters(engine.settings.integer("server_threads") // 2)
+    app.extensions["hookline.places"] = Places(engine.settings.integer("live_views"))
     app.extensions["hookline.forms"] = FormTokens.of(engine)
     app.config["MAX_CONTENT_LENGTH"] = engine.settings.integer("max_body_bytes")
     if access.token is not None:

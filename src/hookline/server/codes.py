@@ -64,6 +64,19 @@ SERVER_CODES: tuple[Code, ...] = (
     Code("S605", "A filter cannot be used", "A filter's value is not one of those it can have.", _FIX),
     Code("S606", "The body does not fit", "The body breaks the schema of this request.", _FIX),
     Code(
+        "S607",
+        "A place in a history cannot be used",
+        "after, or the header Last-Event-ID, is not the number of a history entry.",
+        "Take it from the id of an event of the stream, or leave it out to begin at the start.",
+    ),
+    Code(
+        "S608",
+        "Too many watch runs live",
+        "Each live view of a run holds a thread, and as many as live_views allows are taken.",
+        "Close a page that shows an open run, try again later, or raise HOOKLINE_LIVE_VIEWS. Runs go on "
+        "without being watched.",
+    ),
+    Code(
         "S611",
         "A length is needed",
         "The body came in chunks. A request to a hook says with Content-Length how long its body is, so that "

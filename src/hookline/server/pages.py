@@ -109,6 +109,7 @@ def run_page(run_id: str) -> Response:
         steps_left=max(len(document["steps"]) - MAX_STEPS, 0),
         history=history[-MAX_HISTORY:],
         history_left=max(len(history) - MAX_HISTORY, 0),
+        last_entry=history[-1]["seq"] if history else -1,
         asking=[step for step in document["steps"] if (step["waiting_for"] or {}).get("approval")][
             :MAX_ASKING
         ],

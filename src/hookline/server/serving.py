@@ -169,6 +169,7 @@ class Server:
         max_body: int,
         request_seconds: float,
         note_refusal: NoteRefusal | None = None,
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
         adjustments = Adjustments(
             listen=_listen_on(host, port),
@@ -206,6 +207,7 @@ class Server:
         self._acceptor.request_seconds = request_seconds
         self._acceptor.note_refusal = note_refusal
         self.port: int = int(self._acceptor.effective_port)
+        self._on_close = on_close
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hookline-http", daemon=True)
         self._thread.start()
@@ -215,6 +217,8 @@ class Server:
         if self._closing.is_set():
             return
         self._close_seconds = seconds
+        # What would go on for as long as somebody looks.
+        self._on_close()
         self._closing.set()
         self._acceptor.pull_trigger()
         self._thread.join()
@@ -265,7 +269,7 @@ def serve(
 
     Args:
         port: 0 for any free one; the server's `port` says which.
-        threads: Requests answered at the same time.
+        threads: Requests answered at the same time, beside those who watch runs.
         request_seconds: Longest time that a request may take to arrive.
 
     Raises:
@@ -273,4 +277,15 @@ def serve(
     """
     application = create_app(engine, access)
     max_body = engine.settings.integer("max_body_bytes")
-    return Server(application, host, port, threads, max_body, request_seconds, engine.refuse_request)
+    # Whoever watches a run holds a thread; the others are not to feel it.
+    threads += engine.settings.integer("live_views")
+    return Server(
+        application,
+        host,
+        port,
+        threads,
+        max_body,
+        request_seconds,
+        engine.refuse_request,
+        engine.views.close,
+    )

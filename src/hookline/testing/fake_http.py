@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json as jsonlib
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -14,9 +15,10 @@ from hookline.sdk import File, MalformedOutput, Recorded, raise_for_status
 if TYPE_CHECKING:
     from .fakes import FakeFiles
 
-__all__ = ["Exchange", "FakeHttp", "FakeResponse", "SentRequest"]
+__all__ = ["Exchange", "FakeHttp", "FakeResponse", "FakeStreamed", "SentRequest"]
 
 Json = Any
+_PIECE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,19 @@ class FakeResponse:
             return jsonlib.loads(self.content, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             raise MalformedOutput(f"the answer is not JSON: {error}") from error
+
+
+@dataclass(slots=True)
+class FakeStreamed:
+    """A recorded answer that is read in pieces."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self.content), _PIECE):
+            yield self.content[start : start + _PIECE]
 
 
 def _no_constant(text: str) -> NoReturn:
@@ -195,6 +210,22 @@ class FakeHttp:
         if max_bytes is not None and len(response.content) > max_bytes:
             raise MalformedOutput(f"the answer is larger than {max_bytes} bytes")
         return response
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: Json = ...,
+        timeout: float | None = None,
+        max_bytes: int | None = None,
+    ) -> AsyncIterator[FakeStreamed]:
+        response = await self.request(
+            method, url, headers=headers, json=json, timeout=timeout, max_bytes=max_bytes
+        )
+        yield FakeStreamed(response.status, response.headers, response.content)
 
     async def download(self, url: str, *, name: str = "", max_bytes: int | None = None) -> File:
         from .fakes import FakeFiles

@@ -324,6 +324,7 @@ class FakeContext:
     Attributes:
         logged: Lines of the log, as (message, values).
         usd: Sum of the costs reported.
+        shown: What the step shows just now.
     """
 
     def __init__(
@@ -364,6 +365,7 @@ class FakeContext:
         self.notes: Mapping[str, Json] = {}
         self.logged: list[tuple[str, dict[str, Json]]] = []
         self.usd = 0.0
+        self.shown = ""
 
     @property
     def requests(self) -> list[SentRequest]:
@@ -410,6 +412,9 @@ class FakeContext:
 
     def cost(self, usd: float) -> None:
         self.usd += usd
+
+    def progress(self, text: str, *, replace: bool = False) -> None:
+        self.shown = text if replace else self.shown + text
 
     def connection_context(self, name: str = "test") -> FakeConnectionContext:
         """A context for opening a connection whose requests this context answers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -25,12 +25,13 @@ from hookline.sdk.files import File
 from .client import GuardedClient
 from .errors import BadResponse, HttpError
 from .messages import Credential, HttpResponse, media_type
+from .stream import StreamResponse
 from .urls import Origin, parse_url
 
 if TYPE_CHECKING:
     from hookline.sdk.context import Http
 
-__all__ = ["SdkHttp", "SdkResponse", "as_action_error"]
+__all__ = ["SdkHttp", "SdkResponse", "SdkStreamed", "as_action_error"]
 
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 # RFC 9110, 9.2.1: these ask for nothing to be done, so a lost answer may simply be asked for again.
@@ -67,6 +68,24 @@ class SdkResponse:
             return self.source.json()
         except BadResponse as error:
             raise as_action_error(error, "GET") from error
+
+
+class SdkStreamed:
+    """An answer whose body is still on its way, with the connectors' errors."""
+
+    def __init__(self, source: StreamResponse, method: str) -> None:
+        self.status = source.status
+        self.headers: Mapping[str, str] = source.headers
+        self._source = source
+        self._method = method
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """See `hookline.sdk.context.Streamed.pieces`."""
+        try:
+            async for chunk in self._source.iter_bytes():
+                yield chunk
+        except HttpError as error:
+            raise as_action_error(error, self._method) from error
 
 
 class SdkHttp:
@@ -140,6 +159,38 @@ class SdkHttp:
         except HttpError as error:
             raise as_action_error(error, method) from error
         return SdkResponse(answer.status, answer.headers, answer.content, answer)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: Any = ...,
+        timeout: float | None = None,
+        max_bytes: int | None = None,
+    ) -> AsyncIterator[SdkStreamed]:
+        """See `hookline.sdk.context.Http.stream`."""
+        async with AsyncExitStack() as stack:
+            try:
+                address = self._absolute(url)
+                answer = await stack.enter_async_context(
+                    self._client.stream(
+                        method,
+                        address,
+                        headers=headers,
+                        json=json,
+                        credential=self._credential_for(address),
+                        timeout=timeout,
+                        max_bytes=max_bytes,
+                        follow_redirects=0,
+                        trusted=self._trusted,
+                    )
+                )
+            except HttpError as error:
+                raise as_action_error(error, method) from error
+            yield SdkStreamed(answer, method)
 
     async def download(self, url: str, *, name: str = "", max_bytes: int | None = None) -> File:
         """See `hookline.sdk.context.Http.download`. Up to three redirects are followed."""

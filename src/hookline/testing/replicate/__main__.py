@@ -51,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"REPLICATE_BASE_URL={server.base_url}")
     print(f"REPLICATE_API_TOKEN={server.token}")
     print(f"REPLICATE_WEBHOOK_SECRET={server.webhook_secret}")
+    print(f"HOOKLINE_ALLOW_ORIGINS={server.base_url},{server.cdn_url},{server.streams_url}")
     print(f"# outputs: {server.cdn_url}   state: {server.base_url}/_standin/state")
     for slug, model in server.catalog.models.items():
         print(f"# model {slug}:{model.version}{'  (official)' if model.official else ''}")

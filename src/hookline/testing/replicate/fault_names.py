@@ -51,6 +51,10 @@ _OTHER = {
     "cdn.wrong_length": "Content-Length larger than the body, then the connection ends",
     "cdn.endless": "a body that does not end before 10 GB",
     "cdn.server_error": "500 for an output file",
+    "stream.unavailable": "503 with an HTML page for a stream",
+    "stream.cut": "the stream ends after VALUE events (default 1), without `done`",
+    "stream.wrong": "the stream sends one text that the output does not have, and ends",
+    "stream.silent": "the stream sends nothing but its comment about a timeout",
 }
 
 FAULTS: dict[str, str] = {

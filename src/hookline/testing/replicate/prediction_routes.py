@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from hookline.testing.httpd import Chunks, Request, Response
+from hookline.testing.httpd import Request, Response
 from hookline.testing.replicate.catalog import Model
 from hookline.testing.replicate.contract import checked
 from hookline.testing.replicate.paging import page_of, page_url
 from hookline.testing.replicate.records import Creation, JsonObject, Prediction, new_id
-from hookline.testing.replicate.routing import MADE_HEADER, Route, RouteAnswer
+from hookline.testing.replicate.routing import MADE_HEADER, Route
 from hookline.testing.replicate.services import Services
-from hookline.testing.replicate.streams import stream_events
 from hookline.testing.replicate.validation import (
     Refused,
     check_envelope,
@@ -56,9 +55,6 @@ class PredictionRoutes:
             Route("GET", "/v1/predictions", "list", self._list),
             Route("GET", "/v1/predictions/{id}", "get", self._get),
             Route("POST", "/v1/predictions/{id}/cancel", "cancel", self._cancel),
-            Route("GET", "/stream/v1/text/{id}", "get", self._stream, open=True),
-            # Clients tell a stream of files by a path that begins like this.
-            Route("GET", "/v1/files/{id}/stream", "get", self._stream, open=True),
         )
 
     def _create(self, request: Request, names: Mapping[str, str]) -> Response:
@@ -216,14 +212,6 @@ class PredictionRoutes:
 
     def _page_url(self, kept: Mapping[str, str], cursor: str | None) -> str | None:
         return page_url(self._base_url, "predictions", kept, cursor)
-
-    def _stream(self, request: Request, names: Mapping[str, str]) -> RouteAnswer:
-        record = self._parts.predictions.get(names["id"])
-        kind = "files" if request.path.startswith("/v1/files/") else "text"
-        if record is None or record.streams != kind:
-            return problem(404, "Stream not found", "Not found")
-        chunks: Iterator[bytes] = stream_events(self._parts.predictions, self._parts.clock, names["id"])
-        return Chunks(200, "text/event-stream", chunks, {"Cache-Control": "no-store"})
 
 
 def _moment(text: str, name: str) -> float:

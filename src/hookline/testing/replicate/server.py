@@ -24,6 +24,7 @@ from hookline.testing.replicate.predictions import Predictions
 from hookline.testing.replicate.records import Creation, Delivery, Prediction
 from hookline.testing.replicate.services import Services
 from hookline.testing.replicate.signing import new_secret
+from hookline.testing.replicate.streams import Streams
 from hookline.testing.replicate.tasks import Tasks
 from hookline.testing.replicate.training_routes import TrainingRoutes
 from hookline.testing.replicate.webhooks import RETRY_DELAYS, Webhooks
@@ -103,11 +104,12 @@ class ReplicateStandIn:
         except OSError:
             self._server.stop()
             raise
+        self._predictions = Predictions(self.clock, retention)
+        self._streams = Streams(self._predictions, self.clock, self.faults, host=host)
         self._tasks = Tasks()
         if isinstance(self.clock, ManualClock):
             self.clock.settle = self._tasks.wait_idle
-        self._predictions = Predictions(self.clock, retention)
-        wire = Wire(self.base_url)
+        wire = Wire(self.base_url, self._streams.origin)
         offered = [*built_in_models(), *models]
         self._cog: CogBackend | None = None
         if cog_url is not None and cog_schema is not None:
@@ -211,6 +213,16 @@ class ReplicateStandIn:
         return self._cdn.leaks
 
     @property
+    def streams_url(self) -> str:
+        """Origin of the streams of outputs."""
+        return self._streams.origin
+
+    @property
+    def stream_requests(self) -> list[CdnRequest]:
+        """Every request for a stream, in order."""
+        return self._streams.requests
+
+    @property
     def failures(self) -> list[BaseException]:
         """Exceptions in the stand-in's own background work: always its fault, never the client's."""
         return list(self._tasks.failures)
@@ -236,6 +248,7 @@ class ReplicateStandIn:
             *ControlRoutes(self._parts).routes(),
         ]
         self._cdn.start()
+        self._streams.start()
         self._server.start(
             Api(
                 routes,
@@ -253,6 +266,7 @@ class ReplicateStandIn:
         self.clock.stop()
         self._server.stop()
         self._cdn.stop()
+        self._streams.stop()
         self._tasks.stop()
         self._webhooks.stop()
         if self._cog is not None:

@@ -47,9 +47,11 @@ class Wire:
 
     Args:
         base_url: Origin without ``/v1``.
+        streams_url: Origin of the streams.
     """
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, streams_url: str) -> None:
+        self._streams = streams_url
         self._api = f"{base_url}/v1"
         self._web = f"{base_url}/p"
         self._base = base_url
@@ -73,10 +75,8 @@ class Wire:
             "created_at": stamp(record.created_at),
             "urls": {"cancel": f"{own}/cancel", "get": own, "web": f"{self._web}/{record.id}"},
         }
-        if record.streams == "text":
-            body["urls"]["stream"] = f"{self._base}/stream/v1/text/{record.id}"
-        elif record.streams == "files":
-            body["urls"]["stream"] = f"{self._api}/files/{record.id}/stream"
+        if record.streams is not None:
+            body["urls"]["stream"] = f"{self._streams}/v1/{record.streams}/{record.id}"
         if record.started_at is not None:
             body["started_at"] = stamp(record.started_at)
         if record.completed_at is not None:
