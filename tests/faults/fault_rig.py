@@ -89,6 +89,7 @@ class Rig:
 
     Attributes:
         acknowledged: Identity of every event that was answered 2xx, to the run it started.
+        waiting: The same for events that wait for their batch, to their ids.
         crashes: How often the server was killed or killed itself.
     """
 
@@ -102,6 +103,7 @@ class Rig:
         self.log = (folder / "server.log").open("ab")
         self.process: subprocess.Popen[bytes] | None = None
         self.acknowledged: dict[str, str] = {}
+        self.waiting: dict[str, str] = {}
         self.crashes = 0
         self.finished_before: dict[tuple[str, str], int] = {}
         shutil.copytree(HERE / "fault_project", folder / "project")
@@ -229,6 +231,14 @@ class Rig:
             assert self.acknowledged.setdefault(identity, run) == run, "a duplicate starts nothing"
         return status
 
+    def send_waiting(self, identity: str, number: int) -> int:
+        """Send an event that waits for its batch."""
+        status, answer = self.request("POST", "/hooks/many", {"n": number}, **{"X-Id": identity})
+        if 200 <= status < 300:
+            event = answer["event"]
+            assert self.waiting.setdefault(identity, event) == event, "a duplicate is the same event"
+        return status
+
     def approve_all(self) -> None:
         status, answer = self.request("GET", "/api/v1/approvals?status=pending&limit=500")
         for approval in answer["approvals"] if status == 200 else ():
@@ -285,7 +295,17 @@ class Rig:
 
     def everything(self) -> list[tuple[Any, ...]]:
         """The whole database but for what changes with each start."""
-        tables = ("runs", "history", "timers", "signals", "approvals", "events", "dedupe", "cursors")
+        tables = (
+            "runs",
+            "history",
+            "timers",
+            "signals",
+            "approvals",
+            "events",
+            "dedupe",
+            "cursors",
+            "gatherings",
+        )
         return [
             row for table in tables for row in self.query(f"SELECT '{table}', * FROM {table} ORDER BY 2, 3")
         ]
@@ -298,10 +318,14 @@ class Rig:
         runs = {row[0]: row for row in self.query("SELECT id, status, workflow, error FROM runs")}
         wrong = [row for row in runs.values() if row[1] != "succeeded"]
         assert not wrong, f"{wrong}\n{self.tail()}"
-        received = {row[0] for row in self.query("SELECT run_id FROM events WHERE state = 'received'")}
+        self._check_batches(runs)
+        alone = "state = 'received' AND workflow <> 'many'"
+        received = {row[0] for row in self.query(f"SELECT run_id FROM events WHERE {alone}")}
         assert set(self.acknowledged.values()) <= received
         assert received <= set(runs)
-        assert len(received) == len({row[0] for row in self.query("SELECT dedupe_key FROM events")})
+        assert len(received) == len(
+            {row[0] for row in self.query(f"SELECT dedupe_key FROM events WHERE {alone}")}
+        )
         assert len([row for row in runs.values() if row[2] == "child"]) == len(
             [row for row in runs.values() if row[2] == "main"]
         )
@@ -312,6 +336,16 @@ class Rig:
                 if kind in ("step.succeeded", "step.failed", "step.skipped", "step.canceled"):
                     assert count == 1, (run, kind, path)
         self._check_effects(histories)
+
+    def _check_batches(self, runs: Mapping[str, tuple[Any, ...]]) -> None:
+        """Every event that waited is in one run, and the run has it."""
+        events = self.query("SELECT id, run_id FROM events WHERE workflow = 'many' AND state = 'received'")
+        assert set(self.waiting.values()) <= {event for event, _ in events}
+        assert len(events) == len(self.waiting), "a duplicate waits for nothing"
+        outputs = self.query("SELECT id, output FROM runs WHERE workflow = 'many'")
+        assert sorted(events) == sorted((event, run) for run, ids in outputs for event in json.loads(ids))
+        assert self.query("SELECT * FROM gatherings") == []
+        assert {run for run, _ in outputs} <= set(runs)
 
     def _check_effects(self, histories: Mapping[str, list[tuple[str, str, Json]]]) -> None:
         ledger = Counter((entry["run"], entry["step"]) for entry in self.ledger())

@@ -12,18 +12,23 @@ from hookline.crashpoints import POINTS
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
 EVENTS = 3
+WAITING = 6
+"""Events that wait for a batch, of three different keys."""
 
 
 def work(rig: Rig, *, until_dead: bool) -> None:
     """Send events (twice each), decide on approvals, until everything has ended or the server is dead."""
-    left = [(f"event-{number}", number) for number in range(EVENTS)] * 2
+    sent = [(rig.send, f"event-{number}", number) for number in range(EVENTS)]
+    sent += [(rig.send_waiting, f"waits-{number}", number) for number in range(WAITING)]
+    left = sent * 2
     rig.feed_file.write_text("one\ntwo\n")
 
     def done() -> bool:
         if until_dead and not rig.is_up:
             return True
         while left:
-            status = rig.send(*left[0])
+            send, identity, number = left[0]
+            status = send(identity, number)
             if not 200 <= status < 300:
                 return False
             left.pop(0)
@@ -36,7 +41,9 @@ def work(rig: Rig, *, until_dead: bool) -> None:
 def is_over(rig: Rig) -> bool:
     (runs,) = rig.query("SELECT count(*), count(finished_at) FROM runs WHERE workflow IN ('main', 'fed')")
     (signals,) = rig.query("SELECT count(*) FROM signals")
-    return runs == (EVENTS + 2, EVENTS + 2) and signals == (0,)
+    (waiting,) = rig.query("SELECT (SELECT count(*) FROM gatherings), (SELECT count(*) FROM runs WHERE"
+                           " workflow = 'many' AND finished_at IS NULL)")  # fmt: skip
+    return runs == (EVENTS + 2, EVENTS + 2) and signals == (0,) and waiting == (0, 0)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -53,7 +60,7 @@ def test_the_process_dies_at(point: str, count: int, tmp_path: Path) -> None:
             rig.buried()
         rig.start()
         work(rig, until_dead=False)
-        assert len(rig.acknowledged) == EVENTS
+        assert (len(rig.acknowledged), len(rig.waiting)) == (EVENTS, WAITING)
         rig.check()
 
 

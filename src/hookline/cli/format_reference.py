@@ -63,6 +63,8 @@ _ADDED: Mapping[str, str] = MappingProxyType(
     {
         "budget.run": "By estimate; once it is spent, no further action is started and the step fails.",
         "budget.day": "By estimate; once it is spent, events are recorded as `filtered` and start nothing.",
+        "debounce.max_wait": "Ten times `quiet` when it is left out.",
+        "retention.events_age": "When it is left out, as `age`.",
         "wait.on_timeout": "Required with `callback`, and so is `timeout`; not allowed without.",
     }
 )
@@ -97,6 +99,10 @@ def _lines() -> Iterator[str]:
     yield "`trigger` holds one, `triggers` a list of several. What there is: `hookline connectors list`."
     yield ""
     yield from _shape_section(TRIGGER)
+    yield from _WAITING_EVENTS
+    yield ""
+    for key in TRIGGER.keys.values():
+        yield from _nested(key)
     yield "### Limits"
     yield ""
     yield from _shape_section(LIMITS)
@@ -262,6 +268,13 @@ def _codes(names: Iterable[str]) -> str:
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
+
+_WAITING_EVENTS = """\
+With `batch`, and with `debounce` and `"events": "all"`, a run is about several events. Its `trigger` is an
+object with `events` (a list; each is what `trigger` would be for this event alone), `ids` (of the events in
+the inbox), `count`, `key` (what the key gave, or null), `first_at` and `last_at`. The trigger's `when`, the
+`key` and `limits.dedupe` see the single event.
+""".splitlines()
 
 _INTRODUCTION = f"""\
 A workflow is one file in `workflows/`: JSON, or JSON with `//` comments and trailing commas, or YAML with the

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hookline.core.batches import batch_event
+
 from .errors import CliError
 
 if TYPE_CHECKING:
-    from hookline.core.plan import Plan
+    from hookline.core.plan import Plan, TriggerPlan
     from hookline.engine.registry import Registry
+    from hookline.sdk import Trigger
 
-__all__ = ["DURATION", "JSON", "start_values"]
+__all__ = ["DURATION", "JSON", "start_values", "trigger_sample"]
 
 Json = Any
 
@@ -78,7 +81,7 @@ def start_values(
     """
     declared = [registry.triggers.get(trigger.uses) for trigger in plan.triggers]
     by_hand = next((trigger for trigger in declared if trigger and trigger.kind == "manual"), None)
-    sampled = dict(declared[0].sample) if sample and declared and declared[0] else None
+    sampled = trigger_sample(plan.triggers[0], declared[0]) if sample and declared and declared[0] else None
     if by_hand is not None or plan.inputs is not None or not declared:
         inputs = given if has_input else (sampled if sampled is not None and by_hand is not None else {})
         if not isinstance(inputs, dict):
@@ -93,6 +96,16 @@ def start_values(
             hint="give one with --input, or take the trigger's example with --sample",
         )
     return sampled, {}
+
+
+def trigger_sample(trigger: TriggerPlan, declared: Trigger) -> Json:
+    """The trigger's example, as a run sees it that is about several events."""
+    sample = dict(declared.sample)
+    if trigger.gather is None or not trigger.gather.is_batch:
+        return sample
+    moment = "2026-03-02T09:00:00.000Z"
+    key = None if trigger.gather.key is None else "sample"
+    return batch_event([sample], ["evt_sample"], key, moment, moment)
 
 
 _FORM = 'for example --input \'{"name": "Ada"}\', --input @file.json, or --input - to read standard input'

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any, cast
 
-from hookline.store.port import Accept, Advance, Done, NewRun, Prune, Pruned, Store, Timer, Unit
+from hookline.store.port import Accept, Advance, Done, Gathering, NewRun, Prune, Pruned, Store, Timer, Unit
 
 __all__ = ["HandedOver", "OwnRuns"]
 
@@ -80,6 +80,13 @@ class OwnRuns:
     def next_timer(self) -> float | None:
         """When the earliest own timer is due."""
         return next((timer.due_at for timer in self.due_timers(math.inf, 1)), None)
+
+    def due_gatherings(self, now: float, limit: int) -> list[Gathering]:
+        """Events that wait are released by servers."""
+        return []
+
+    def next_gathering(self) -> float | None:
+        return None
 
     def signalled_runs(self, limit: int) -> list[str]:
         return [run_id for run_id in self._store.signalled_runs(_ALL) if run_id in self._runs][:limit]

@@ -447,4 +447,26 @@ DEFINITION_CODES: Final[tuple[Code, ...]] = (
         "The step stands behind a `stop` without `when`, which ends the run.",
         "Remove the step, or give the `stop` a condition.",
     ),
+    Code(
+        "D509",
+        "No events come that could wait",
+        "`debounce`, `batch` and `throttle` are about events that come from outside. Whoever starts a "
+        "workflow by hand wants this run, now.",
+        "Remove the key. `limits.rate` and `limits.concurrency` hold for runs that are started by hand, too.",
+    ),
+    Code(
+        "D510",
+        "The sender would wait for other events",
+        "The webhook answers with the run's output, and its events wait before there is a run: the sender "
+        "would wait until others have sent something, or until it gives up.",
+        "Answer at once, or remove `debounce`, `batch` or `throttle`. A `throttle` with `on_excess: drop` "
+        "lets nobody wait.",
+    ),
+    Code(
+        "D511",
+        "The longest wait is shorter than the quiet time",
+        "A `debounce` starts its run `max_wait` after the first event at the latest, so `quiet` would never "
+        "have an effect.",
+        "Make `max_wait` several times as long as `quiet`.",
+    ),
 )

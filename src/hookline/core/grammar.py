@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
+from .batches import MOST_EVENTS
+
 __all__ = [
     "ERROR_FIELDS",
     "ERROR_TYPES",
@@ -245,9 +247,77 @@ LIMITS = _shape(
 )
 RETENTION = _shape(
     "retention",
-    "How long finished runs are kept; the stricter of both rules holds.",
+    "How long finished runs and events are kept; of two rules the stricter one holds.",
     Key("age", "duration", "Remove finished runs older than this.", minimum=1),
     Key("count", "integer", "Keep at most this many finished runs.", minimum=0, maximum=100_000_000),
+    Key(
+        "events_age",
+        "duration",
+        "Remove events that started no run when they are older than this.",
+        minimum=1,
+    ),
+    Key(
+        "events_count",
+        "integer",
+        "Keep at most this many events that started no run.",
+        minimum=0,
+        maximum=100_000_000,
+    ),
+)
+DEBOUNCE = _shape(
+    "debounce",
+    "Wait until no more events come, then start one run.",
+    Key("quiet", "duration", "How long no further event must have come.", required=True, minimum=0.001),
+    Key("key", "template", "Wait separately for each value of this expression."),
+    Key("max_wait", "duration", "Start this long after the first event at the latest.", minimum=0.001),
+    Key(
+        "events",
+        "choice",
+        "Which events the run gets.",
+        default="last",
+        choices=(
+            Choice("last", "The last one; those before it are replaced by it."),
+            Choice("all", "All of them, as with `batch`."),
+        ),
+    ),
+)
+BATCH = _shape(
+    "batch",
+    "Start one run for many events.",
+    Key("within", "duration", "Start this long after the first event.", required=True, minimum=0.001),
+    Key(
+        "max",
+        "integer",
+        "Start at once with so many events.",
+        default=MOST_EVENTS,
+        minimum=1,
+        maximum=MOST_EVENTS,
+    ),
+    Key("key", "template", "Collect separately for each value of this expression."),
+)
+THROTTLE = _shape(
+    "throttle",
+    "Start no more than so many runs in a span of time.",
+    Key(
+        "max",
+        "integer",
+        "Greatest number of events that start a run within `per`.",
+        required=True,
+        minimum=1,
+        maximum=1_000_000,
+    ),
+    Key("per", "duration", 'The span of time, for example `"1m"`.', required=True, minimum=0.001),
+    Key("key", "template", "Count separately for each value of this expression."),
+    Key(
+        "on_excess",
+        "choice",
+        "What becomes of an event that comes too soon.",
+        default="queue",
+        choices=(
+            Choice("queue", "It waits for its turn."),
+            Choice("drop", "It is recorded as `filtered`, and starts nothing."),
+        ),
+    ),
 )
 TRIGGER = _shape(
     "trigger",
@@ -257,6 +327,10 @@ TRIGGER = _shape(
     Key("connection", "reference", "The connection to use; by default the one named like its type."),
     Key("with", "parameters", "The trigger's parameters."),
     Key("when", "condition", "Start a run only when this is true; it sees `trigger`."),
+    Key("debounce", "object", "Wait until no more events come, then start one run.", shape=DEBOUNCE),
+    Key("batch", "object", "Start one run for many events.", shape=BATCH),
+    Key("throttle", "object", "Start no more than so many runs in a span of time.", shape=THROTTLE),
+    at_most_one=("debounce", "batch", "throttle"),
 )
 RETRY = _shape(
     "retry",
@@ -302,7 +376,7 @@ WORKFLOW = _shape(
     Key("on_error", "steps", "Steps to run when the run has failed; `error` is in scope."),
     Key("finally", "steps", "Steps to run at the end, whatever happened."),
     Key("output", "value", "The run's output."),
-    Key("retention", "object", "How long finished runs are kept.", shape=RETENTION),
+    Key("retention", "object", "How long finished runs, and events, are kept.", shape=RETENTION),
     at_most_one=("trigger", "triggers"),
 )
 

@@ -12,12 +12,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .batches import MOST_EVENTS, is_batched
 from .canonical import version_of
 from .diagnostics import DefinitionError, Diagnostic
 from .expressions import ExpressionError, ValueTemplate, compile_value
 from .units import parse_duration, parse_money
 
-__all__ = ["Limits", "Node", "Plan", "Retry", "TriggerPlan", "compile_plan", "split_path"]
+__all__ = [
+    "Gather",
+    "Limits",
+    "Node",
+    "Plan",
+    "Retry",
+    "Throttling",
+    "TriggerPlan",
+    "compile_plan",
+    "split_path",
+]
 
 Json = Any
 
@@ -36,6 +47,9 @@ CONTROL_KINDS = (
 )
 
 _ITEM = re.compile(r"#(\d+)")
+LONGEST_WAIT = 10
+"""A ``debounce`` without ``max_wait`` waits this many times as long as ``quiet`` at most."""
+
 DEFAULT_STEP_TIMEOUT = 3600.0
 """Seconds after which an action without a ``timeout`` is given up."""
 
@@ -109,6 +123,34 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Gather:
+    """How events wait for each other: ``debounce`` or ``batch``. Durations in seconds.
+
+    Attributes:
+        longest: From the first event until the run.
+        quiet: From the last event until the run, if that is earlier; None for a batch.
+        most: Events of one run; None for a ``debounce`` that gives the last one only.
+        is_batch: The run gets all events (`hookline.core.batches.batch_event`), else the last one.
+    """
+
+    longest: float
+    quiet: float | None
+    most: int | None
+    is_batch: bool
+    key: ValueTemplate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Throttling:
+    """``throttle``: `rate` events start a run within `per` seconds; the others wait, or are dropped."""
+
+    rate: int
+    per: float
+    waits: bool
+    key: ValueTemplate | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TriggerPlan:
     """One trigger of the workflow; `index` is its place among them."""
 
@@ -118,6 +160,8 @@ class TriggerPlan:
     parameters: Mapping[str, Json]
     when: ValueTemplate | None
     id: str | None = None
+    gather: Gather | None = None
+    throttle: Throttling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +202,8 @@ class Plan:
     output: ValueTemplate | None
     retention_age: float | None
     retention_count: int | None
+    retention_events_age: float | None = None
+    retention_events_count: int | None = None
     blocks: dict[str, Sequence[Node]] = field(default_factory=dict)
     by_path: dict[str, Node] = field(default_factory=dict)
     by_id: dict[str, Node] = field(default_factory=dict)
@@ -217,6 +263,28 @@ def _retry(value: Mapping[str, Json] | None) -> Retry | None:
     )
 
 
+def _gather(trigger: Mapping[str, Json]) -> Gather | None:
+    if "batch" in trigger:
+        batch = trigger["batch"]
+        most = batch.get("max", MOST_EVENTS)
+        return Gather(parse_duration(batch["within"]), None, most, True, _template(batch.get("key")))
+    if "debounce" in trigger:
+        debounce = trigger["debounce"]
+        quiet = parse_duration(debounce["quiet"])
+        longest = _duration(debounce.get("max_wait")) or quiet * LONGEST_WAIT
+        is_batch = is_batched(trigger)
+        most = MOST_EVENTS if is_batch else None
+        return Gather(longest, quiet, most, is_batch, _template(debounce.get("key")))
+    return None
+
+
+def _throttling(value: Mapping[str, Json] | None) -> Throttling | None:
+    if value is None:
+        return None
+    waits = value.get("on_excess", "queue") == "queue"
+    return Throttling(value["max"], parse_duration(value["per"]), waits, _template(value.get("key")))
+
+
 def _usd(value: Json) -> float | None:
     return None if value is None else float(parse_money(value).amount)
 
@@ -250,6 +318,8 @@ class _Compiler:
             output=_template(value.get("output")),
             retention_age=_duration(retention.get("age")),
             retention_count=retention.get("count"),
+            retention_events_age=_duration(retention.get("events_age")),
+            retention_events_count=retention.get("events_count"),
         )
         for block in ("steps", "on_error", "finally"):
             if value.get(block):
@@ -264,6 +334,8 @@ class _Compiler:
             parameters=value.get("with", {}),
             when=_template(value.get("when")),
             id=value.get("id"),
+            gather=_gather(value),
+            throttle=_throttling(value.get("throttle")),
         )
 
     def _block(

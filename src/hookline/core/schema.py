@@ -8,6 +8,7 @@ nothing beside a ``$ref``; enumerations with texts are ``oneOf`` of ``const`` an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from hookline.core.catalogue import Catalogue, ComponentInfo
@@ -243,7 +244,8 @@ class _Definitions:
         if shape.exactly_one:
             made["oneOf"] = [{"required": [name]} for name in shape.exactly_one]
         if shape.at_most_one:
-            made["not"] = {"required": list(shape.at_most_one)}
+            pairs = [{"required": list(pair)} for pair in combinations(shape.at_most_one, 2)]
+            made["not"] = pairs[0] if len(pairs) == 1 else {"anyOf": pairs}
         if shape is TRIGGER:
             made.update(self._parameters(self._catalogue.triggers.values(), "trigger"))
         return made

@@ -114,9 +114,11 @@ _DONE = {"succeeded", "failed", "canceled"}
 
 def event_document(row: EventRow, *, full: bool = False) -> dict[str, Json]:
     """An event of the inbox; `full` adds headers, body and data."""
-    state = row.state
+    state, reason = row.state, row.reason
     if state == "received" and row.run_status is not None:
         state = "done" if row.run_status in _DONE else "running"
+    if row.due_at is not None:
+        reason = f"{reason} until {timestamp_text(row.due_at)}"
     document: dict[str, Json] = {
         "schema": "hookline.event/1",
         "id": row.id,
@@ -124,9 +126,10 @@ def event_document(row: EventRow, *, full: bool = False) -> dict[str, Json]:
         "workflow": row.workflow or None,
         "received_at": timestamp_text(row.received_at),
         "state": state,
-        "reason": row.reason or None,
+        "reason": reason or None,
         "dedupe_key": row.dedupe_key,
-        "runs": [row.run_id] if row.run_id else [],
+        "runs": [*([row.run_id] if row.run_id else []), *row.replays],
+        "replay_of": row.replay_of,
     }
     if full:
         document["headers"] = dict(row.headers)

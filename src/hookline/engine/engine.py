@@ -50,6 +50,7 @@ from .connections import Connections
 from .context import HookContextImpl
 from .errors import Busy, EngineError
 from .files import EngineFiles
+from .gathering import Gatherer
 from .http import GuardedClient, Policy
 from .http.sdk import SdkHttp
 from .ids import IdFactory
@@ -243,6 +244,7 @@ class Engine:
         )
         self._answers = Answers(store, self.reader)
         self.intake.first_turn = self.runner.first_turn
+        self.gatherer = Gatherer(store, self.intake, self.plans, self.runner, clock)
         self.runner.on_finished = self._run_finished
         self.runner.on_changed = self.views.changed
         self.runner.on_responded = self._answers.responded
@@ -283,6 +285,7 @@ class Engine:
         if triggers:
             self._call(self._start_pollers)
         if recover:
+            self._call(self.gatherer.start)
             self._call(lambda: self.runner.keep(self._retain_forever()))
 
     def _run_loop(self, started: Future[None]) -> None:
@@ -396,7 +399,8 @@ class Engine:
         Raises:
             Busy: The backlog is full, or the store cannot be written.
         """
-        if draft.run is not None and self.runner.backlog >= self._max_backlog:
+        starts = draft.run is not None or draft.incoming.hold is not None
+        if starts and not self._has_room():
             raise Busy(f"{self._max_backlog} runs are waiting to be executed", code="S301")
         done: Future[Any] = Future()
 
@@ -417,6 +421,9 @@ class Engine:
         crashpoint("accept.committed")
         accepted: Accepted = answer[0]
         return accepted
+
+    def _has_room(self) -> bool:
+        return self.runner.backlog + self.gatherer.waiting < self._max_backlog
 
     def receive_hook(self, request: HookRequest) -> HookAnswer:
         """A request to ``/hooks/<path>``.
@@ -495,7 +502,7 @@ class Engine:
         self, plan: Plan, trigger: TriggerPlan, declared: Trigger, request: HookRequest
     ) -> HookAnswer:
         """A request to a polling trigger: it tells what a look would find."""
-        if self.runner.backlog >= self._max_backlog:
+        if not self._has_room():
             raise Busy(f"{self._max_backlog} runs are waiting to be executed", code="S301")
         assert self._loop is not None
         # Without a poller of its own (another process looks) what is told is taken in all the same.
@@ -542,6 +549,8 @@ class Engine:
             with self._counts_lock:
                 for accepted in answer:
                     self._events_taken[accepted.state] += 1
+                    if accepted.due_at is not None:
+                        self.gatherer.expect(accepted.due_at)
 
     def start_run(
         self,
@@ -757,7 +766,7 @@ class Engine:
             files=self.files,
             pool=self.performer.pool,
             clock=self.clock,
-            has_room=lambda: self.runner.backlog < self._max_backlog,
+            has_room=self._has_room,
             begin=self._begin,
             count=self._count,
             deliver=self.runner.deliver,
@@ -774,10 +783,11 @@ class Engine:
         while True:
             for plan in list(self.workflows.plans.values()):
                 self.retain(plan)
+            self.retain(None)
             await asyncio.sleep(RETENTION_SECONDS)
 
-    def retain(self, plan: Plan) -> None:
-        """Forget the finished runs that this workflow does not want to keep."""
+    def retain(self, plan: Plan | None) -> None:
+        """Forget the runs and events that this workflow does not want to keep; None: those of no workflow."""
         retain(plan, self.settings, self.store, self.clock)
 
 

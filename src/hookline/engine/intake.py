@@ -10,10 +10,23 @@ import referencing
 from jsonschema import Draft202012Validator
 
 from hookline.core import events as ev
+from hookline.core.batches import batch_event
 from hookline.core.expressions import ExpressionError, ValueTemplate
-from hookline.core.plan import Plan, TriggerPlan
+from hookline.core.plan import Gather, Plan, Throttling, TriggerPlan
+from hookline.core.scope import timestamp_text
 from hookline.core.state import RunState, evolve
-from hookline.store.port import Advance, Dedupe, Incoming, NewRun
+from hookline.core.units import format_duration
+from hookline.store.port import (
+    Advance,
+    Dedupe,
+    EventRow,
+    Gathering,
+    Hold,
+    Incoming,
+    NewRun,
+    Release,
+    Throttle,
+)
 
 from .ids import IdFactory
 from .journal import Journal
@@ -25,6 +38,9 @@ Json = Any
 
 TRIGGER_MEMORY = 10 * 365 * 86400.0
 """How long a trigger remembers an event's key, in seconds: an object is uploaded once, ever."""
+
+MOST_BYTES = 4 * 1024 * 1024
+"""Bytes of data (as JSON) with which a gathering is due at once: one run has to carry them."""
 
 WEBHOOK_MEMORY = 7 * 86400.0
 """How long a webhook remembers a sender's key, in seconds: longer than anyone retries."""
@@ -116,6 +132,8 @@ class Intake:
     ) -> Draft:
         """An event of a trigger, filtered by its ``when`` and the workflow's ``limits.dedupe``.
 
+        With ``debounce`` or ``batch`` it starts no run, and waits for others.
+
         Args:
             key: The event's identity within the trigger, empty when it has none.
             memory: Seconds for which the key is remembered.
@@ -145,10 +163,17 @@ class Intake:
             dedupe = Dedupe(f"{plan.name}/limits.dedupe", value, now + limits.dedupe_window)
             if state == "duplicate":
                 dedupe = None
-        run = None
+        run = hold = throttle = None
         overlap = trigger.parameters.get("overlap", "allow")
         if state == "received":
-            run = self.run(plan, data, {}, event_id, scope, one_at_a_time=overlap == "queue")
+            if trigger.gather is not None:
+                hold = self._hold(plan, trigger, trigger.gather, scope)
+            else:
+                run = self.run(plan, data, {}, event_id, scope, one_at_a_time=overlap == "queue")
+            if trigger.throttle is not None:
+                throttle = self._throttle(plan, trigger, trigger.throttle, scope)
+        if hold is not None or throttle is not None:
+            data = self._journal.masked(data)
         incoming = Incoming(
             id=event_id,
             trigger=trigger.uses,
@@ -159,11 +184,70 @@ class Intake:
             dedupe=dedupe,
             headers=headers or {},
             body=body,
-            data=data if run is None else None,
+            data=data if run is None or throttle is not None else None,
             run=run[1] if run else None,
             skip_if_open=overlap == "skip",
+            hold=hold,
+            throttle=throttle,
+            version=plan.version if run is None or throttle is not None else None,
         )
         return Draft(incoming, run[0] if run else None, remembered)
+
+    def _hold(self, plan: Plan, trigger: TriggerPlan, gather: Gather, scope: Mapping[str, Json]) -> Hold:
+        place = trigger_scope(plan, trigger)
+        key = None if gather.key is None else _text(gather.key, scope)
+        return Hold(
+            self._ids.new("gth"),
+            place if key is None else f"{place}/{key}",
+            place,
+            plan.version,
+            "waits for its batch" if gather.quiet is None else "waits until no more events come",
+            gather.longest,
+            gather.quiet,
+            key,
+            gather.most,
+            None if gather.most is None else MOST_BYTES,
+        )
+
+    def _throttle(
+        self, plan: Plan, trigger: TriggerPlan, throttling: Throttling, scope: Mapping[str, Json]
+    ) -> Throttle:
+        place = trigger_scope(plan, trigger)
+        key = None if throttling.key is None else _text(throttling.key, scope)
+        name = f"throttle {place}" if key is None else f"throttle {place}/{key}"
+        hold = None
+        if throttling.waits:
+            hold = Hold(self._ids.new("gth"), name, place, plan.version, "waits for its turn", 0.0, key=key)
+        reason = f"more than {throttling.rate} in {format_duration(throttling.per)}"
+        return Throttle(name, throttling.rate, throttling.per, hold, reason)
+
+    def release(
+        self, plan: Plan, trigger: TriggerPlan, gathering: Gathering, events: Sequence[EventRow]
+    ) -> tuple[LiveRun | None, Release]:
+        """The run of events that have waited, and the unit that lets them go.
+
+        Args:
+            events: All of them, or the last one if that is all the run gets.
+        """
+        last = events[-1]
+        if refusal := self.over_budget(plan):
+            return None, Release(gathering.id, gathering.count, None, refusal)
+        is_batch = trigger.gather is not None and trigger.gather.is_batch
+        data = last.data
+        if is_batch:
+            times = (timestamp_text(row.received_at) or "" for row in (events[0], last))
+            data = batch_event(
+                [row.data for row in events], [row.id for row in events], gathering.key, *times
+            )
+        scope = {"trigger": data, "inputs": {}, "vars": {}}
+        overlap = trigger.parameters.get("overlap", "allow")
+        try:
+            live, new = self.run(plan, data, {}, last.id, scope, one_at_a_time=overlap == "queue")
+        except ExpressionError as error:
+            return None, Release(gathering.id, gathering.count, None, error.message)
+        chosen = last.id if gathering.count > 1 and not is_batch else ""
+        is_alone = overlap == "skip"
+        return live, Release(gathering.id, gathering.count, new, chosen=chosen, skip_if_open=is_alone)
 
     def over_budget(self, plan: Plan) -> str:
         """Why nothing more is started today, empty while the day's budget lasts. A day is UTC's."""
@@ -292,7 +376,7 @@ def _limit_name(plan: Plan, key: ValueTemplate | None, scope: Mapping[str, Json]
 def _text(template: ValueTemplate, scope: Mapping[str, Json]) -> str:
     value = template.render(scope)
     if isinstance(value, dict | list) or value is None:
-        raise ExpressionError("R211", "a key in the workflow's limits must be a text or a number")
+        raise ExpressionError("R211", "a key of the limits or of a trigger must be a text or a number")
     return str(value)
 
 

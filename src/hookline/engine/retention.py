@@ -1,4 +1,4 @@
-"""Forgetting finished runs that nobody wants to keep."""
+"""Forgetting finished runs, and events, that nobody wants to keep."""
 
 from __future__ import annotations
 
@@ -17,20 +17,33 @@ RETENTION_SECONDS = 600.0
 """How often finished runs that are too old are looked for."""
 
 
-def retain(plan: Plan, settings: Settings, store: Store, clock: Callable[[], float]) -> None:
-    """Have the finished runs removed that this workflow does not want to keep."""
-    age, count = plan.retention_age, plan.retention_count
-    if age is None and settings["retention_age"]:
-        age = parse_duration(settings["retention_age"])
-    if count is None and settings["retention_count"]:
-        count = settings.integer("retention_count")
-    if age is None and count is None:
-        return
+def retain(plan: Plan | None, settings: Settings, store: Store, clock: Callable[[], float]) -> None:
+    """Have the finished runs and the events removed that a workflow does not want to keep.
+
+    None instead of a plan is about the events that were meant for no workflow.
+    """
     now = clock()
-    unit = Prune(plan.name, None if age is None else now - age, count, now)
+    ages = (None, None) if plan is None else (plan.retention_age, plan.retention_events_age)
+    counts = (None, None) if plan is None else (plan.retention_count, plan.retention_events_count)
+    before, events_before = (
+        None if (seconds := _seconds(settings, name, age)) is None else now - seconds
+        for name, age in zip(("retention_age", "retention_events_age"), ages, strict=True)
+    )
+    keep, keep_events = (
+        settings.integer(name) if count is None and settings[name] else count
+        for name, count in zip(("retention_count", "retention_events_count"), counts, strict=True)
+    )
+    if (before, events_before, keep, keep_events) == (None, None, None, None):
+        return
+    name = "" if plan is None else plan.name
+    unit = Prune(name, before, keep, now, events_before=events_before, keep_events=keep_events)
 
     def again(answer: Any) -> None:
-        if not isinstance(answer, StoreError) and answer.runs >= unit.limit:
+        if not isinstance(answer, StoreError) and max(answer.runs, answer.events) >= unit.limit:
             store.submit(unit, again)
 
     store.submit(unit, again)
+
+
+def _seconds(settings: Settings, name: str, given: float | None) -> float | None:
+    return parse_duration(settings[name]) if given is None and settings[name] else given

@@ -184,6 +184,10 @@ class Runner:
         self.performer.pool.shutdown(wait=False, cancel_futures=True)
 
     @property
+    def is_stopping(self) -> bool:
+        return self._stopping
+
+    @property
     def open_runs(self) -> int:
         """Runs in memory that are not parked."""
         return len(self._live)

@@ -80,6 +80,16 @@ FIELDS: tuple[Setting, ...] = (
     Setting(
         "retention_count", "", "Keep this many finished runs of each workflow, unless it says otherwise."
     ),
+    Setting(
+        "retention_events_age",
+        "",
+        "Forget events that started no run when they are older than this; by default as `retention_age`.",
+    ),
+    Setting(
+        "retention_events_count",
+        "10000",
+        "Keep this many events that started no run, of each workflow and of those that fit none.",
+    ),
     Setting("log_level", "info", "debug, info, warning or error."),
 )
 

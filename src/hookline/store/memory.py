@@ -26,7 +26,9 @@ from .port import (
     Chunk,
     Definition,
     Done,
+    EventFilter,
     EventRow,
+    Gathering,
     Health,
     Kept,
     Outcome,
@@ -238,18 +240,73 @@ class MemoryStore:
             record = self._tables.events.get(event_id)
             return self._event_row(record) if record is not None else None
 
-    def events(self, state: str | None, workflow: str | None, limit: int, cursor: str | None) -> Page:
+    def events(
+        self,
+        state: str | None,
+        workflow: str | None,
+        limit: int,
+        cursor: str | None,
+        where: EventFilter = EventFilter(),  # noqa: B008 - it cannot be changed
+    ) -> Page:
         self._check()
         with self.database.guard:
             found = [
                 (record.n, record)
                 for record in self._tables.events.values()
-                if state in (None, record.state) and workflow in (None, record.incoming.workflow)
+                if state in (None, record.state)
+                and workflow in (None, record.incoming.workflow)
+                and self._fits(record, where)
             ]
             page = _number_page(found, limit, cursor)
             return Page([self._event_row(record) for record in page.rows], page.next)
 
+    def _fits(self, record: EventRecord, where: EventFilter) -> bool:
+        incoming = record.incoming
+        run = self._tables.runs.get(record.run_id or "")
+        return (
+            where.trigger in (None, incoming.trigger)
+            and (where.since is None or incoming.received_at >= where.since)
+            and (where.until is None or incoming.received_at < where.until)
+            and where.key in (None, record.dedupe_key)
+            and (where.run_status is None or (run is not None and run.row.status == where.run_status))
+            and not (where.originals and incoming.replay_of is not None)
+        )
+
+    def due_gatherings(self, now: float, limit: int) -> list[Gathering]:
+        self._check()
+        with self.database.guard:
+            found = sorted(
+                (record.row.due_at, record.n, record.row)
+                for record in self._tables.gatherings.values()
+                if record.row.due_at <= now
+            )
+        return [row for _, _, row in found[:limit]]
+
+    def next_gathering(self) -> float | None:
+        self._check()
+        with self.database.guard:
+            return min((record.row.due_at for record in self._tables.gatherings.values()), default=None)
+
+    def gatherings(self) -> int:
+        self._check()
+        return len(self._tables.gatherings)
+
+    def gathered(self, gathering: str, limit: int) -> list[EventRow]:
+        self._check()
+        with self.database.guard:
+            found = sorted(
+                (record for record in self._tables.events.values() if record.gathering == gathering),
+                key=lambda record: record.n,
+            )
+            return [self._event_row(record) for record in found[-limit:]]
+
     def _event_row(self, record: EventRecord) -> EventRow:
+        gathering = self._tables.gatherings.get(record.gathering or "")
+        replays = sorted(
+            (other.n, other.run_id)
+            for other in self._tables.events.values()
+            if other.incoming.replay_of == record.incoming.id and other.run_id is not None
+        )
         run = self._tables.runs.get(record.run_id) if record.run_id is not None else None
         return EventRow(
             id=record.incoming.id,
@@ -264,6 +321,11 @@ class MemoryStore:
             data=copied(record.data),
             run_id=record.run_id,
             run_status=run.row.status if run is not None else None,
+            version=record.incoming.version,
+            gathering=record.gathering,
+            due_at=gathering.row.due_at if gathering is not None else None,
+            replay_of=record.incoming.replay_of,
+            replays=tuple(run_id for _, run_id in replays),
         )
 
     def approval(self, approval_id: str) -> Approval | None:

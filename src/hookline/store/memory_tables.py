@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from .port import (
+    OVERLAP,
     Accept,
     Accepted,
     Admission,
@@ -23,6 +24,8 @@ from .port import (
     Dedupe,
     Definition,
     Fenced,
+    Gathering,
+    Hold,
     Incoming,
     Kept,
     NewRun,
@@ -31,9 +34,12 @@ from .port import (
     Pruned,
     PutDefinition,
     PutSignal,
+    Release,
+    Released,
     RunRow,
     Signal,
     StoreError,
+    Throttle,
     Unit,
 )
 
@@ -78,6 +84,17 @@ class EventRecord:
     body: bytes | None
     data: Json
     run_id: str | None
+    gathering: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GatheringRecord:
+    """A gathering, its place among the others, and the bytes of data in it."""
+
+    n: int
+    name: str
+    row: Gathering
+    bytes: int
 
 
 class Tables:
@@ -103,6 +120,7 @@ class Tables:
         self.kept: dict[str, Kept] = {}
         self.rates: dict[str, float] = {}
         self.settings: dict[str, str] = {}
+        self.gatherings: dict[str, GatheringRecord] = {}
 
     def apply(self, unit: Unit, worker: str, now: float) -> Outcome:
         """The unit's answer, or the error because of which nothing was changed."""
@@ -123,6 +141,8 @@ class Tables:
                 return self._accept(unit, now)
             case PutSignal():
                 return self._put_signal(unit)
+            case Release():
+                return self._release(unit)
             case Admit():
                 return self._admit(unit)
             case PutDefinition():
@@ -186,7 +206,20 @@ class Tables:
         if first is not None:
             run, state, reason = None, "duplicate", f"the same as {first[0] or 'one seen before'}"
         elif run is not None and incoming.skip_if_open and self._has_open_run(incoming.workflow):
-            run, state, reason = None, "filtered", "an earlier run is not finished (overlap: skip)"
+            run, state, reason = None, "filtered", OVERLAP
+        hold, data, due_at = incoming.hold, incoming.data, None
+        gathering: str | None = None
+        if first is None and incoming.throttle is not None and run is not None:
+            due_at = self._turn_at(incoming.throttle, incoming.received_at)
+            if due_at is None:
+                data = None
+            else:
+                run, hold = None, incoming.throttle.hold
+                if hold is None:
+                    state, reason, due_at = "filtered", incoming.throttle.reason, None
+        if hold is not None and first is None and state == "received":
+            reason = hold.reason
+            gathering, due_at = self._join(hold, incoming, due_at)
         run_id = run.id if run is not None else None
         if dedupe is not None and first is None:
             self._set(self.dedupe, (dedupe.scope, dedupe.key), (dedupe, incoming.id, run_id))
@@ -202,13 +235,66 @@ class Tables:
             dedupe_key=dedupe.key if dedupe is not None else None,
             headers=copied(dict(incoming.headers)),
             body=incoming.body if first is None else None,
-            data=copied(incoming.data) if first is None else None,
+            data=copied(data) if first is None else None,
             run_id=run_id,
+            gathering=gathering,
         )
         self._set(self.events, incoming.id, record)
         if first is not None:
             return Accepted(first[0] or incoming.id, first[1], "duplicate")
-        return Accepted(incoming.id, run_id, "filtered" if state == "filtered" else incoming.state)
+        return Accepted(incoming.id, run_id, "filtered" if state == "filtered" else incoming.state, due_at)
+
+    # Waiting ------------------------------------------------------------------------------------------
+
+    def _join(self, hold: Hold, incoming: Incoming, turn: float | None) -> tuple[str, float]:
+        now = incoming.received_at
+        same = [record for record in self.gatherings.values() if record.name == hold.name]
+        found = max(same, key=lambda record: record.n) if same and turn is None else None
+        if found is None or found.row.due_at <= now:
+            begun = Gathering(hold.id, hold.scope, hold.version, hold.key, now, now, 0)
+            found = GatheringRecord(self._next(), hold.name, begun, 0)
+        count, size = found.row.count + 1, found.bytes
+        if hold.most_bytes is not None and incoming.data is not None:
+            size += len(json.dumps(incoming.data, separators=(",", ":"), ensure_ascii=False))
+        due_at = turn
+        if due_at is None:
+            due_at = found.row.first_at + hold.longest
+            if hold.quiet is not None:
+                due_at = min(due_at, now + hold.quiet)
+            is_full = hold.most is not None and count >= hold.most
+            if is_full or (hold.most_bytes is not None and size >= hold.most_bytes):
+                due_at = now
+        row = dataclasses.replace(found.row, version=hold.version, due_at=due_at, count=count)
+        self._set(self.gatherings, row.id, dataclasses.replace(found, row=row, bytes=size))
+        return row.id, due_at
+
+    def _turn_at(self, throttle: Throttle, now: float) -> float | None:
+        spacing = throttle.per / throttle.rate
+        earliest = max(self.rates.get(throttle.name, now), now) - (throttle.per - spacing)
+        has_turn = earliest <= now + 1e-6
+        if has_turn or throttle.hold is not None:
+            self._set(self.rates, throttle.name, earliest + throttle.per)
+        return None if has_turn else earliest
+
+    def _release(self, unit: Release) -> Released:
+        record = self.gatherings.get(unit.gathering)
+        if record is None or record.row.count != unit.count:
+            return Released(False)
+        self._remove(self.gatherings, unit.gathering)
+        run, reason = unit.run, unit.reason
+        if run is not None and unit.skip_if_open and self._has_open_run(run.workflow):
+            run, reason = None, OVERLAP
+        if run is not None:
+            self._create(run)
+        run_id = run.id if run is not None else None
+        for id_, event in list(self.events.items()):
+            if event.gathering != unit.gathering:
+                continue
+            state, why = ("received", reason) if run is not None else ("filtered", reason)
+            if run is not None and unit.chosen and id_ != unit.chosen:
+                state, why = "filtered", f"replaced by {unit.chosen}, which came later"
+            self._set(self.events, id_, dataclasses.replace(event, state=state, reason=why, run_id=run_id))
+        return Released(True, run_id)
 
     def _has_open_run(self, workflow: str) -> bool:
         return any(
@@ -299,6 +385,8 @@ class Tables:
             self._create(child)
         for signal in unit.outbox:
             self._put_signal(signal)
+        for event in unit.events:
+            self._incoming(event, now)
         for kept in unit.kept:
             self._set(self.kept, kept.key, Kept(kept.key, copied(kept.output), kept.expires_at))
         return True
@@ -383,22 +471,39 @@ class Tables:
                 self._remove(self.events, event.incoming.id)
                 events += 1
             self._forget(row.id)
-        if unit.finished_before is not None:
-            settled = sorted(
-                (record.incoming.received_at, record.n, record.incoming.id)
-                for record in self.events.values()
-                if record.run_id is None
-                and record.incoming.workflow == unit.workflow
-                and record.incoming.received_at < unit.finished_before
-            )
-            for _, _, event_id in settled[: unit.limit]:
-                self._remove(self.events, event_id)
+            gathered = [
+                id_
+                for id_, record in self.events.items()
+                if record.gathering is not None and record.run_id == row.id
+            ]
+            for id_ in gathered:
+                self._remove(self.events, id_)
                 events += 1
+        events += self._prune_events(unit)
         for key in [key for key, (dedupe, _, _) in self.dedupe.items() if dedupe.expires_at <= unit.now]:
             self._remove(self.dedupe, key)
         for name in [name for name, kept in self.kept.items() if kept.expires_at <= unit.now]:
             self._remove(self.kept, name)
         return Pruned(len(doomed), events)
+
+    def _prune_events(self, unit: Prune) -> int:
+        idle = sorted(
+            (record.incoming.received_at, record.n, record.incoming.id)
+            for record in self.events.values()
+            if record.run_id is None
+            and record.state != "received"
+            and record.incoming.workflow == unit.workflow
+        )
+        before = unit.finished_before if unit.events_before is None else unit.events_before
+        too_many = len(idle) - unit.keep_events if unit.keep_events is not None else 0
+        doomed = [
+            event_id
+            for index, (received_at, _, event_id) in enumerate(idle)
+            if index < too_many or (before is not None and received_at < before)
+        ][: unit.limit]
+        for event_id in doomed:
+            self._remove(self.events, event_id)
+        return len(doomed)
 
     def _forget(self, run_id: str) -> None:
         self._remove(self.runs, run_id)

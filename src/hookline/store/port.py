@@ -8,6 +8,8 @@ Invariants every store keeps (its contract tests are `hookline.testing.store_con
 
 * A unit is applied whole or not at all, and its answer is given after it is durable.
 * An event's dedupe key is looked up and taken within the unit that stores the event.
+* An event that waits joins its gathering within that unit too; a gathering that is due gets no more
+  events, and is released once, into one run.
 * A run's history grows by one chunk per unit, without gaps, and only under the run's current
   epoch: a worker that lost the run cannot write (it gets `Fenced`).
 * When the disk is full or the database locked, units that took in something new fail with
@@ -22,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 __all__ = [
+    "OVERLAP",
     "Accept",
     "Accepted",
     "Admission",
@@ -34,9 +37,12 @@ __all__ = [
     "Dedupe",
     "Definition",
     "Done",
+    "EventFilter",
     "EventRow",
     "Fenced",
+    "Gathering",
     "Health",
+    "Hold",
     "Incoming",
     "Kept",
     "NewRun",
@@ -46,6 +52,8 @@ __all__ = [
     "Pruned",
     "PutDefinition",
     "PutSignal",
+    "Release",
+    "Released",
     "RunFilter",
     "RunRow",
     "RunSummary",
@@ -53,12 +61,16 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreUnavailable",
+    "Throttle",
     "Timer",
     "Unit",
 ]
 
 Json = Any
 EventState = Literal["received", "duplicate", "filtered", "rejected"]
+
+OVERLAP = "an earlier run is not finished (overlap: skip)"
+"""Why an event whose trigger says ``overlap: skip`` starts nothing."""
 
 
 class StoreError(Exception):
@@ -145,6 +157,54 @@ class Dedupe:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """An event waits for others, and goes into one run with them.
+
+    It joins the newest gathering of its name if that is not due at the moment of receipt, else it
+    begins one. Times in seconds.
+
+    Attributes:
+        id: Of the gathering, if one is begun.
+        name: Gatherings of the same name take events in one after the other.
+        scope: The trigger, see `hookline.engine.intake.trigger_scope`.
+        version: Of the workflow whose run it will be; the last event's counts.
+        reason: What the event waits for, in words.
+        longest: From the first event until it is due.
+        quiet: From the last event until it is due, if that is earlier; None: that does not matter.
+        most: So many events make it due at once.
+        most_bytes: So many bytes of data (as JSON) make it due at once.
+    """
+
+    id: str
+    name: str
+    scope: str
+    version: str
+    reason: str
+    longest: float
+    quiet: float | None = None
+    key: str | None = None
+    most: int | None = None
+    most_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """At most `rate` events of a name start a run within `per` seconds; unused turns may be made up for.
+
+    Attributes:
+        hold: An event without a turn books the next one and waits for it in a gathering of its own;
+            None: it is filtered.
+        reason: Why it is filtered.
+    """
+
+    name: str
+    rate: int
+    per: float
+    hold: Hold | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Incoming:
     """One event for the inbox, and the run it starts if it starts one.
 
@@ -152,6 +212,10 @@ class Incoming:
         reason: Why it was filtered or rejected.
         skip_if_open: Start nothing (state ``filtered``) while another run of the same workflow
             is not finished: ``overlap: skip`` of schedules.
+        hold: It waits; it has `data` and no `run`.
+        throttle: It has `data` and a `run`, which is created if the event has a turn at once.
+        version: Of the workflow, for an event that starts no run by itself.
+        replay_of: The event that is started again.
     """
 
     id: str
@@ -166,6 +230,10 @@ class Incoming:
     data: Json = None
     run: NewRun | None = None
     skip_if_open: bool = False
+    hold: Hold | None = None
+    throttle: Throttle | None = None
+    version: str | None = None
+    replay_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +252,15 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What became of an event: its ids, or those of the event it repeats."""
+    """What became of an event: its ids, or those of the event it repeats.
+
+    `due_at` is when the gathering that it waits in is due, as far as is known now.
+    """
 
     event_id: str
     run_id: str | None
     state: EventState
+    due_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +333,7 @@ class Advance:
         children: Runs that a step calls.
         outbox: Signals to other runs, such as a finished child's to its parent.
         kept: Outputs to be reused by other runs.
+        events: Taken in because of it, as an `Accept` takes them in.
 
     Answer: True. It fails with `Fenced`.
     """
@@ -279,6 +352,7 @@ class Advance:
     children: Sequence[NewRun] = ()
     outbox: Sequence[PutSignal] = ()
     kept: Sequence[Kept] = ()
+    events: Sequence[Incoming] = ()
     is_intake = False
 
 
@@ -317,6 +391,37 @@ class Admission:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """A gathering is due: its events go into a run, and it is gone. Answer: `Released`.
+
+    It is refused when there is no such gathering (another worker was first) or it does not have
+    `count` events.
+
+    Attributes:
+        run: None: the events start nothing, for the `reason`.
+        chosen: The event that the run is about; the others are filtered, as replaced by it. Empty
+            when the run is about all of them.
+        skip_if_open: As for `Incoming`.
+    """
+
+    gathering: str
+    count: int
+    run: NewRun | None
+    reason: str = ""
+    chosen: str = ""
+    skip_if_open: bool = False
+    is_intake = False
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Whether the gathering was released, and the run that was created, if one was."""
+
+    settled: bool
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PutDefinition:
     """Keep a version of a workflow for the runs that are pinned to it. Answer: True."""
 
@@ -335,6 +440,9 @@ class Prune:
         finished_before: Runs that ended earlier (seconds since the epoch), None for any age.
         keep: Runs beyond this many of the newest finished ones go too, whatever their age; None
             for any number.
+        events_before: Events that started no run go when they came in earlier; None: as
+            `finished_before`. Events that wait stay.
+        keep_events: Beyond this many of the newest of them they go too; None for any number.
         limit: Most runs removed by one unit, and most events without a run, so that others are
             not held up. Come again when as many were removed.
     """
@@ -344,6 +452,8 @@ class Prune:
     keep: int | None
     now: float
     limit: int = 500
+    events_before: float | None = None
+    keep_events: int | None = None
     is_intake = False
 
 
@@ -355,7 +465,7 @@ class Pruned:
     events: int
 
 
-Unit: TypeAlias = Accept | PutSignal | Advance | Admit | PutDefinition | Prune
+Unit: TypeAlias = Accept | Release | PutSignal | Advance | Admit | PutDefinition | Prune
 Outcome: TypeAlias = Any
 """The unit's answer, or a `StoreError` when it failed."""
 Done: TypeAlias = Callable[[Outcome], None]
@@ -390,7 +500,15 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """An event of the inbox. `run_status` is its run's, for the states running and done."""
+    """An event of the inbox.
+
+    Attributes:
+        run_status: Its run's, for the states running and done.
+        version: Of the workflow, of an event that started no run by itself.
+        gathering: Where it waited, or waits if there is a `due_at`.
+        replay_of: The event that was started again by this one.
+        replays: Runs of the events that are replays of this one, oldest first.
+    """
 
     id: str
     trigger: str
@@ -404,6 +522,43 @@ class EventRow:
     data: Json
     run_id: str | None
     run_status: str | None
+    version: str | None = None
+    gathering: str | None = None
+    due_at: float | None = None
+    replay_of: str | None = None
+    replays: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events a list shows, beside their state and workflow; `since` is inclusive.
+
+    Attributes:
+        trigger: The trigger component.
+        key: The dedupe key.
+        run_status: Of the run they started.
+        originals: Leave replays out.
+    """
+
+    trigger: str | None = None
+    since: float | None = None
+    until: float | None = None
+    key: str | None = None
+    run_status: str | None = None
+    originals: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """Events that wait for their run. `key` is what its trigger's key gave, None without one."""
+
+    id: str
+    scope: str
+    version: str
+    key: str | None
+    first_at: float
+    due_at: float
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -509,7 +664,26 @@ class Store(Protocol):
     def history(self, run_id: str) -> list[Chunk]: ...
     def definition(self, version: str) -> Definition | None: ...
     def event(self, event_id: str) -> EventRow | None: ...
-    def events(self, state: str | None, workflow: str | None, limit: int, cursor: str | None) -> Page: ...
+    def events(
+        self,
+        state: str | None,
+        workflow: str | None,
+        limit: int,
+        cursor: str | None,
+        where: EventFilter = ...,
+    ) -> Page: ...
+    def due_gatherings(self, now: float, limit: int) -> list[Gathering]:
+        """Gatherings that are to be released, the earliest first."""
+
+    def next_gathering(self) -> float | None:
+        """When the earliest gathering is due."""
+
+    def gatherings(self) -> int:
+        """How many there are: runs that will be."""
+
+    def gathered(self, gathering: str, limit: int) -> list[EventRow]:
+        """The newest events of a gathering, in the order in which they were stored."""
+
     def approval(self, approval_id: str) -> Approval | None: ...
     def approvals(self, status: str | None, limit: int, cursor: str | None) -> Page: ...
     def due_timers(self, now: float, limit: int) -> list[Timer]: ...

@@ -86,4 +86,20 @@ CREATE TABLE cursors (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE rates (name TEXT PRIMARY KEY, arrival REAL NOT NULL) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_WAITING_EVENTS = """
+CREATE TABLE gatherings (
+    n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, scope TEXT NOT NULL,
+    version TEXT NOT NULL, key TEXT, first_at REAL NOT NULL, due_at REAL NOT NULL, count INTEGER NOT NULL,
+    bytes INTEGER NOT NULL
+);
+CREATE INDEX gatherings_of_name ON gatherings (name);
+CREATE INDEX gatherings_due ON gatherings (due_at);
+ALTER TABLE events ADD COLUMN version TEXT;
+ALTER TABLE events ADD COLUMN gathering TEXT;
+ALTER TABLE events ADD COLUMN replay_of TEXT;
+CREATE INDEX events_gathered ON events (gathering) WHERE gathering IS NOT NULL;
+CREATE INDEX events_of_gathered_run ON events (run_id) WHERE gathering IS NOT NULL;
+CREATE INDEX events_replays ON events (replay_of) WHERE replay_of IS NOT NULL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _WAITING_EVENTS)

@@ -27,7 +27,9 @@ from .port import (
     CorruptStore,
     Definition,
     Done,
+    EventFilter,
     EventRow,
+    Gathering,
     Health,
     Kept,
     Page,
@@ -60,7 +62,13 @@ _RUN_COLUMNS = (
 )
 _EVENT_COLUMNS = (
     "e.id, e.trigger, e.workflow, e.received_at, e.state, e.reason, e.dedupe_key, e.headers, e.body, e.data,"
-    " e.run_id, r.status"
+    " e.run_id, r.status, e.version, e.gathering, g.due_at, e.replay_of,"
+    " (SELECT group_concat(x.run_id) FROM (SELECT run_id FROM events WHERE replay_of = e.id"
+    " AND replay_of IS NOT NULL ORDER BY n) x)"
+)
+_EVENTS = (
+    "FROM events e LEFT JOIN runs r ON r.id = e.run_id"
+    " LEFT JOIN gatherings g ON g.id = e.gathering AND e.run_id IS NULL"
 )
 
 
@@ -286,21 +294,56 @@ class SQLiteStore:
         return Definition(rows[0][0], rows[0][1], _load(rows[0][2]), rows[0][3]) if rows else None
 
     def event(self, event_id: str) -> EventRow | None:
-        sql = f"SELECT {_EVENT_COLUMNS} FROM events e LEFT JOIN runs r ON r.id = e.run_id WHERE e.id = ?"
+        sql = f"SELECT {_EVENT_COLUMNS} {_EVENTS} WHERE e.id = ?"
         rows = self._query(sql, [event_id])
         return _event_row(rows[0]) if rows else None
 
-    def events(self, state: str | None, workflow: str | None, limit: int, cursor: str | None) -> Page:
+    def events(
+        self,
+        state: str | None,
+        workflow: str | None,
+        limit: int,
+        cursor: str | None,
+        where: EventFilter = EventFilter(),  # noqa: B008 - it cannot be changed
+    ) -> Page:
         # Nearly all are "received": walking the newest finds them sooner than an index would.
         state_test = "e.state = ?" if state == "received" else "e.state = ? AND e.state <> 'received'"
         tests: list[tuple[str, Any]] = [
             ("e.n < ?", None if cursor is None else cursors.number(cursor)),
             (state_test, state),
             ("e.workflow = ?", workflow),
+            ("e.trigger = ?", where.trigger),
+            ("e.received_at >= ?", where.since),
+            ("e.received_at < ?", where.until),
+            ("e.dedupe_key = ?", where.key),
+            ("r.status = ?", where.run_status),
+            ("(e.replay_of IS NULL) = ?", 1 if where.originals else None),
         ]
-        select = f"SELECT e.n, {_EVENT_COLUMNS} FROM events e LEFT JOIN runs r ON r.id = e.run_id"
+        select = f"SELECT e.n, {_EVENT_COLUMNS} {_EVENTS}"
         rows = self._page(select, "e.n DESC", tests, limit)
         return Page([_event_row(row[1:]) for row in rows[:limit]], _next(rows, limit))
+
+    def due_gatherings(self, now: float, limit: int) -> list[Gathering]:
+        sql = (
+            "SELECT id, scope, version, key, first_at, due_at, count FROM gatherings WHERE due_at <= ?"
+            " ORDER BY due_at, n LIMIT ?"
+        )
+        return [Gathering(*row) for row in self._query(sql, [now, limit])]
+
+    def next_gathering(self) -> float | None:
+        due: float | None = self._query("SELECT min(due_at) FROM gatherings")[0][0]
+        return due
+
+    def gatherings(self) -> int:
+        count: int = self._query("SELECT count(*) FROM gatherings")[0][0]
+        return count
+
+    def gathered(self, gathering: str, limit: int) -> list[EventRow]:
+        sql = (
+            f"SELECT {_EVENT_COLUMNS} {_EVENTS} WHERE e.gathering = ? AND e.gathering IS NOT NULL"
+            " ORDER BY e.n DESC LIMIT ?"
+        )
+        return [_event_row(row) for row in reversed(self._query(sql, [gathering, limit]))]
 
     _APPROVAL = (
         "SELECT n, id, run_id, path, workflow, status, data, requested_at, due_at, decided_by, decided_at"
@@ -441,21 +484,10 @@ def _run_row(row: Row) -> RunRow:
 
 
 def _event_row(row: Row) -> EventRow:
-    id_, trigger, workflow, received_at, state, reason, key, headers, body, data, run_id, status = row
-    return EventRow(
-        id_,
-        trigger,
-        workflow,
-        received_at,
-        state,
-        reason,
-        key,
-        json.loads(headers),
-        body,
-        _load(data),
-        run_id,
-        status,
-    )
+    values: list[Any] = [*row]
+    values[7], values[9] = json.loads(row[7]), _load(row[9])
+    values[16] = tuple(row[16].split(",")) if row[16] else ()
+    return EventRow(*values)
 
 
 def _approval_row(row: Row) -> Approval:

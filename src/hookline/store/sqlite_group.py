@@ -10,6 +10,7 @@ from typing import Any
 
 from .liveness import WorkerLocks
 from .port import (
+    OVERLAP,
     Accept,
     Accepted,
     Admission,
@@ -19,13 +20,17 @@ from .port import (
     Chunk,
     Dedupe,
     Fenced,
+    Hold,
     Incoming,
     NewRun,
     Prune,
     Pruned,
     PutDefinition,
     PutSignal,
+    Release,
+    Released,
     RunSummary,
+    Throttle,
     Unit,
 )
 
@@ -61,6 +66,17 @@ class _Known:
     is_finished: bool
 
 
+@dataclass(slots=True)
+class _Gathering:
+    """The newest gathering of a name, kept up to date by the group."""
+
+    id: str
+    first_at: float
+    due_at: float
+    count: int
+    bytes: int
+
+
 class Group:
     """The units of one transaction, gathered into few statements over many rows."""
 
@@ -82,6 +98,8 @@ class Group:
         self._signals_done: list[Row] = []
         self._approvals: list[tuple[str, Row]] = []
         self._dedupe: list[Row] = []
+        self._gatherings: dict[str, _Gathering | None] = {}
+        self._joined: dict[str, Row] = {}
 
     def apply(self, units: Sequence[Unit]) -> list[Any]:
         self._look_up(units)
@@ -96,13 +114,17 @@ class Group:
             [(run_id,) for run_id in wanted_runs],
         ):
             self._runs[run_id] = _Known(epoch, owner, length, status, bool(is_finished))
-        wanted_keys = {
-            (dedupe.scope, dedupe.key)
-            for unit in units
-            if isinstance(unit, Accept)
-            for dedupe in (*(incoming.dedupe for incoming in unit.incoming), *unit.baseline)
-            if dedupe is not None
-        }
+        self._look_up_keys(
+            {
+                (dedupe.scope, dedupe.key)
+                for unit in units
+                if isinstance(unit, Accept)
+                for dedupe in (*(incoming.dedupe for incoming in unit.incoming), *unit.baseline)
+                if dedupe is not None
+            }
+        )
+
+    def _look_up_keys(self, wanted_keys: set[tuple[str, str]]) -> None:
         for scope, key, event_id, run_id, expires_at in self._select(
             "SELECT scope, key, event_id, run_id, expires_at FROM dedupe WHERE (scope, key) IN",
             list(wanted_keys),
@@ -118,6 +140,9 @@ class Group:
                 return self._accept(unit)
             case PutSignal():
                 return self._put_signal(unit)
+            case Release():
+                self._write()
+                return self._release(unit)
             case Admit():
                 self._write()
                 return self._admit(unit)
@@ -150,7 +175,20 @@ class Group:
         if first is not None:
             run, state, reason = None, "duplicate", f"the same as {first[0] or 'one seen before'}"
         elif run is not None and incoming.skip_if_open and self._has_open_run(incoming.workflow):
-            run, state, reason = None, "filtered", "an earlier run is not finished (overlap: skip)"
+            run, state, reason = None, "filtered", OVERLAP
+        hold, data, due_at = incoming.hold, incoming.data, None
+        gathering: str | None = None
+        if first is None and incoming.throttle is not None and run is not None:
+            due_at = self._turn_at(incoming.throttle, incoming.received_at)
+            if due_at is None:
+                data = None
+            else:
+                run, hold = None, incoming.throttle.hold
+                if hold is None:
+                    state, reason, due_at = "filtered", incoming.throttle.reason, None
+        if hold is not None and first is None and state == "received":
+            reason = hold.reason
+            gathering, due_at = self._join(hold, incoming, due_at)
         if dedupe is not None and first is None:
             self._take_key(dedupe, incoming.id, run.id if run else None)
         if run is not None:
@@ -166,13 +204,90 @@ class Group:
                 dedupe.key if dedupe else None,
                 _encode(dict(incoming.headers)),
                 incoming.body if first is None else None,
-                dump(incoming.data) if first is None else None,
+                dump(data) if first is None else None,
                 run.id if run else None,
+                incoming.version,
+                gathering,
+                incoming.replay_of,
             )
         )
         if first is not None:
             return Accepted(first[0] or incoming.id, first[1], "duplicate")
-        return Accepted(incoming.id, run.id if run else None, state)
+        return Accepted(incoming.id, run.id if run else None, state, due_at)
+
+    # Waiting ----------------------------------------------------------------------------------------
+
+    def _join(self, hold: Hold, incoming: Incoming, turn: float | None) -> tuple[str, float]:
+        """The gathering that an event waits in, and when it is due; with a `turn`, one of its own."""
+        now = incoming.received_at
+        found = self._newest(hold.name) if turn is None else None
+        if found is None or found.due_at <= now:
+            found = _Gathering(hold.id, now, now + hold.longest if turn is None else turn, 0, 0)
+            self._gatherings[hold.name] = found
+        found.count += 1
+        found.bytes += len(dump(incoming.data) or "") if hold.most_bytes is not None else 0
+        if turn is None:
+            found.due_at = found.first_at + hold.longest
+            if hold.quiet is not None:
+                found.due_at = min(found.due_at, now + hold.quiet)
+            is_full = hold.most is not None and found.count >= hold.most
+            if is_full or (hold.most_bytes is not None and found.bytes >= hold.most_bytes):
+                found.due_at = now
+        self._joined[found.id] = (
+            found.id,
+            hold.name,
+            hold.scope,
+            hold.version,
+            hold.key,
+            found.first_at,
+            found.due_at,
+            found.count,
+            found.bytes,
+        )
+        return found.id, found.due_at
+
+    def _newest(self, name: str) -> _Gathering | None:
+        if name not in self._gatherings:
+            sql = (
+                "SELECT id, first_at, due_at, count, bytes FROM gatherings WHERE name = ?"
+                " ORDER BY n DESC LIMIT 1"
+            )
+            row = self._db.execute(sql, [name]).fetchone()
+            self._gatherings[name] = None if row is None else _Gathering(*row)
+        return self._gatherings[name]
+
+    def _turn_at(self, throttle: Throttle, now: float) -> float | None:
+        """When an event may start its run; None when that is now. A turn is taken if it can wait."""
+        earliest = self._earliest(throttle.name, throttle.rate, throttle.per, now)
+        has_turn = earliest <= now + 1e-6
+        if has_turn or throttle.hold is not None:
+            self._book(throttle.name, earliest + throttle.per)
+        return None if has_turn else earliest
+
+    def _release(self, unit: Release) -> Released:
+        db, run, reason = self._db, unit.run, unit.reason
+        row = db.execute("SELECT name, count FROM gatherings WHERE id = ?", [unit.gathering]).fetchone()
+        if row is None or row[1] != unit.count:
+            return Released(False)
+        db.execute("DELETE FROM gatherings WHERE id = ?", [unit.gathering])
+        self._gatherings.pop(row[0], None)
+        if run is not None and unit.skip_if_open and self._has_open_run(run.workflow):
+            run, reason = None, OVERLAP
+        if run is not None:
+            self._create(run)
+        run_id = run.id if run is not None else None
+        settle = (
+            "UPDATE events SET run_id = ?, state = ?, reason = ? WHERE gathering = ?"
+            " AND gathering IS NOT NULL"
+        )
+        state = "received" if run is not None else "filtered"
+        if run is not None and unit.chosen:
+            replaced = f"replaced by {unit.chosen}, which came later"
+            db.execute(settle, [run_id, "filtered", replaced, unit.gathering])
+            db.execute(f"{settle} AND id = ?", [run_id, state, reason, unit.gathering, unit.chosen])
+        else:
+            db.execute(settle, [run_id, state, reason, unit.gathering])
+        return Released(True, run_id)
 
     def _take_key(self, dedupe: Dedupe, event_id: str | None, run_id: str | None) -> None:
         if dedupe.expires_at > self._now:
@@ -291,6 +406,10 @@ class Group:
             self._create(child)
         for signal in unit.outbox:
             self._put_signal(signal)
+        for event in unit.events:
+            if event.dedupe is not None and (event.dedupe.scope, event.dedupe.key) not in self._keys:
+                self._look_up_keys({(event.dedupe.scope, event.dedupe.key)})
+            self._incoming(event)
         for kept in unit.kept:
             values = [kept.key, json.dumps(kept.output), kept.expires_at]
             self._db.execute("INSERT OR REPLACE INTO kept (key, output, expires_at) VALUES (?, ?, ?)", values)
@@ -337,15 +456,20 @@ class Group:
 
         A burst of up to `rate` starts may come at once; None when this one may start now.
         """
-        row = self._db.execute("SELECT arrival FROM rates WHERE name = ?", [name]).fetchone()
-        spacing = unit.rate_per / unit.rate
-        arrival = max(row[0] if row else unit.now, unit.now)
-        earliest = arrival - (unit.rate_per - spacing)
+        earliest = self._earliest(name, unit.rate, unit.rate_per, unit.now)
         if earliest > unit.now + 1e-6:
-            return float(earliest)
-        sql = "INSERT INTO rates VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET arrival = excluded.arrival"
-        self._db.execute(sql, [name, arrival + spacing])
+            return earliest
+        self._book(name, earliest + unit.rate_per)
         return None
+
+    def _earliest(self, name: str, rate: int, per: float, now: float) -> float:
+        """When the next start may come; up to now that is a moment of the past."""
+        row = self._db.execute("SELECT arrival FROM rates WHERE name = ?", [name]).fetchone()
+        return max(row[0] if row else now, now) - (per - per / rate)
+
+    def _book(self, name: str, arrival: float) -> None:
+        sql = "INSERT INTO rates VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET arrival = excluded.arrival"
+        self._db.execute(sql, [name, arrival])
 
     # Forgetting ------------------------------------------------------------------------------------------
 
@@ -365,13 +489,10 @@ class Group:
         # The event of a run that was replayed stays as long as the run that it started.
         started = [(event_id, run_id) for run_id, event_id in doomed if event_id is not None]
         events = len(self._select("DELETE FROM events WHERE (id, run_id) IN", started, " RETURNING 1"))
+        sql = "DELETE FROM events WHERE gathering IS NOT NULL AND run_id IN"
+        events += len(self._select(sql, runs, " RETURNING 1"))
+        events += self._prune_events(unit)
         db = self._db
-        if unit.finished_before is not None:
-            events += db.execute(
-                "DELETE FROM events WHERE n IN (SELECT n FROM events WHERE workflow = ? AND run_id IS NULL"
-                " AND received_at < ? ORDER BY received_at LIMIT ?)",
-                [unit.workflow, unit.finished_before, unit.limit],
-            ).rowcount
         db.execute(
             "DELETE FROM dedupe WHERE (scope, key) IN"
             " (SELECT scope, key FROM dedupe WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
@@ -383,6 +504,25 @@ class Group:
             [unit.now, unit.limit],
         )
         return Pruned(len(doomed), events)
+
+    def _prune_events(self, unit: Prune) -> int:
+        """Forget events that started no run. Those that wait are received, and stay."""
+        idle = "FROM events WHERE workflow = ? AND run_id IS NULL AND state <> 'received'"
+        before = unit.finished_before if unit.events_before is None else unit.events_before
+        bounds: list[tuple[float, int]] = [] if before is None else [(before, 0)]
+        if unit.keep_events is not None:
+            newest_that_goes = self._db.execute(
+                f"SELECT received_at, n + 1 {idle} ORDER BY received_at DESC, n DESC LIMIT 1 OFFSET ?",
+                [unit.workflow, unit.keep_events],
+            ).fetchone()
+            if newest_that_goes is not None:
+                bounds.append(newest_that_goes)
+        if not bounds:
+            return 0
+        oldest = f"SELECT n {idle} AND (received_at, n) < (?, ?) ORDER BY received_at, n LIMIT ?"
+        return self._db.execute(
+            f"DELETE FROM events WHERE n IN ({oldest})", [unit.workflow, *max(bounds), unit.limit]
+        ).rowcount
 
     def _finished(self, unit: Prune) -> list[Row]:
         """Id and event of the runs that go: too old, or behind the newest; the oldest first."""
@@ -411,7 +551,7 @@ class Group:
         self._insert("INSERT OR REPLACE INTO dedupe (scope, key, event_id, run_id, expires_at)", self._dedupe)
         self._insert(
             "INSERT INTO events (id, trigger, workflow, received_at, state, reason, dedupe_key, headers,"
-            " body, data, run_id)",
+            " body, data, run_id, version, gathering, replay_of)",
             self._events,
         )
         self._insert(
@@ -421,6 +561,9 @@ class Group:
             self._new_runs,
         )
         self._new_ids.clear()
+        if self._joined:
+            self._db.executemany(_JOIN, self._joined.values())
+            self._joined.clear()
         self._insert("INSERT INTO history (run_id, seq, at, count, body)", self._history)
         self._update_runs()
         for run_id, version in self._versions.items():
@@ -489,6 +632,11 @@ _SAME_STATUS = (
 )
 _NEW_STATUS = f"{_SAME_STATUS}, status = v.column10, finished_at = v.column11"
 
+_JOIN = (
+    "INSERT INTO gatherings (id, name, scope, version, key, first_at, due_at, count, bytes)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET version = excluded.version,"
+    " due_at = excluded.due_at, count = excluded.count, bytes = excluded.bytes"
+)
 _OPEN_APPROVAL = (
     "INSERT INTO approvals (id, run_id, path, workflow, status, data, requested_at, due_at)"
     " SELECT ?, ?, ?, workflow, 'pending', ?, ?, ? FROM runs WHERE id = ? ON CONFLICT (id) DO NOTHING"

@@ -28,6 +28,7 @@ class Component:
     effect: Effect = "at_least_once"
     writes: Sequence[str] = ()
     watches: Sequence[str] = ()
+    kind: str = "poll"
     sample: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -147,8 +148,9 @@ TRIGGERS = (
             "type": "object",
             "properties": {"body": {}, "headers": {"type": "object"}, "query": {"type": "object"}},
         },
+        kind="webhook",
     ),
-    Component("manual", parameters(), None),
+    Component("manual", parameters(), None, kind="manual"),
 )
 
 CATALOGUE = FakeCatalogue(
@@ -189,6 +191,8 @@ EVERYTHING = """{
   "triggers": [
     { "id": "hook", "uses": "webhook", "with": { "path": "orders", "auth": { "type": "none" } },
       "when": "{{ has(trigger.body.order) }}" },
+    { "id": "calm", "uses": "webhook", "with": { "path": "calm", "auth": { "type": "none" } },
+      "throttle": { "max": 5, "per": "1s", "key": "{{ trigger.body.user }}", "on_excess": "drop" } },
     { "uses": "manual" },
   ],
   "inputs": { "type": "object", "properties": { "count": { "type": "integer", "default": 1 } } },
@@ -234,7 +238,7 @@ EVERYTHING = """{
   "on_error": [ { "uses": "transform", "with": { "why": "{{ error.type }}", "a": "{{ steps.?a.orValue(null) }}" } } ],
   "finally": [ { "uses": "transform", "with": { "cost": "{{ run.cost_usd }}" } } ],
   "output": { "sub": "{{ steps.sub }}", "kind": "{{ steps.kind }}" },
-  "retention": { "age": "30d", "count": 1000 },
+  "retention": { "age": "30d", "count": 1000, "events_age": "7d", "events_count": 500 },
 }
 """
 

@@ -26,6 +26,7 @@ from hookline.core.lint import MAX_DIAGNOSTICS, check, check_value
 
 S3 = {"uses": "s3_upload", "with": {"bucket": "uploads", "prefix": "raw/"}}
 HOOK = {"uses": "webhook", "with": {"path": "p", "auth": {"type": "none"}}}
+HOOK_OUTPUT = {"uses": "webhook", "with": {"path": "p", "auth": {"type": "none"}, "respond": "output"}}
 SAY = {"uses": "slack.post_message", "with": {"channel": "#a", "text": "b"}}
 LONG = "{{ run.id }}"
 ART = {"id": "art", "uses": "replicate.run", "with": {"model": "m"}}
@@ -42,6 +43,12 @@ def upload(to: str) -> dict[str, Any]:
 
 def signed(**auth: Any) -> dict[str, Any]:
     return {"uses": "sign", "with": {"auth": auth}}
+
+
+def waits(trigger: Any = HOOK, *steps: Any, limits: Any = None, **keys: Any) -> str:
+    """A workflow whose events wait."""
+    more = {} if limits is None else {"limits": limits}
+    return workflow(*(steps or (act(),)), trigger={**trigger, **keys}, **more)
 
 
 # Code, text, pointer of the finding, and a piece of its hint.
@@ -202,6 +209,21 @@ CASES: list[tuple[str, str, str, str]] = [
     ("D505", workflow(act(), trigger=S3, on_error=[upload("s3://uploads/raw/x")]), "/on_error/0/with", "another"),
     ("D506", workflow(upload("s3://{{ trigger.bucket }}/x"), trigger=S3), "/steps/0/with", "another"),
     ("D508", workflow({"stop": "done"}, act()), "/steps/1", "when"),
+    ("D207", waits(debounce={"quiet": "1s"}, batch={"within": "1s"}), "/trigger", "keep one"),
+    ("D207", waits(throttle={"max": 1, "per": "1s"}, batch={"within": "1s"}), "/trigger", "keep one"),
+    ("D202", waits(batch={"max": 5}), "/trigger/batch", "after the first event"),
+    ("D204", waits(batch={"max": 1001, "within": "1s"}), "/trigger/batch/max", ""),
+    ("D509", workflow(act(), trigger={"uses": "manual", "batch": {"within": "1s"}}), "/trigger/batch", "limits.rate"),
+    ("D510", waits(HOOK_OUTPUT, batch={"within": "1s"}), "/trigger/batch", "at once"),
+    ("D510", waits(HOOK_OUTPUT, debounce={"quiet": "1s"}), "/trigger/debounce", "at once"),
+    ("D510", waits(HOOK_OUTPUT, throttle={"max": 1, "per": "1s"}), "/trigger/throttle", "at once"),
+    ("D511", waits(debounce={"quiet": "1m", "max_wait": "59s"}), "/trigger/debounce/max_wait", "several times"),
+    ("D308", waits(batch={"within": "1s", "key": "{{ vars.x }}"}), "/trigger/batch/key", "`trigger`"),
+    ("D313", waits(S3, batch={"within": "1s", "key": "{{ trigger.buckt }}"}), "/trigger/batch/key", "bucket"),
+    ("D313", waits(S3, act(x="{{ trigger.bucket }}"), batch={"within": "1s"}), "/steps/0/with/x", "events"),
+    ("D313", waits(S3, act(x="{{ trigger.events[0].kee }}"), batch={"within": "1s"}), "/steps/0/with/x", "key"),
+    ("D313", waits(S3, limits={"dedupe": {"key": "{{ trigger.events }}"}}, batch={"within": "1s"}), "/limits/dedupe/key", "key"),
+    ("D417", waits(S3, say("{{ trigger.events }}"), debounce={"quiet": "1s", "events": "all"}), "/steps/0/with/text", "json"),
 ]  # fmt: skip
 
 # Codes of reading have their cases in test_document. D200 and D416 are given by who compiles and who reads
@@ -453,3 +475,25 @@ def test_findings_in_yaml_have_positions() -> None:
     text = "name: w\nsteps:\n  - id: a\n    uses: transform\n    with:\n      x: 'is {{ nothing }}'\n"
     (finding,) = check(read(text, syntax="yaml"), CATALOGUE)
     assert (finding.code, finding.line, finding.column) == ("D301", 6, 17)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        waits(S3, act(x="{{ trigger.key }}"), debounce={"quiet": "1s", "key": "{{ trigger.key }}"}),
+        waits(S3, act(x="{{ trigger.key }}"), throttle={"max": 1, "per": "1s"}),
+        waits(
+            S3, act(x="{{ trigger.events.map(e, e.key) }}", y="{{ trigger.ids[0] }}"), batch={"within": "1s"}
+        ),
+        waits(
+            S3,
+            act(x="{{ trigger.count + 1 }}"),
+            limits={"rate": {"max": 1, "per": "1s", "key": "{{ trigger.key }}"}},
+            batch={"within": "1s"},
+        ),
+        waits(HOOK_OUTPUT, throttle={"max": 1, "per": "1s", "on_excess": "drop"}),
+        waits(debounce={"quiet": "1m", "max_wait": "1m"}),
+    ],
+)
+def test_events_may_wait(text: str) -> None:
+    assert findings(text) == []

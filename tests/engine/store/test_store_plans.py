@@ -17,7 +17,18 @@ from typing import Any
 import pytest
 
 from hookline.store import sqlite
-from hookline.store.port import Admit, ApprovalChange, Dedupe, Prune, PutDefinition, RunFilter
+from hookline.store.port import (
+    Admit,
+    ApprovalChange,
+    Dedupe,
+    EventFilter,
+    Hold,
+    Prune,
+    PutDefinition,
+    Release,
+    RunFilter,
+    Throttle,
+)
 from hookline.store.sqlite import SQLiteStore
 from hookline.testing.store_contract.kit import (
     START,
@@ -78,6 +89,9 @@ def store(tmp_path: Path, recorder: Recorder) -> Iterator[SQLiteStore]:
     store.close()
 
 
+HOLD = Hold("g1", "flow/0", "flow/0", "v1", "waits", longest=9.0, quiet=1.0, most_bytes=9)
+
+
 def _write_everything(store: SQLiteStore) -> None:
     limits: dict[str, Any] = {"max_running": 3, "rate_key": "flow", "rate": 5}
     queued = [new_run(f"q{n}", status="queued", concurrency_key=f"k{n % 2}") for n in range(4)]
@@ -87,6 +101,9 @@ def _write_everything(store: SQLiteStore) -> None:
         accept(*(incoming(f"e {run.id}", run) for run in queued)),
         accept(incoming("x1", new_run("x1"), skip_if_open=True)),
         accept(baseline=[Dedupe("hook", "b", START + 9)], cursor_of="c", cursor=1),
+        accept(incoming("h1", hold=HOLD), incoming("h2", hold=HOLD)),
+        accept(incoming("t1", new_run("t1"), throttle=Throttle("rate", 1, 9.0, HOLD))),
+        Release("g1", 2, new_run("g1"), chosen="h2"),
         PutDefinition("v1", "flow", {}, START),
         signal("r1", "k"),
         advance("r1", 1, timers={"a": START, "b": None}, clear_timers=True, signals=[77], version="v2"),
@@ -96,6 +113,7 @@ def _write_everything(store: SQLiteStore) -> None:
         finish("r4", outbox=[signal("r1", "o")]),
         Admit("q0", "w1", START, **limits),
         Prune("flow", START + 9, 100, START),
+        Prune("flow", None, None, START, events_before=START + 9, keep_events=5),
     )
 
 
@@ -115,6 +133,7 @@ def _read_everything(store: SQLiteStore) -> None:
         for workflow in (None, "flow"):
             for cursor in (None, "5"):
                 store.events(state, workflow, 5, cursor)
+    store.events(None, None, 5, None, EventFilter("t", START, START + 9, "k", "failed", True))
     for status in (None, "pending", "approved"):
         for cursor in (None, "5"):
             store.approvals(status, 5, cursor)
@@ -132,6 +151,10 @@ def _read_everything(store: SQLiteStore) -> None:
         lambda: store.queued_keys(5),
         lambda: store.queued_run("k0"),
         store.open_runs,
+        lambda: store.due_gatherings(START, 5),
+        store.next_gathering,
+        store.gatherings,
+        lambda: store.gathered("g1", 5),
         lambda: store.spent("flow", 0.0),
         lambda: store.kept("k", START),
         lambda: store.seen("hook", ["a", "b"]),

@@ -15,6 +15,7 @@ from hookline.core.lint.references import check_references
 from hookline.core.lint.report import MAX_DIAGNOSTICS, Report
 from hookline.core.lint.structure import check_structure
 from hookline.core.lint.tree import build_tree
+from hookline.core.lint.waiting import check_waiting_events
 
 __all__ = ["MAX_DIAGNOSTICS", "SchemaProblem", "check", "check_value", "schema_problems"]
 
@@ -60,6 +61,7 @@ def _check(
         check_calls(tree, shallow, report)
         check_webhooks(tree, catalogue, shallow, report)
         check_policies(tree, report)
+        check_waiting_events(tree, catalogue, report)
         check_self_triggering(tree, catalogue, report)
         check_secrets(value, report)
     return report.diagnostics()

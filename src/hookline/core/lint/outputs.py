@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hookline.core.batches import batch_schema, is_batched
 from hookline.core.catalogue import Catalogue
 from hookline.core.lint.tree import BlockNode, StepNode
 
-__all__ = ["Impossible", "Outputs", "impossible", "type_at"]
+__all__ = ["Impossible", "Outputs", "event_schema", "impossible", "type_at"]
 
 _MAX_HOPS = 64
 
@@ -86,6 +87,18 @@ def type_at(schema: Any, path: Sequence[str | int]) -> str | None:
         part = keys.pop(0)
         schema = _member(schema, part) if isinstance(part, str) else _item(schema)
     return None
+
+
+def event_schema(trigger: Mapping[str, Any], catalogue: Catalogue, *, alone: bool = False) -> Any:
+    """The schema of what ``trigger`` is, None when anything may come.
+
+    Args:
+        alone: Of the single event, before it goes into a run with others.
+    """
+    uses = trigger.get("uses")
+    known = catalogue.triggers.get(uses) if isinstance(uses, str) else None
+    schema = known.output_schema if known else None
+    return batch_schema(schema) if is_batched(trigger) and not alone else schema
 
 
 def _types(schema: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from hookline.core.catalogue import Catalogue
 from hookline.core.expressions import ExpressionError, Reference, Template, compile_template
 from hookline.core.grammar import ERROR_FIELDS, ROOTS, RUN_FIELDS, Key, Shape
-from hookline.core.lint.outputs import Impossible, Outputs, impossible
+from hookline.core.lint.outputs import Impossible, Outputs, event_schema, impossible
 from hookline.core.lint.report import Path, Report, show
 from hookline.core.lint.tree import StepNode, Tree
 from hookline.core.lint.types import check_types
@@ -71,6 +71,8 @@ class _References:
         for path, trigger in self._tree.triggers:
             self._within(_EVENT, trigger.get("when"), (*path, "when"))
             self._within(_EVENT, trigger.get("with"), (*path, "with"))
+            for key in ("debounce", "batch", "throttle"):
+                self._within(_EVENT, trigger.get(key), (*path, key))
         self._within(_EARLY, value.get("limits"), ("limits",))
         self._within(_FIRST, value.get("vars"), ("vars",))
         for name in self._variables:
@@ -307,12 +309,11 @@ class _References:
             self._add("D314", "the workflow has no trigger", reference, path, hint)
             return
         reasons: list[Impossible] = []
+        # These are asked of each event, before it goes into a run with others.
+        alone = path[0] in ("trigger", "triggers") or path[:2] == ("limits", "dedupe")
         for _, trigger in triggers:
-            uses = trigger.get("uses")
-            known = self._catalogue.triggers.get(uses) if isinstance(uses, str) else None
-            reason = (
-                impossible(known.output_schema, reference.path) if known and known.output_schema else None
-            )
+            schema = event_schema(trigger, self._catalogue, alone=alone)
+            reason = impossible(schema, reference.path) if schema else None
             if reason is None:
                 return
             reasons.append(reason)

@@ -11,7 +11,7 @@ from typing import Any
 
 from hookline.core.catalogue import Catalogue
 from hookline.core.expressions import ExpressionError, compile_template
-from hookline.core.lint.outputs import Outputs, type_at
+from hookline.core.lint.outputs import Outputs, event_schema, type_at
 from hookline.core.lint.parameters import wanted_type
 from hookline.core.lint.report import Path, Report
 from hookline.core.lint.tree import StepNode, Tree
@@ -112,9 +112,8 @@ def _type_of(
 
 
 def _event_type(trigger: Mapping[str, Any], keys: tuple[str | int, ...], catalogue: Catalogue) -> str | None:
-    uses = trigger.get("uses")
-    known = catalogue.triggers.get(uses) if isinstance(uses, str) else None
-    return type_at(known.output_schema, keys) if known and known.output_schema else None
+    schema = event_schema(trigger, catalogue)
+    return type_at(schema, keys) if schema else None
 
 
 def _conversion(text: str, kind: str, accepted: frozenset[str]) -> str:

@@ -15,6 +15,7 @@ state machine that gives two stores the same random units and wants the same ans
 
 from __future__ import annotations
 
+from .gatherings import GatheringsContract
 from .intake import IntakeContract
 from .kit import ContractClock, Workers
 from .limits import LimitsContract
@@ -29,6 +30,7 @@ __all__ = ["ContractClock", "StoreContract", "Workers"]
 
 class StoreContract(
     IntakeContract,
+    GatheringsContract,
     RunsContract,
     WaitingContract,
     LimitsContract,

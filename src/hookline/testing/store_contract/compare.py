@@ -19,13 +19,18 @@ from hookline.store.port import (
     Advance,
     ApprovalChange,
     Dedupe,
+    EventFilter,
+    Hold,
+    Incoming,
     Outcome,
     Prune,
     PutDefinition,
     PutSignal,
+    Release,
     RunFilter,
     Store,
     StoreError,
+    Throttle,
     Unit,
 )
 
@@ -64,7 +69,7 @@ class StoreComparison(RuleBasedStateMachine):
         self.clock = ContractClock()
         self.both = self.make(self.clock)
         self.generation = 0
-        self.events = 0
+        self.events = self.gatherings = 0
         self.stores: dict[str, tuple[Store, Store]] = {}
         for worker in WORKERS:
             self._start(worker)
@@ -100,15 +105,21 @@ class StoreComparison(RuleBasedStateMachine):
                     event_id=f"e{self.events}" if data.draw(st.booleans()) else None,
                     owner=self._name(data.draw(_worker)),
                 )
+            state = "received" if run is not None else data.draw(st.sampled_from(("filtered", "rejected")))
+            waits = self._waits(data, run is not None)
             event = incoming(
                 f"e{self.events}",
-                run,
+                None if "hold" in waits else run,
+                workflow=data.draw(st.sampled_from(WORKFLOWS)) if run is None else run.workflow,
+                **waits,
                 received_at=data.draw(_seconds),
                 dedupe=data.draw(st.none() | _dedupe),
                 data=data.draw(_json),
                 body=data.draw(st.none() | st.binary(max_size=3)),
                 skip_if_open=data.draw(st.booleans()),
-                state="received" if run is not None else data.draw(st.sampled_from(("filtered", "rejected"))),
+                state=state,
+                version=data.draw(st.sampled_from((None, "v1"))),
+                replay_of=data.draw(st.sampled_from((None, None, "e0", "e1"))),
             )
             # Now and then an id comes twice, and the unit must be refused.
             self.events += data.draw(st.sampled_from((1, 1, 1, 1, 0)))
@@ -116,6 +127,39 @@ class StoreComparison(RuleBasedStateMachine):
         cursor_of = data.draw(st.sampled_from((None, "c1", "c2")))
         baseline = data.draw(st.lists(_dedupe, max_size=2))
         self.waiting.append(Accept(events, cursor_of, data.draw(_json), baseline))
+
+    def _waits(self, data: st.DataObject, is_received: bool) -> dict[str, Any]:
+        """Now and then an event that starts something waits, or has to have a turn."""
+        chosen = data.draw(st.sampled_from((None, None, "hold", "queue", "drop"))) if is_received else None
+        if chosen is None:
+            return {}
+        self.gatherings += 1
+        hold = Hold(
+            f"g{self.gatherings}",
+            data.draw(st.sampled_from(("n1", "n2"))),
+            "a/0",
+            data.draw(st.sampled_from(("v1", "v2"))),
+            "waits",
+            longest=float(data.draw(st.integers(1, 20))),
+            quiet=data.draw(st.sampled_from((None, 3.0))),
+            key=data.draw(st.sampled_from((None, "k"))),
+            most=data.draw(st.sampled_from((None, 3))),
+            most_bytes=data.draw(st.sampled_from((None, 8))),
+        )
+        if chosen == "hold":
+            return {"hold": hold}
+        return {"throttle": Throttle("turns", 2, 10.0, hold if chosen == "queue" else None, "too many")}
+
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        gathering = f"g{data.draw(st.integers(0, self.gatherings))}"
+        run = None
+        if data.draw(st.integers(0, 3)):
+            run_id, workflow = data.draw(st.sampled_from(RUNS)), data.draw(st.sampled_from(WORKFLOWS))
+            run = new_run(run_id, workflow, self.clock.now)
+        chosen = data.draw(st.sampled_from(("", f"e{self.events - 1}")))
+        count, skip = data.draw(st.integers(1, 4)), data.draw(st.booleans())
+        self.waiting.append(Release(gathering, count, run, "spent", chosen, skip_if_open=skip))
 
     @rule(data=st.data())
     def advance(self, data: st.DataObject) -> None:
@@ -159,11 +203,20 @@ class StoreComparison(RuleBasedStateMachine):
                 ),
                 children=children,
                 outbox=[self._signal(data) for _ in range(data.draw(st.integers(0, 1)))],
+                events=self._follow_up(data),
             )
         )
         # What will most likely be true when this was written.
         if not wrong:
             self.known[run_id] = (new_epoch, length + (piece.count if piece is not None else 0))
+
+    def _follow_up(self, data: st.DataObject) -> list[Incoming]:
+        """Now and then a run's turn takes an event in."""
+        if data.draw(st.integers(0, 5)):
+            return []
+        self.events += 1
+        run = new_run(data.draw(st.sampled_from(RUNS)), "b", owner=self._name(data.draw(_worker)))
+        return [incoming(f"e{self.events - 1}", run, dedupe=data.draw(st.none() | _dedupe))]
 
     def _signal(self, data: st.DataObject) -> PutSignal:
         return PutSignal(
@@ -202,6 +255,8 @@ class StoreComparison(RuleBasedStateMachine):
                 data.draw(st.sampled_from((None, 0, 1, 3))),
                 self.clock.now,
                 data.draw(st.sampled_from((1, 500))),
+                data.draw(st.none() | _seconds),
+                data.draw(st.sampled_from((None, 0, 2))),
             )
         )
 
@@ -299,6 +354,15 @@ def _everything(store: Store, events: int, now: float) -> dict[str, Any]:
         found[f"runs {where}"] = (page.rows, page.next is None, rest)
     for state in (None, "received", "duplicate", "filtered"):
         found[f"events {state}"] = store.events(state, None, 50, None).rows
+    some = EventFilter(since=START + 5, until=START + 30, key="k1", run_status="running", originals=True)
+    found["some events"] = store.events(None, None, 50, None, some).rows
+    found["gatherings"] = (
+        store.due_gatherings(now, 50),
+        store.due_gatherings(START + 99, 2),
+        store.next_gathering(),
+        store.gatherings(),
+        [store.gathered(f"g{number}", 2) for number in range(9)],
+    )
     found["events of a"] = store.events(None, "a", 50, None).rows
     for status in (None, "pending", "approved"):
         found[f"approvals {status}"] = store.approvals(status, 50, None).rows
