@@ -94,11 +94,13 @@ class Give:
 
     output: Json = None
     cost: float = 0.0
+    of: str = ""
 
 
 @dataclass(frozen=True)
 class Fail:
     error: BaseException
+    cost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,16 @@ class Hang:
 class Note:
     values: Mapping[str, Json]
     then: Any = Give()
+
+
+@dataclass(frozen=True)
+class Reserve:
+    """The call sets money aside, then goes on."""
+
+    usd: float
+    then: Any = Give()
+    of: str = "model"
+    firm: bool = False
 
 
 @dataclass(frozen=True)
@@ -186,10 +198,13 @@ class Outside:
                 case None:
                     return {"value": value}
                 case Give():
-                    ctx.cost(does.cost)
+                    ctx.cost(does.cost, of=does.of)
                     return {"value": value} if does.output is None else does.output
                 case Fail():
+                    ctx.cost(does.cost)
                     raise does.error
+                case Reserve():
+                    await ctx.reserve(does.usd, of=does.of, firm=does.firm)
                 case Wait():
                     until = None if does.seconds is None else ctx.now() + timedelta(seconds=does.seconds)
                     return Park(f"{call.name} to be done", until, does.data)

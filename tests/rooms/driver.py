@@ -18,7 +18,7 @@ from typing import Any
 
 from hookline.engine.http import GuardedClient, Policy
 from hookline.engine.http.sdk import SdkHttp
-from hookline.sdk import Action, ActionError, ConnectionContext, File, OutcomeUnknown, Park, Wake
+from hookline.sdk import Action, ActionError, ConnectionContext, File, OutcomeUnknown, OverBudget, Park, Wake
 from hookline.testing.clock import Clock
 from hookline.testing.fakes import FakeFiles
 from hookline.testing.httpd import Answer, HttpServer, Request, Reset, Response
@@ -93,6 +93,7 @@ class Driver:
         self.refused: list[bytes] = []
         self.usd = 0.0
         self.shown = ""
+        self.budget: float | None = None
         self.logged: list[str] = []
         self.key = "run_1/steps[0]/1"
         self._connect = connect
@@ -332,11 +333,17 @@ class Driver:
     def log(self, message: str, **values: Json) -> None:
         self.logged.append(message)
 
-    def cost(self, usd: float) -> None:
+    def cost(self, usd: float, *, of: str = "") -> None:
         self.usd += usd
 
     def progress(self, text: str, *, replace: bool = False) -> None:
         self.shown = text if replace else self.shown + text
+
+    async def reserve(self, usd: float, *, of: str = "", firm: bool = False) -> None:
+        self.boundary(f"before reserve {of}")
+        if self.budget is not None and self.usd + usd > self.budget:
+            raise OverBudget(f"{of} may cost {usd:g} USD", fallback=True)
+        self.boundary(f"after reserve {of}")
 
 
 class _ConnectionContext:

@@ -272,7 +272,9 @@ class _Decision:
         """Whether the run has cost as much as it may; telling people about it is still allowed."""
         budget = self.plan.limits.budget_run
         cleans_up = node.path.startswith(("on_error", "finally"))
-        return budget is not None and self.state.cost >= budget and not cleans_up
+        # Where a person may allow more, only what costs something is held, when its price is known.
+        may_be_allowed = self.plan.limits.on_over == "approve"
+        return budget is not None and self.state.cost >= budget and not (cleans_up or may_be_allowed)
 
     def _over_budget(self, path: str, cause: str) -> ev.Event:
         spent, budget = self.state.cost, self.plan.limits.budget_run
@@ -377,6 +379,14 @@ class _Decision:
                 if node.options["on_timeout"] == "continue":
                     return [ev.StepSucceeded(path, path, None)]
                 return [self._timed_out(node, record)]
+            case "limit" | "identical":
+                if record.is_overdue:
+                    return [self._timed_out(node, record)]
+                if record.wakes and record.is_woken_by_callbacks:
+                    return [ev.StepWoken(path, path, attempt, "callback", record.wakes[0])]
+                return [ev.StepWoken(path, path, attempt, record.wake, record.woken_by)]
+            case "approval" if node.kind == "action":
+                return [self._allowance(node, record)]
             case "approval":
                 return [self._approval(node, record)]
             case _:
@@ -403,6 +413,20 @@ class _Decision:
         reason = f"{missing} more decision{'s' if missing > 1 else ''}"
         return ev.StepWaiting(
             path, path, attempt, "approval", reason, waiting.until, record.input, record.deadline
+        )
+
+    def _allowance(self, node: Node, record: StepRecord) -> ev.Event:
+        """A person was asked whether an action may cost more than the budget has left."""
+        path, attempt = record.path, record.attempt
+        decided = record.decisions[-1] if record.decisions else None
+        if decided is not None and decided.decision == "approved":
+            deadline = None if node.timeout is None else self.now + node.timeout
+            return ev.StepWoken(path, path, attempt, record.wake, record.woken_by, deadline)
+        who = f"{decided.by} did not allow it" if decided else "nobody allowed it in time"
+        message = f"{node.label} would go over a budget, and {who}"
+        hint = "raise the budget and resume the run"
+        return ev.AttemptFailed(
+            path, path, attempt, _error("insufficient_credit", "R213", message, hint, path)
         )
 
     def _child(self, node: Node, record: StepRecord) -> ev.Event:

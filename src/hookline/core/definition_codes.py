@@ -469,4 +469,11 @@ DEFINITION_CODES: Final[tuple[Code, ...]] = (
         "have an effect.",
         "Make `max_wait` several times as long as `quiet`.",
     ),
+    Code(
+        "D512",
+        "Nobody can be asked about the budget",
+        "`limits.budget.on_over` is `approve` and `limits.budget.approve` does not say who is asked; or it "
+        "says so, and nobody ever would be.",
+        'Write both: "on_over": "approve", "approve": {"who": ["ops@example.com"]}.',
+    ),
 )

@@ -57,6 +57,7 @@ __all__ = [
     "StepWoken",
     "StopOrdered",
     "TimerFired",
+    "TurnCame",
     "VarsSet",
     "from_record",
     "to_record",
@@ -165,10 +166,12 @@ class StepLogged:
 
 @dataclass(frozen=True, slots=True)
 class StepWaiting:
-    """The step waits. A fact when an action parked, a command when a control step waits.
+    """The step waits. A fact when an action parked or is held, a command when a control step waits.
 
-    `waits_for` is ``action``, ``timer``, ``callback``, ``approval``, ``run`` or ``lookup``;
-    `until` is when it is woken at the latest.
+    `waits_for` is ``action``, ``timer``, ``callback``, ``approval``, ``run`` or ``lookup``; of an
+    action that is held in the middle of an attempt ``limit`` (others come first), ``identical`` (the
+    same request is under way) or ``approval`` (a person must allow what it costs). `until` is when it
+    is woken at the latest.
     """
 
     path: str
@@ -180,18 +183,24 @@ class StepWaiting:
     data: Json = None
     deadline: float | None = None
     cost: float = 0.0
+    charges: dict[str, float] | None = None
     kind: ClassVar[str] = "step.waiting"
 
 
 @dataclass(frozen=True, slots=True)
 class StepWoken:
-    """Command: let the parked action go on; `wake` is ``callback``, ``timer`` or ``recovered``."""
+    """Command: let the parked action go on; `wake` is ``callback``, ``timer`` or ``recovered``.
+
+    An action that was held goes on the way it was going about its attempt, which may be ``start``.
+    `deadline` takes the place of the attempt's when it is not None.
+    """
 
     path: str
     cause: str
     attempt: int
     wake: str
     callback: str = ""
+    deadline: float | None = None
     kind: ClassVar[str] = "step.woken"
 
 
@@ -214,6 +223,15 @@ class TimerFired:
     path: str
     at: float
     kind: ClassVar[str] = "timer.fired"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCame:
+    """Fact: what a held action waited for has come before its time."""
+
+    path: str
+    at: float
+    kind: ClassVar[str] = "step.turn_came"
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +275,7 @@ class AttemptFailed:
     retry_after: float | None = None
     retry_on: Sequence[str] = ()
     cost: float = 0.0
+    charges: dict[str, float] | None = None
     kind: ClassVar[str] = "attempt.failed"
 
     def __post_init__(self) -> None:
@@ -301,7 +320,8 @@ class StepRetrying:
 class StepSucceeded:
     """The step is done; a fact for actions, a command for control steps.
 
-    `caught` is the error that the step's ``catch`` dealt with.
+    `caught` is the error that the step's ``catch`` dealt with. `charges` is what makes up `cost`, by
+    model, where the action says so; here and in every other event that has it.
     """
 
     path: str
@@ -309,6 +329,7 @@ class StepSucceeded:
     output: Json = None
     caught: Error | None = None
     cost: float = 0.0
+    charges: dict[str, float] | None = None
     kind: ClassVar[str] = "step.succeeded"
 
 
@@ -486,6 +507,7 @@ Event: TypeAlias = (
     | StepWoken
     | CallbackReceived
     | TimerFired
+    | TurnCame
     | ApprovalDecided
     | ChildFinished
     | AttemptFailed

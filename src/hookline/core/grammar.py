@@ -230,11 +230,32 @@ DEDUPE = _shape(
     Key("key", "template", "Events with the same rendered key are the same event.", required=True),
     Key("window", "duration", "How long a key is remembered.", default="1d", minimum=0.001),
 )
+BUDGET_APPROVE = _shape(
+    "budget_approve",
+    "Who may let a step go over a budget.",
+    Key("who", "texts", "Who may decide: user names, groups or addresses.", required=True),
+    Key(
+        "timeout", "duration", "How long they are waited for; no answer is a no.", default="1d", minimum=0.001
+    ),
+)
 BUDGET = _shape(
     "budget",
-    "What the workflow may spend; a step that would start past it fails.",
+    "What the workflow may spend, by estimate. A step sets aside what it may cost before it starts anything.",
     Key("run", "money", 'What one run may spend, for example `"0.50 usd"`.'),
     Key("day", "money", "What all runs together may spend in one day (UTC)."),
+    Key("month", "money", "What all runs together may spend in one calendar month (UTC)."),
+    Key(
+        "on_over",
+        "choice",
+        "What becomes of a step that would go over one of them, or over the installation's.",
+        default="fail",
+        choices=(
+            Choice("fail", "It fails with an error of type `insufficient_credit`; nothing is started."),
+            Choice("approve", "A person is asked; the step waits, and goes on when it is allowed."),
+            Choice("fallback", "The next, cheaper one of its `models` is tried; it fails when none fits."),
+        ),
+    ),
+    Key("approve", "object", "Who is asked, with `on_over`: `approve`.", shape=BUDGET_APPROVE),
 )
 LIMITS = _shape(
     "limits",

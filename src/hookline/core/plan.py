@@ -166,7 +166,12 @@ class TriggerPlan:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of a workflow. Durations in seconds, money in US dollars."""
+    """Limits of a workflow. Durations in seconds, money in US dollars.
+
+    Attributes:
+        on_over: What becomes of a step that would go over a budget: ``fail``, ``approve``, ``fallback``.
+        approvers: Who is asked then, and `approve_timeout` how long.
+    """
 
     concurrency: int | None = None
     concurrency_key: ValueTemplate | None = None
@@ -177,6 +182,10 @@ class Limits:
     dedupe_window: float = 86400.0
     budget_run: float | None = None
     budget_day: float | None = None
+    budget_month: float | None = None
+    on_over: Literal["fail", "approve", "fallback"] = "fail"
+    approvers: tuple[str, ...] = ()
+    approve_timeout: float = 86400.0
     timeout: float | None = None
 
 
@@ -294,6 +303,7 @@ class _Compiler:
         limits = value.get("limits", {})
         concurrency, rate = limits.get("concurrency", {}), limits.get("rate", {})
         dedupe, budget = limits.get("dedupe", {}), limits.get("budget", {})
+        asks = budget.get("approve", {})
         triggers = [value["trigger"]] if "trigger" in value else value.get("triggers", [])
         retention = value.get("retention", {})
         self.plan = Plan(
@@ -313,6 +323,10 @@ class _Compiler:
                 dedupe_window=parse_duration(dedupe.get("window", "1d")),
                 budget_run=_usd(budget.get("run")),
                 budget_day=_usd(budget.get("day")),
+                budget_month=_usd(budget.get("month")),
+                on_over=budget.get("on_over", "fail"),
+                approvers=tuple(asks.get("who", ())),
+                approve_timeout=parse_duration(asks.get("timeout", "1d")),
                 timeout=_duration(limits.get("timeout")),
             ),
             output=_template(value.get("output")),

@@ -12,6 +12,7 @@ from typing import Any
 from . import events as ev
 
 __all__ = [
+    "HELD",
     "RUN_TERMINAL",
     "TERMINAL",
     "Branches",
@@ -27,6 +28,9 @@ Json = Any
 
 TERMINAL = frozenset({"succeeded", "failed", "skipped", "canceled"})
 """Step statuses after which nothing happens to a step any more."""
+
+HELD = frozenset({"limit", "identical"})
+"""What an action waits for in the middle of an attempt, without any step of its own."""
 
 RUN_TERMINAL = frozenset({"succeeded", "failed", "canceled"})
 
@@ -114,6 +118,7 @@ class StepRecord:
         outcome: Of the run: how its ``steps`` ended.
         spoiled: It had succeeded before its ``finally`` failed.
         data: What a parked action left for itself.
+        asked: What the person sees whose decision an action is held for, with ``approve``'s members.
         callbacks: Bodies and headers that came for this attempt, by delivery.
         wakes: Deliveries that have not woken the step yet, oldest first.
         due_at: When the timer fired that nothing has answered yet.
@@ -140,6 +145,7 @@ class StepRecord:
     due_at: float | None = None
     cost: float = 0.0
     data: Json = None
+    asked: Json = None
     wake: str = ""
     woken_by: str = ""
     notes: dict[str, Json] = field(default_factory=dict)
@@ -153,6 +159,17 @@ class StepRecord:
     branches: Branches | None = None
     ending: Ending | None = None
     below: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether an action is held in the middle of an attempt."""
+        return self.waiting is not None and (self.waiting.waits_for in HELD or self.asked is not None)
+
+    @property
+    def is_woken_by_callbacks(self) -> bool:
+        """Whether a callback that comes now wakes the step, or waits until it is no longer held."""
+        # What a held action is in the middle of must not be forgotten over another delivery.
+        return not self.is_held or self.wake in ("timer", "recovered")
 
     @property
     def is_container(self) -> bool:

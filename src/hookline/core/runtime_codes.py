@@ -102,6 +102,22 @@ RUNTIME_CODES: Final[tuple[Code, ...]] = (
         "Raise limits.budget.run and resume the run, or find out what costs more than expected.",
     ),
     Code(
+        "R212",
+        "The step would go over a budget",
+        "What the step is about to start may cost more than is left of a budget: that of the run, of the day "
+        "or month, or of the whole installation. What others have set aside for work under way counts as "
+        "spent. Nothing was started; the step fails with insufficient_credit.",
+        "Raise the budget and resume the run; give the step a max_cost if the estimate is too high, several "
+        "models with on_over set to fallback, or set on_over to approve.",
+    ),
+    Code(
+        "R213",
+        "Nobody allowed the step to go over a budget",
+        "limits.budget.on_over is approve, and the person who was asked refused, or nobody answered in time. "
+        "No answer is never a yes. Nothing was started.",
+        "Raise the budget, or ask the people named in limits.budget.approve; then resume the run.",
+    ),
+    Code(
         "C900",
         "There is a fault in Hookline or in a component",
         "Something failed that is not the workflow's doing. The step fails and is not retried.",

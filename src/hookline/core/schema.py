@@ -13,6 +13,7 @@ from typing import Any
 
 from hookline.core.catalogue import Catalogue, ComponentInfo
 from hookline.core.grammar import (
+    BUDGET,
     IDENTIFIER,
     SLUG,
     STEP_KINDS,
@@ -246,6 +247,10 @@ class _Definitions:
         if shape.at_most_one:
             pairs = [{"required": list(pair)} for pair in combinations(shape.at_most_one, 2)]
             made["not"] = pairs[0] if len(pairs) == 1 else {"anyOf": pairs}
+        if shape is BUDGET:
+            asks: Schema = {"properties": {"on_over": {"const": "approve"}}, "required": ["on_over"]}
+            names = {"required": ["approve"]}
+            made["allOf"] = [{"if": asks, "then": names, "else": {"not": names}}]
         if shape is TRIGGER:
             made.update(self._parameters(self._catalogue.triggers.values(), "trigger"))
         return made

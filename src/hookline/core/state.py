@@ -23,6 +23,7 @@ from typing import Any
 
 from . import events as ev
 from .records import (
+    HELD,
     RUN_TERMINAL,
     TERMINAL,
     Branches,
@@ -225,6 +226,8 @@ def _step_started(state: RunState, event: ev.StepStarted, at: float) -> bool:
     _begin_attempt(record, event.attempt, event.deadline)
     record.input = event.input
     record.data = None
+    record.asked = None
+    record.decisions.clear()
     record.notes = {}
     record.callbacks.clear()
     record.wakes.clear()
@@ -253,6 +256,8 @@ def _step_waiting(state: RunState, event: ev.StepWaiting, at: float) -> bool:
         return _action_parked(state, event)
     if event.waits_for == "lookup":
         return _lookup_awaited(state, event)
+    if event.waits_for in HELD or (event.waits_for == "approval" and event.path in state.executing):
+        return _action_held(state, event)
     record = state.records.get(event.path)
     waiting = record.waiting if record is not None else None
     if record is None or record.status == "retrying":
@@ -285,6 +290,24 @@ def _action_parked(state: RunState, event: ev.StepWaiting) -> bool:
     return True
 
 
+def _action_held(state: RunState, event: ev.StepWaiting) -> bool:
+    record = _open_attempt(state, event.path, event.attempt)
+    if record is None or event.path not in state.executing:
+        return False
+    record.status = "waiting"
+    record.waiting = Waiting(event.waits_for, event.reason, event.until)
+    if event.waits_for == "approval":
+        record.asked = event.data
+        record.decisions.clear()
+        # The step's time is no measure for a person's; it begins anew with the decision.
+        record.deadline = None
+    _add_cost(state, record, event.cost)
+    state.executing.discard(event.path)
+    if record.wakes and record.is_woken_by_callbacks:
+        state.ready[event.path] = None
+    return True
+
+
 def _lookup_awaited(state: RunState, event: ev.StepWaiting) -> bool:
     record = _open_attempt(state, event.path, event.attempt)
     if record is None or record.status != "unknown":
@@ -298,11 +321,16 @@ def _lookup_awaited(state: RunState, event: ev.StepWaiting) -> bool:
 
 def _step_woken(state: RunState, event: ev.StepWoken, at: float) -> bool:
     record = _open_attempt(state, event.path, event.attempt)
-    if record is None or record.waiting is None or record.waiting.waits_for not in ("action", "lookup"):
+    if record is None or record.waiting is None:
+        return False
+    if record.waiting.waits_for not in ("action", "lookup") and not record.is_held:
         return False
     record.status = "running"
     record.waiting = None
     record.due_at = None
+    record.asked = None
+    if event.deadline is not None:
+        record.deadline = event.deadline
     record.wake = event.wake
     record.woken_by = event.callback
     if event.callback in record.wakes:
@@ -324,7 +352,7 @@ def _callback_received(state: RunState, event: ev.CallbackReceived, at: float) -
         return False
     record.callbacks[event.id] = (event.body, event.headers)
     record.wakes.append(event.id)
-    if waits_for:
+    if waits_for and record.is_woken_by_callbacks:
         state.ready[event.path] = None
     return True
 
@@ -333,6 +361,17 @@ def _timer_fired(state: RunState, event: ev.TimerFired, at: float) -> bool:
     record = _open(state, event.path)
     wanted = record.timer if record is not None else None
     if record is None or wanted is None or event.at < wanted:
+        return False
+    record.due_at = event.at
+    state.ready[event.path] = None
+    return True
+
+
+def _turn_came(state: RunState, event: ev.TurnCame, at: float) -> bool:
+    record = _open(state, event.path)
+    if record is None or record.waiting is None or record.waiting.waits_for not in HELD:
+        return False
+    if record.due_at is not None:
         return False
     record.due_at = event.at
     state.ready[event.path] = None
@@ -684,6 +723,7 @@ _HANDLERS: dict[str, Callable[[RunState, Any, float], bool]] = {
     ev.StepWoken.kind: _step_woken,
     ev.CallbackReceived.kind: _callback_received,
     ev.TimerFired.kind: _timer_fired,
+    ev.TurnCame.kind: _turn_came,
     ev.ApprovalDecided.kind: _approval_decided,
     ev.ChildFinished.kind: _child_finished,
     ev.AttemptFailed.kind: _attempt_failed,

@@ -29,6 +29,7 @@ from hookline.sdk import (
 )
 
 from .context import AttemptContext, run_blocking
+from .holds import Hold
 from .journal import dump_json
 from .parameters import checked
 
@@ -114,12 +115,14 @@ async def execute(
             result = await _call(action, record, context, mode, pool)
     except OutcomeUnknown as error:
         if action.effect in ("read", "idempotent"):
-            return _failed(action, path, attempt, error, context.spent)
+            return _failed(action, path, attempt, error, context)
         is_open = action.lookup is not None and not error.final
         until = context.clock() + lookup_delay(lookups) if is_open else None
         return ev.AttemptUnknown(path, attempt, failure(error, path), until)
     except ActionError as error:
-        return _failed(action, path, attempt, error, context.spent)
+        return _failed(action, path, attempt, error, context)
+    except Hold as hold:
+        return hold.event(path, attempt, context.spent, _named(context))
     except asyncio.CancelledError:
         raise
     except Exception as error:
@@ -129,7 +132,7 @@ async def execute(
         message = f"{action.name} failed with {type(error).__name__}; the log says more"
         hint = "this is a fault in the component: report it, or catch the error"
         raised = {"type": "internal", "code": "R301", "message": message, "hint": hint, "step": path}
-        return ev.AttemptFailed(path, path, attempt, raised, cost=context.spent)
+        return ev.AttemptFailed(path, path, attempt, raised, cost=context.spent, charges=_named(context))
     if isinstance(result, Park):
         until = None if result.until is None else result.until.timestamp()
         return ev.StepWaiting(
@@ -141,8 +144,14 @@ async def execute(
             until,
             to_json(dict(result.data)),
             cost=context.spent,
+            charges=_named(context),
         )
-    return ev.StepSucceeded(path, path, to_json(result), cost=context.spent)
+    return ev.StepSucceeded(path, path, to_json(result), cost=context.spent, charges=_named(context))
+
+
+def _named(context: AttemptContext) -> dict[str, float] | None:
+    """What makes up the cost, None where the action does not say."""
+    return dict(context.charges) if any(context.charges) else None
 
 
 async def _call(
@@ -187,17 +196,26 @@ def _cut_off(node: Node, action: Action, record: StepRecord, context: AttemptCon
         # It may have been acted upon. One look-up is owed, however late it is.
         unknown = failure(OutcomeUnknown(error.message, hint=error.hint), record.path)
         return ev.AttemptUnknown(record.path, record.attempt, unknown, context.clock() + lookup_delay(0))
-    return _failed(action, record.path, record.attempt, error, context.spent)
+    return _failed(action, record.path, record.attempt, error, context)
 
 
-def _failed(action: Action, path: str, attempt: int, error: ActionError, cost: float) -> ev.AttemptFailed:
+def _failed(
+    action: Action, path: str, attempt: int, error: ActionError, context: AttemptContext
+) -> ev.AttemptFailed:
     if error.detail:
         log.info("%s at %s: %s (%s)", action.name, path, error.message, error.detail)
     retry_after = error.retry_after
     if retry_after is not None and not math.isfinite(retry_after):
         retry_after = None
     return ev.AttemptFailed(
-        path, path, attempt, failure(error, path), retry_after, retried_by_default(action), cost
+        path,
+        path,
+        attempt,
+        failure(error, path),
+        retry_after,
+        retried_by_default(action),
+        context.spent,
+        _named(context),
     )
 
 

@@ -158,11 +158,11 @@ ENGINE_CODES: tuple[Code, ...] = (
     ),
     Code(
         "R415",
-        "The day's budget is spent",
-        "The runs of this workflow have cost as much today (UTC, by estimate) as limits.budget.day allows. "
-        "Nothing new is started by hand; events are recorded as filtered with the reason. Runs under way go "
-        "on.",
-        "Raise limits.budget.day and replay the events, or wait for the next day.",
+        "A budget is spent",
+        "This workflow has spent as much today or this month (UTC, by estimate) as limits.budget allows, or "
+        "all workflows together as much as budget_day or budget_month. Nothing new is started by hand; "
+        "events are recorded as filtered with the reason. Runs under way go on.",
+        "Raise the budget and replay the events, or wait for the next day or month.",
     ),
     Code(
         "R416",

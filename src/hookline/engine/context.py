@@ -31,13 +31,15 @@ PAST_RUNS = 50
 """Runs whose histories are read on one visit to another thread."""
 OpenConnection = Callable[[str, str], Awaitable[Any]]
 OpenStore = Callable[[str, str], Awaitable[FileStore]]
+SetAside = Callable[[float, str, bool], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class AttemptContext:
     """What one attempt is given.
 
-    `keep` puts a note of the attempt on disk; `say` adds a line to its log; `show` is for live views.
+    `keep` puts a note of the attempt on disk; `say` adds a line to its log; `show` is for live views;
+    `set_aside` lays claim to money. `charges` is what makes up `spent`.
     """
 
     run_id: str
@@ -57,9 +59,11 @@ class AttemptContext:
     show: Callable[[str, bool], None]
     open_connection: OpenConnection
     open_file_store: OpenStore
+    set_aside: SetAside
     project: Path
     past: Past
     spent: float = 0.0
+    charges: dict[str, float] = field(default_factory=dict)
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)
@@ -91,10 +95,16 @@ class AttemptContext:
     def log(self, message: str, **values: Json) -> None:
         self.say(message, values)
 
-    def cost(self, usd: float) -> None:
+    def cost(self, usd: float, *, of: str = "") -> None:
         if not math.isfinite(usd):
             raise ValueError(f"a cost of {usd} US dollars")
         self.spent += usd
+        self.charges[of] = self.charges.get(of, 0.0) + usd
+
+    async def reserve(self, usd: float, *, of: str = "", firm: bool = False) -> None:
+        if not (math.isfinite(usd) and usd >= 0):
+            raise ValueError(f"a reserve of {usd} US dollars")
+        await self.set_aside(usd + self.spent, of, firm)
 
     def progress(self, text: str, *, replace: bool = False) -> None:
         self.show(text, replace)

@@ -45,7 +45,9 @@ from hookline.store.port import Accept, Accepted, Health, PutDefinition, Store, 
 from hookline.store.sqlite import SQLiteStore
 
 from .answers import Answers
+from .budgets import Budgets
 from .calls import Calls
+from .claims import Claims
 from .connections import Connections
 from .context import HookContextImpl
 from .errors import Busy, EngineError
@@ -194,7 +196,9 @@ class Engine:
         self.artifacts = ArtifactStore(settings.path("artifacts_dir"))
         self.journal = Journal(self.artifacts, self.redactor.redact_known)
         self.ids = IdFactory(clock, random_bytes)
-        self.intake = Intake(self.ids, self.journal, clock, store.worker, store.seen, store.spent)
+        claims = Claims(store)
+        self.budgets = Budgets(settings, store, claims, clock)
+        self.intake = Intake(self.ids, self.journal, clock, store.worker, store.seen, self.budgets.over)
         self.workflows = Workflows()
         self.plans = Plans(store)
         master_key = settings["master_key"] or store.setting("master_key", lambda: secrets.token_urlsafe(32))
@@ -218,6 +222,8 @@ class Engine:
             kept=store.kept,
             past=Past(store, self.journal),
             views=self.views,
+            claims=claims,
+            budgets=self.budgets,
             max_attempts=settings.integer("max_attempts_at_once"),
             blocking_threads=settings.integer("blocking_threads"),
         )
@@ -230,6 +236,7 @@ class Engine:
             tokens=self.tokens,
             clock=clock,
         )
+        claims.deliver = self.runner.deliver
         self.reader = RunReader(store, self.journal, self.plans)
         self.requests = Requests(
             store=store,
@@ -575,7 +582,7 @@ class Engine:
         inputs = dict(inputs or {})
         self.check_inputs(plan, inputs)
         if refusal := self.intake.over_budget(plan):
-            raise EngineError(refusal, code="R415", status=409, hint="raise limits.budget.day")
+            raise EngineError(refusal, code="R415", status=409, hint="raise it, or wait until it begins anew")
         return self._take(self._manual(plan, self._by_hand(plan, data, inputs), inputs, source))
 
     def _by_hand(self, plan: Plan, data: Json, inputs: Mapping[str, Json]) -> Json:

@@ -98,7 +98,7 @@ class Intake:
     Args:
         owner: This worker; the runs it accepts are its own from the start.
         seen: Which of these keys of a trigger are known; asked only for workflows with ``limits.dedupe``.
-        spent: US dollars a workflow has cost since a time; asked only for those with a day's budget.
+        over_budget: Why nothing more of a workflow is started, empty while there is money left.
     """
 
     def __init__(
@@ -108,11 +108,11 @@ class Intake:
         clock: Callable[[], float],
         owner: str,
         seen: Callable[[str, list[str]], set[str]] = lambda scope, keys: set(),
-        spent: Callable[[str, float], float] = lambda workflow, since: 0.0,
+        over_budget: Callable[[Plan], str] = lambda plan: "",
     ) -> None:
         self._ids = ids
         self._seen = seen
-        self._spent = spent
+        self.over_budget = over_budget
         self._journal = journal
         self._clock = clock
         self._owner = owner
@@ -248,17 +248,6 @@ class Intake:
         chosen = last.id if gathering.count > 1 and not is_batch else ""
         is_alone = overlap == "skip"
         return live, Release(gathering.id, gathering.count, new, chosen=chosen, skip_if_open=is_alone)
-
-    def over_budget(self, plan: Plan) -> str:
-        """Why nothing more is started today, empty while the day's budget lasts. A day is UTC's."""
-        budget = plan.limits.budget_day
-        if budget is None:
-            return ""
-        now = self._clock()
-        spent = self._spent(plan.name, now - now % 86400.0)
-        if spent < budget:
-            return ""
-        return f"the day's budget of {budget:g} USD is spent ({spent:.2f} USD by estimate)"
 
     def manual(
         self,

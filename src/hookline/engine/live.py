@@ -16,7 +16,7 @@ from hookline.core.decide import decide
 from hookline.core.plan import Node, Plan
 from hookline.core.scope import CallbackUrl
 from hookline.core.state import Entry, RunState, evolve
-from hookline.store.port import ApprovalChange, Kept, RunSummary
+from hookline.store.port import ApprovalChange, Charge, Kept, RunSummary
 
 __all__ = ["MAX_COMMANDS", "LiveRun", "Pure", "Step", "approval_id"]
 
@@ -45,6 +45,7 @@ _TIMED: frozenset[str] = frozenset(
         "loop.entered",
         "block.finished",
         "timer.fired",
+        "step.turn_came",
         "cancel.ordered",
     }
 )
@@ -59,6 +60,8 @@ class Step:
         events: To be recorded together.
         timers: Paths whose timer changes, with the new due time or None.
         orders: Events whose effect is to be performed once they are on disk.
+        ended: Attempts of steps, as (path, attempt), that have come to an end.
+        charges: What steps have cost.
         more: Whether something is still ready: the turn was cut short.
     """
 
@@ -66,6 +69,8 @@ class Step:
     timers: dict[str, float | None] = field(default_factory=dict)
     approvals: list[ApprovalChange] = field(default_factory=list)
     orders: list[ev.Event] = field(default_factory=list)
+    ended: list[tuple[str, int]] = field(default_factory=list)
+    charges: list[Charge] = field(default_factory=list)
     more: bool = False
 
 
@@ -150,8 +155,13 @@ class LiveRun:
     def take(self, step: Step, event: ev.Event, now: float) -> None:
         """Fold one event in and note what follows from it."""
         before = self._open_approval(event)
+        cost = self.state.cost
+        if event.kind in _ENDS or (event.kind == "step.waiting" and before is None):
+            self._note_end(step, event)
         evolve(self.state, event, now)
         step.events.append(event)
+        if self.state.cost != cost:
+            step.charges.extend(self._charges(event, now))
         if event.kind == "timer.fired":
             # Its row has served, whatever comes of it.
             self.timers.pop(event.path, None)
@@ -160,6 +170,24 @@ class LiveRun:
             self._retime(step, event.path)
         if before is not None or event.kind == "step.waiting":
             self._note_approval(step, event, before)
+
+    def _note_end(self, step: Step, event: ev.Event) -> None:
+        record = self.state.records.get(event.path)
+        if record is None or not record.attempt:
+            return
+        # Whoever has to ask a person keeps nothing from others meanwhile.
+        if event.kind != "step.waiting" or getattr(event, "waits_for", "") == "approval":
+            step.ended.append((event.path, record.attempt))
+
+    def _charges(self, event: ev.Event, now: float) -> list[Charge]:
+        """For the ledger, what an event says of money; a called run's is there already."""
+        name = self.plan.name
+        if isinstance(event, ev.ChildFinished):
+            return [Charge(now, name, "call", event.cost, called=True)]
+        cost: float = getattr(event, "cost", 0.0)
+        charges: Mapping[str, float] = getattr(event, "charges", None) or {}
+        uses = self.plan.locate(event.path)[0].uses
+        return [Charge(now, name, of or uses, usd) for of, usd in (charges or {uses: cost}).items()]
 
     def _retime(self, step: Step, path: str) -> None:
         wanted = due_time(self.state, path)
@@ -184,7 +212,8 @@ class LiveRun:
         record = self.state.records[event.path]
         if before is None and after is not None and record.waiting is not None:
             id_ = approval_id(self.id, event.path, after)
-            data = {**record.input, "step": event.path, "run": self.id}
+            shown = record.input if record.asked is None else record.asked
+            data = {**shown, "step": event.path, "run": self.id}
             step.approvals.append(ApprovalChange(id_, event.path, "pending", data, record.waiting.until))
         elif before is not None and after is None:
             decided = record.decisions[-1] if record.decisions else None
@@ -215,6 +244,11 @@ class LiveRun:
         state = self.state
         return not (state.ready or state.executing or self.executing)
 
+
+_ENDS: frozenset[str] = frozenset(
+    {"step.succeeded", "step.failed", "step.canceled", "attempt.failed", "step.retrying"}
+)
+"""Kinds of events with which an attempt is over."""
 
 _ORDERS: Mapping[str, None] = dict.fromkeys(
     (

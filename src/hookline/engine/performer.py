@@ -19,18 +19,21 @@ from hookline.core.plan import Node
 from hookline.core.state import StepRecord
 from hookline.crashpoints import crashpoint
 from hookline.sdk import Action, ActionError, BadInput, Files, FileStore, Http, InternalError
-from hookline.store.port import Kept, StoreError
+from hookline.store.port import Cap, Kept, StoreError
 
 from .attempts import execute, failure, mode_of, not_json, storable, to_json
+from .budgets import Budgets
+from .claims import Claims, look_again
 from .connections import Connections
 from .context import AttemptContext, PureContext
+from .holds import Hold
 from .http import GuardedClient
 from .journal import dump_json
 from .live import LiveRun
 from .parameters import checked
 from .past import Past
 from .registry import Registry
-from .reuse import reuse_key, reused
+from .reuse import request_claim, reuse_key, reused
 from .tokens import CallbackTokens
 from .watching import LiveViews
 
@@ -75,6 +78,8 @@ class Performer:
         kept: The output kept under a key at a time.
         past: What steps of earlier runs gave.
         views: Where what a step shows goes.
+        claims: What attempts have a claim to.
+        budgets: What may be spent.
         max_attempts: Asynchronous attempts executed at the same time.
         blocking_threads: Threads for actions that block.
     """
@@ -90,6 +95,8 @@ class Performer:
         kept: Callable[[str, float], Kept | None],
         past: Past,
         views: LiveViews,
+        claims: Claims,
+        budgets: Budgets,
         max_attempts: int,
         blocking_threads: int,
     ) -> None:
@@ -101,6 +108,8 @@ class Performer:
         self._kept = kept
         self._past = past
         self._views = views
+        self._claims = claims
+        self._budgets = budgets
         self._slots = asyncio.Semaphore(max_attempts)
         self._cancels: set[asyncio.Task[None]] = set()
         self.pool = ThreadPoolExecutor(blocking_threads, thread_name_prefix="hookline-blocking")
@@ -203,6 +212,8 @@ class Performer:
                     results = [self._missing(node, path, record.attempt)]
                 else:
                     results = await self._reuse_or_run(run, node, action, record, interrupted)
+        except Hold as hold:
+            results = [hold.event(path, record.attempt)]
         except asyncio.CancelledError:
             run.executing.pop(path, None)
             if not self.is_stopping and not run.lost and self.desk.owns(run):
@@ -220,12 +231,38 @@ class Performer:
         key = None if node.cache is None else reuse_key(node, record.input)
         if key is not None and record.wake == "start" and not interrupted:
             kept = self._kept(key, self._clock())
+            if kept is None:
+                await self._claim_request(run, record, key)
+                # It may have been made, and answered, while this one asked.
+                kept = self._kept(key, self._clock())
             if kept is not None:
                 return reused(record.path, kept)
         result = await self._run_action(run, node, action, record, interrupted)
         if key is not None and node.cache is not None and isinstance(result, ev.StepSucceeded):
             run.keeping[record.path] = Kept(key, result.output, self._clock() + node.cache)
         return [result]
+
+    async def _claim_request(self, run: LiveRun, record: StepRecord, key: str) -> None:
+        """Be the only one who makes a request.
+
+        Raises:
+            Hold: Somebody else is making it.
+        """
+        name = request_claim(key)
+        claimed = await self._claims.claim(run, record.path, record.attempt, {name: 1.0}, [Cap(name, 1.0)])
+        if not claimed.granted:
+            self._claims.wait(name, run.id, record.path)
+            now = self._clock()
+            until = now + look_again(now - (record.started_at or now))
+            raise Hold("identical", "the result of an identical step, which is under way", until)
+
+    def awaited(self, run: LiveRun, path: str) -> list[tuple[str, str]]:
+        """Who is to be woken, as (run, path), now that an attempt is over."""
+        record, node = run.state.records.get(path), node_at(run, path)
+        if not self._claims.is_awaited or record is None or node is None or node.cache is None:
+            return []
+        name = request_claim(reuse_key(node, record.input))
+        return self._claims.next(name, everybody=record.status == "succeeded")
 
     async def _run_action(
         self, run: LiveRun, node: Node, action: Action, record: StepRecord, interrupted: bool
@@ -275,6 +312,9 @@ class Performer:
         async def open_connection(name: str, type: str) -> Any:
             return self.open(name, type)
 
+        async def set_aside(usd: float, of: str, firm: bool) -> None:
+            await self._budgets.reserve(run, record, usd, of or action.name, firm=firm)
+
         deadline = None if record.deadline is None else datetime.fromtimestamp(record.deadline, UTC)
         return AttemptContext(
             run_id=run.id,
@@ -294,6 +334,7 @@ class Performer:
             show=show,
             open_connection=open_connection,
             open_file_store=open_file_store,
+            set_aside=set_aside,
             project=self._connections.project,
             past=self._past,
         )

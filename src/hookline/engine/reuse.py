@@ -10,7 +10,7 @@ from hookline.core.canonical import canonical_json
 from hookline.core.plan import Node
 from hookline.store.port import Kept
 
-__all__ = ["reuse_key", "reused"]
+__all__ = ["request_claim", "reuse_key", "reused"]
 
 Json = Any
 
@@ -22,6 +22,11 @@ def reuse_key(node: Node, input: Json) -> str:
     """
     text = canonical_json([node.uses, node.connection, input])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def request_claim(key: str) -> str:
+    """The name of the claim of whoever makes a request for all who want the same."""
+    return f"request/{key}"
 
 
 def reused(path: str, kept: Kept) -> list[ev.Event]:

@@ -427,6 +427,8 @@ class Runner:
             children=[new for _, new in turn.children],
             outbox=turn.outbox,
             kept=turn.kept,
+            released=step.ended,
+            charges=step.charges,
         )
 
     def _advanced(self, run: LiveRun, turn: Turn, answer: Any) -> None:
@@ -448,6 +450,9 @@ class Runner:
             self.wake(signal.run_id)
         for order in step.orders:
             self._perform(run, order)
+        for path, _ in step.ended:
+            for waiting in self.performer.awaited(run, path):
+                self._turn_came(*waiting)
         soonest = min((due for due in step.timers.values() if due is not None), default=None)
         if soonest is not None:
             self._time(soonest)
@@ -532,6 +537,16 @@ class Runner:
         if signals:
             self._own_again(run)
             self._go_on(run, self._facts(run, signals), signals)
+
+    def _turn_came(self, run_id: str, path: str) -> None:
+        """What a held step waited for has come: it need not wait for its timer."""
+        came = ev.TurnCame(path, self._clock())
+        run = self._live.get(run_id) or self._parked.get(run_id)
+        if run is not None:
+            self._own_again(run)
+            self._go_on(run, [came])
+        elif self._find(run_id) is None:
+            self._take_over(run_id, [came])
 
     def _own_again(self, run: LiveRun) -> None:
         """A parked run that is woken is written under a new epoch."""

@@ -66,6 +66,12 @@ FIELDS: tuple[Setting, ...] = (
     Setting(
         "allow_origins", "", "Private or plain-http origins that workflows may reach, separated by commas."
     ),
+    Setting(
+        "budget_day",
+        "",
+        "What all workflows together may spend in one day (UTC), such as `20 usd`, by estimate.",
+    ),
+    Setting("budget_month", "", "The same for one calendar month (UTC)."),
     Setting("max_backlog", "10000", "Runs that may be queued or running; beyond it a hook answers 503."),
     Setting("max_body_bytes", "1048576", "Largest body of a webhook in bytes."),
     Setting("max_attempts_at_once", "256", "Attempts of asynchronous actions executed at the same time."),

@@ -310,8 +310,28 @@ class Context(Protocol):
     def log(self, message: str, **values: Json) -> None:
         """Add a line to the step's log; secrets are masked."""
 
-    def cost(self, usd: float) -> None:
-        """Add to the step's cost, an estimate in US dollars."""
+    def cost(self, usd: float, *, of: str = "") -> None:
+        """Add to the step's cost, an estimate in US dollars.
+
+        Args:
+            of: What it was for, such as the model; ``hookline costs`` adds up by it. The action's name
+                when empty.
+        """
+
+    async def reserve(self, usd: float, *, of: str = "", firm: bool = False) -> None:
+        """Set aside what the thing about to be started may cost at most, in US dollars.
+
+        It counts against every budget until the attempt ends, and is on disk when this returns. A
+        second call replaces the first: one attempt starts one thing at a time. What the attempt has
+        cost so far is kept with it. Where no budget is set it does nothing.
+
+        Args:
+            of: As for `cost`. What this cost at most lately is set aside if that is more.
+            firm: It cannot cost more than `usd`; then that is set aside, whatever it cost before.
+
+        Raises:
+            OverBudget: There is not enough left; nothing may be started.
+        """
 
     def progress(self, text: str, *, replace: bool = False) -> None:
         """Show text to whoever looks at the step just now, such as a model's words as they come.

@@ -7,6 +7,7 @@
     │   └── AlreadyExists       bad_input            there is something under this name; not replaced
     ├── AuthenticationFailed    authentication       the connection must be repaired; not retried
     ├── InsufficientCredit      insufficient_credit  somebody must pay; not retried
+    │   └── OverBudget          insufficient_credit  a budget of ours does not allow it; nothing was done
     ├── NotFound                not_found            the thing named does not exist; not retried
     ├── ContentRejected         content_rejected     the service refuses this content; not retried
     ├── RateLimited             rate_limited         nothing was done; retried after `retry_after`
@@ -39,6 +40,7 @@ __all__ = [
     "MalformedOutput",
     "NotFound",
     "OutcomeUnknown",
+    "OverBudget",
     "RateLimited",
     "TimedOut",
     "Unavailable",
@@ -101,6 +103,20 @@ class InsufficientCredit(ActionError):
 
     type = "insufficient_credit"
     default_code = "C903"
+
+
+class OverBudget(InsufficientCredit):
+    """`Context.reserve`: a budget of the workflow or of the installation does not allow it.
+
+    Attributes:
+        fallback: Whether the workflow wants something cheaper to be tried, where there is any.
+    """
+
+    default_code = "R212"
+
+    def __init__(self, message: str, *, hint: str = "", fallback: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.fallback = fallback
 
 
 class NotFound(ActionError):

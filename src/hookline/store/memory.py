@@ -24,6 +24,7 @@ from .memory_tables import EventRecord, RunRecord, Tables, copied
 from .port import (
     Approval,
     Chunk,
+    CostRow,
     Definition,
     Done,
     EventFilter,
@@ -39,6 +40,7 @@ from .port import (
     StoreUnavailable,
     Timer,
     Unit,
+    day_of,
 )
 
 __all__ = ["MemoryDatabase", "MemoryStore"]
@@ -402,9 +404,25 @@ class MemoryStore:
     def open_runs(self) -> int:
         return sum(record.row.status in ("queued", "running") for record in self._runs())
 
-    def spent(self, workflow: str, since: float) -> float:
-        rows = (record.row for record in self._runs())
-        return sum(row.cost_usd for row in rows if row.workflow == workflow and row.created_at >= since)
+    def spent(self, workflow: str | None, since: float) -> float:
+        self._check()
+        with self.database.guard:
+            return self._tables.spent(workflow, since)
+
+    def costs(self, since: float, until: float) -> list[CostRow]:
+        self._check()
+        with self.database.guard:
+            rows = [row for key, row in self._tables.costs.items() if not key[3]]
+        found = [row for row in rows if day_of(since) <= row.day <= day_of(until)]
+        return sorted(found, key=lambda row: (row.day, row.workflow, row.of))
+
+    def highest(self, of: str, since: float) -> float:
+        days = (row for key, row in list(self._tables.costs.items()) if not key[3])
+        return max((row.most for row in days if row.of == of and row.day >= day_of(since)), default=0.0)
+
+    def next_turn(self, name: str) -> float | None:
+        self._check()
+        return self._tables.rates.get(name)
 
     def is_alive(self, worker: str) -> bool:
         return self.database.is_alive(worker)

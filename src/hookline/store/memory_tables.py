@@ -20,7 +20,12 @@ from .port import (
     Advance,
     Approval,
     ApprovalChange,
+    Cap,
+    Charge,
     Chunk,
+    Claim,
+    Claimed,
+    CostRow,
     Dedupe,
     Definition,
     Fenced,
@@ -39,8 +44,11 @@ from .port import (
     RunRow,
     Signal,
     StoreError,
+    TakeTurns,
     Throttle,
+    Turns,
     Unit,
+    day_of,
 )
 
 __all__ = ["EventRecord", "RunRecord", "Tables", "copied"]
@@ -119,6 +127,8 @@ class Tables:
         self.cursors: dict[str, Json] = {}
         self.kept: dict[str, Kept] = {}
         self.rates: dict[str, float] = {}
+        self.costs: dict[tuple[str, str, str, bool], CostRow] = {}
+        self.claims: dict[tuple[str, str, str, int], float] = {}
         self.settings: dict[str, str] = {}
         self.gatherings: dict[str, GatheringRecord] = {}
 
@@ -145,6 +155,10 @@ class Tables:
                 return self._release(unit)
             case Admit():
                 return self._admit(unit)
+            case Claim():
+                return self._claim(unit, worker)
+            case TakeTurns():
+                return self._take_turns(unit)
             case PutDefinition():
                 if unit.version not in self.definitions:
                     definition = Definition(unit.version, unit.workflow, copied(unit.value), unit.at)
@@ -348,14 +362,8 @@ class Tables:
     # Going on -----------------------------------------------------------------------------------------
 
     def _advance(self, unit: Advance, worker: str, now: float) -> bool:
-        record = self.runs.get(unit.run_id)
-        if record is None:
-            raise Fenced(f"there is no run {unit.run_id}")
+        record = self._held(unit.run_id, unit.expected_epoch, worker)
         row, length, chunk, summary = record.row, record.length, unit.chunk, unit.summary
-        if row.epoch != unit.expected_epoch:
-            raise Fenced(f"run {row.id} is in epoch {row.epoch}, not {unit.expected_epoch}")
-        if row.owner is not None and row.owner != worker and self._is_alive(row.owner):
-            raise Fenced(f"run {row.id} is with worker {row.owner}")
         if chunk is not None:
             if chunk.seq != length:
                 raise Fenced(f"run {row.id} has {length} events, so {chunk.seq} is not the next")
@@ -389,7 +397,30 @@ class Tables:
             self._incoming(event, now)
         for kept in unit.kept:
             self._set(self.kept, kept.key, Kept(kept.key, copied(kept.output), kept.expires_at))
+        for charge in unit.charges:
+            self._charge(charge)
+        for claim in list(self.claims):
+            if claim[1] == row.id and (summary.finished_at is not None or claim[2:] in unit.released):
+                self._remove(self.claims, claim)
         return True
+
+    def _held(self, run_id: str, epoch: int, worker: str) -> RunRecord:
+        """The run, if it is in this epoch and no other worker's."""
+        record = self.runs.get(run_id)
+        if record is None:
+            raise Fenced(f"there is no run {run_id}")
+        row = record.row
+        if row.epoch != epoch:
+            raise Fenced(f"run {row.id} is in epoch {row.epoch}, not {epoch}")
+        if row.owner is not None and row.owner != worker and self._is_alive(row.owner):
+            raise Fenced(f"run {row.id} is with worker {row.owner}")
+        return record
+
+    def _charge(self, charge: Charge) -> None:
+        key = (day_of(charge.at), charge.workflow, charge.of, charge.called)
+        before = self.costs.get(key, CostRow(*key[:3], 0.0, 0, 0.0))
+        row = CostRow(*key[:3], before.usd + charge.usd, before.count + 1, max(before.most, charge.usd))
+        self._set(self.costs, key, row)
 
     def _set_timers(self, unit: Advance) -> None:
         if unit.clear_timers:
@@ -449,6 +480,41 @@ class Tables:
         row = dataclasses.replace(row, status="running", owner=unit.owner, epoch=row.epoch + 1)
         self._set(self.runs, row.id, RunRecord(record.n, row, record.length))
         return Admission(True, row.epoch)
+
+    # What there is only so much of ----------------------------------------------------------------
+
+    def _claim(self, unit: Claim, worker: str) -> Claimed:
+        if self._held(unit.run_id, unit.epoch, worker).row.finished_at is not None:
+            raise Fenced(f"run {unit.run_id} is over")
+        own = (unit.run_id, unit.path, unit.attempt)
+        for cap in unit.caps:
+            taken = cap.used + self._taken(cap, own)
+            if taken + unit.amounts.get(cap.name, 0.0) > cap.most + 1e-9:
+                return Claimed(False, cap, taken)
+        for name, amount in unit.amounts.items():
+            self._set(self.claims, (name, *own), amount)
+        return Claimed(True)
+
+    def _taken(self, cap: Cap, own: tuple[str, str, int]) -> float:
+        claims = self.claims.items()
+        taken = sum(amount for claim, amount in claims if claim[0] == cap.name and claim[1:] != own)
+        return taken + (0.0 if cap.since is None else self.spent(cap.workflow, cap.since))
+
+    def spent(self, workflow: str | None, since: float) -> float:
+        """See `Store.spent`."""
+        return sum(
+            row.usd
+            for (day, of_workflow, _, called), row in self.costs.items()
+            if day >= day_of(since) and (not called if workflow is None else of_workflow == workflow)
+        )
+
+    def _take_turns(self, unit: TakeTurns) -> Turns:
+        ahead = (unit.burst - 1) * unit.spacing
+        arrival = max(self.rates.get(unit.name, unit.now), unit.now)
+        if unit.not_before is not None:
+            arrival = max(arrival, unit.not_before + ahead)
+        self._set(self.rates, unit.name, arrival + unit.count * unit.spacing)
+        return Turns(arrival - ahead)
 
     # Forgetting ---------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, TypeAlias
 
 __all__ = [
@@ -32,8 +33,13 @@ __all__ = [
     "Advance",
     "Approval",
     "ApprovalChange",
+    "Cap",
+    "Charge",
     "Chunk",
+    "Claim",
+    "Claimed",
     "CorruptStore",
+    "CostRow",
     "Dedupe",
     "Definition",
     "Done",
@@ -61,9 +67,12 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreUnavailable",
+    "TakeTurns",
     "Throttle",
     "Timer",
+    "Turns",
     "Unit",
+    "day_of",
 ]
 
 Json = Any
@@ -316,6 +325,24 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Charge:
+    """What a step has cost, for the ledger. The ledger outlives the run.
+
+    Attributes:
+        at: When it became known, seconds since the epoch; it counts for that day (UTC).
+        of: The model or action it was for.
+        called: It was spent by a run that this workflow called, where it is in the ledger already;
+            it counts against this workflow's caps and nowhere else.
+    """
+
+    at: float
+    workflow: str
+    of: str
+    usd: float
+    called: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Advance:
     """A run goes on: its next chunk, and everything that follows from it.
 
@@ -334,6 +361,9 @@ class Advance:
         outbox: Signals to other runs, such as a finished child's to its parent.
         kept: Outputs to be reused by other runs.
         events: Taken in because of it, as an `Accept` takes them in.
+        released: Attempts, as (path, attempt), whose claims end with this chunk. The end of the run
+            ends all of its claims.
+        charges: What its steps have cost.
 
     Answer: True. It fails with `Fenced`.
     """
@@ -353,6 +383,8 @@ class Advance:
     outbox: Sequence[PutSignal] = ()
     kept: Sequence[Kept] = ()
     events: Sequence[Incoming] = ()
+    released: Sequence[tuple[str, int]] = ()
+    charges: Sequence[Charge] = ()
     is_intake = False
 
 
@@ -414,11 +446,90 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Cap:
+    """A bound that a claim must keep.
+
+    What counts is every claim of `name` (the attempt's own earlier one is replaced), `used`, and
+    what the ledger says since the day of `since`: of `workflow`, or of all when that is None.
+    """
+
+    name: str
+    most: float
+    used: float = 0.0
+    workflow: str | None = None
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An attempt lays claim to something that there is only so much of: money, a place, a request.
+
+    It replaces what the attempt claimed before under the same names. It is all granted or all
+    refused, and lasts until the attempt or the run ends (`Advance`). It is refused with `Fenced`
+    under the same conditions as an `Advance`.
+
+    Attributes:
+        epoch: The run's.
+        amounts: How much of each name.
+        caps: What must hold; claims without a cap are granted.
+
+    Answer: a `Claimed`.
+    """
+
+    run_id: str
+    path: str
+    attempt: int
+    epoch: int
+    amounts: Mapping[str, float]
+    caps: Sequence[Cap] = ()
+    is_intake = False
+
+
+@dataclass(frozen=True, slots=True)
 class Released:
     """Whether the gathering was released, and the run that was created, if one was."""
 
     settled: bool
     run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Whether a claim was granted; if not, the first cap in its way and how much of it is taken."""
+
+    granted: bool
+    cap: Cap | None = None
+    taken: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TakeTurns:
+    """Take the next `count` turns of a rate that is shared by everybody with the same name.
+
+    Generic cell rate algorithm: turns come `spacing` seconds apart, and those that were not used
+    may be made up for by a burst of at most `burst`.
+
+    Attributes:
+        not_before: Nobody's next turn comes earlier; what a service asks for when it was asked too
+            often. It may be given with a `count` of 0.
+
+    Answer: a `Turns`.
+    """
+
+    name: str
+    now: float
+    count: int
+    spacing: float
+    burst: int = 1
+    not_before: float | None = None
+    is_intake = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The first turn's time, which may lie in the past; the others follow `TakeTurns.spacing` apart."""
+
+    first: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,7 +576,7 @@ class Pruned:
     events: int
 
 
-Unit: TypeAlias = Accept | Release | PutSignal | Advance | Admit | PutDefinition | Prune
+Unit: TypeAlias = Accept | Release | PutSignal | Advance | Admit | Claim | TakeTurns | PutDefinition | Prune
 Outcome: TypeAlias = Any
 """The unit's answer, or a `StoreError` when it failed."""
 Done: TypeAlias = Callable[[Outcome], None]
@@ -599,6 +710,23 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class CostRow:
+    """What a workflow has spent on one model on one day (UTC, ``2026-11-20``).
+
+    Attributes:
+        count: How many charges make it up.
+        most: The highest of them.
+    """
+
+    day: str
+    workflow: str
+    of: str
+    usd: float
+    count: int
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
     """A stored version of a workflow."""
 
@@ -632,6 +760,11 @@ class Health:
 
     ok: bool
     reason: str = ""
+
+
+def day_of(moment: float) -> str:
+    """The day in UTC of a moment in seconds since the epoch: ``2026-11-20``."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d")
 
 
 class Store(Protocol):
@@ -706,8 +839,20 @@ class Store(Protocol):
     def open_runs(self) -> int:
         """How many runs are queued or running (not waiting): the backlog."""
 
-    def spent(self, workflow: str, since: float) -> float:
-        """US dollars that the workflow's runs created since then have cost so far."""
+    def spent(self, workflow: str | None, since: float) -> float:
+        """US dollars in the ledger from the day of `since` on.
+
+        Of a workflow, with the runs that it called; of all workflows, each charge once, when None.
+        """
+
+    def costs(self, since: float, until: float) -> list[CostRow]:
+        """The ledger from the day of `since` to the day of `until`, by day, workflow and model."""
+
+    def highest(self, of: str, since: float) -> float:
+        """The highest single charge for a model since a day, 0 when there is none."""
+
+    def next_turn(self, name: str) -> float | None:
+        """When the next turn of a rate would come evenly spaced, None when it was never used."""
 
     def seen(self, scope: str, keys: Iterable[str]) -> set[str]:
         """Which of the keys are taken and not expired."""

@@ -102,4 +102,28 @@ CREATE INDEX events_of_gathered_run ON events (run_id) WHERE gathering IS NOT NU
 CREATE INDEX events_replays ON events (replay_of) WHERE replay_of IS NOT NULL;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _WAITING_EVENTS)
+_LEDGER = """
+CREATE TABLE costs (
+    day TEXT NOT NULL, workflow TEXT NOT NULL, model TEXT NOT NULL, called INTEGER NOT NULL,
+    usd REAL NOT NULL, count INTEGER NOT NULL, most REAL NOT NULL,
+    PRIMARY KEY (day, workflow, model, called)
+) WITHOUT ROWID;
+CREATE INDEX costs_of_workflow ON costs (workflow, day);
+CREATE INDEX costs_of_model ON costs (model, day);
+
+INSERT INTO costs
+    SELECT strftime('%Y-%m-%d', created_at, 'unixepoch'), workflow, '', 0,
+        sum(cost_usd), count(*), max(cost_usd)
+    FROM runs WHERE cost_usd > 0 AND parent_run IS NULL GROUP BY 1, 2;
+DROP INDEX runs_costly;
+
+CREATE TABLE claims (
+    name TEXT NOT NULL, run_id TEXT NOT NULL, path TEXT NOT NULL, attempt INTEGER NOT NULL,
+    amount REAL NOT NULL, PRIMARY KEY (name, run_id, path, attempt)
+) WITHOUT ROWID;
+CREATE INDEX claims_of_attempt ON claims (run_id, path, attempt);
+"""
+"""What runs have cost, which outlives them (a run that others called is in its caller's cost, so only
+callers are taken over), and what attempts under way have a claim to."""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _WAITING_EVENTS, _LEDGER)

@@ -25,6 +25,7 @@ from .port import (
     Approval,
     Chunk,
     CorruptStore,
+    CostRow,
     Definition,
     Done,
     EventFilter,
@@ -39,10 +40,11 @@ from .port import (
     StoreUnavailable,
     Timer,
     Unit,
+    day_of,
 )
 from .schema import APPLICATION_ID, ENDED_BADLY, MIGRATIONS, OPEN
 from .sqlite_errors import translate
-from .sqlite_group import MAX_ROWS, parts
+from .sqlite_group import MAX_ROWS, parts, spent_query
 from .sqlite_writer import Writer
 
 __all__ = ["SQLiteStore"]
@@ -423,10 +425,25 @@ class SQLiteStore:
         count: int = self._query(sql)[0][0]
         return count
 
-    def spent(self, workflow: str, since: float) -> float:
-        sql = "SELECT total(cost_usd) FROM runs WHERE workflow = ? AND created_at >= ? AND cost_usd > 0"
-        total: float = self._query(sql, [workflow, since])[0][0]
+    def spent(self, workflow: str | None, since: float) -> float:
+        total: float = self._query(*spent_query(workflow, since))[0][0]
         return total
+
+    def costs(self, since: float, until: float) -> list[CostRow]:
+        sql = (
+            "SELECT day, workflow, model, usd, count, most FROM costs"
+            " WHERE day >= ? AND day <= ? AND called = 0 ORDER BY day, workflow, model"
+        )
+        return [CostRow(*row) for row in self._query(sql, [day_of(since), day_of(until)])]
+
+    def highest(self, of: str, since: float) -> float:
+        sql = "SELECT max(most) FROM costs WHERE model = ? AND day >= ? AND called = 0"
+        found: float | None = self._query(sql, [of, day_of(since)])[0][0]
+        return found or 0.0
+
+    def next_turn(self, name: str) -> float | None:
+        rows = self._query("SELECT arrival FROM rates WHERE name = ?", [name])
+        return rows[0][0] if rows else None
 
     def is_alive(self, worker: str) -> bool:
         return self._locks.is_alive(worker)

@@ -17,7 +17,11 @@ from .port import (
     Admit,
     Advance,
     ApprovalChange,
+    Cap,
+    Charge,
     Chunk,
+    Claim,
+    Claimed,
     Dedupe,
     Fenced,
     Hold,
@@ -30,11 +34,14 @@ from .port import (
     Release,
     Released,
     RunSummary,
+    TakeTurns,
     Throttle,
+    Turns,
     Unit,
+    day_of,
 )
 
-__all__ = ["MAX_ROWS", "Group", "dump", "parts"]
+__all__ = ["MAX_ROWS", "Group", "dump", "parts", "spent_query"]
 
 Json = Any
 Row = tuple[Any, ...]
@@ -100,6 +107,9 @@ class Group:
         self._dedupe: list[Row] = []
         self._gatherings: dict[str, _Gathering | None] = {}
         self._joined: dict[str, Row] = {}
+        self._charges: dict[tuple[str, str, str, int], tuple[float, int, float]] = {}
+        self._released: list[Row] = []
+        self._over: list[Row] = []
 
     def apply(self, units: Sequence[Unit]) -> list[Any]:
         self._look_up(units)
@@ -108,7 +118,7 @@ class Group:
         return answers
 
     def _look_up(self, units: Sequence[Unit]) -> None:
-        wanted_runs = {unit.run_id for unit in units if isinstance(unit, Advance | Admit)}
+        wanted_runs = {unit.run_id for unit in units if isinstance(unit, Advance | Admit | Claim)}
         for run_id, epoch, owner, length, status, is_finished in self._select(
             "SELECT id, epoch, owner, length, status, finished_at IS NOT NULL FROM runs WHERE id IN",
             [(run_id,) for run_id in wanted_runs],
@@ -146,6 +156,11 @@ class Group:
             case Admit():
                 self._write()
                 return self._admit(unit)
+            case Claim():
+                self._write()
+                return self._claim(unit)
+            case TakeTurns():
+                return self._take_turns(unit)
             case PutDefinition():
                 self._db.execute(
                     "INSERT INTO definitions VALUES (?, ?, ?, ?) ON CONFLICT (version) DO NOTHING",
@@ -353,15 +368,10 @@ class Group:
     # Going on ------------------------------------------------------------------------------------------
 
     def _advance(self, unit: Advance) -> bool | Fenced:
-        run_id = unit.run_id
-        known, chunk, summary = self._runs.get(run_id), unit.chunk, unit.summary
-        if known is None:
-            return Fenced(f"there is no run {run_id}")
-        if known.epoch != unit.expected_epoch:
-            return Fenced(f"run {run_id} is in epoch {known.epoch}, not {unit.expected_epoch}")
-        owner = known.owner
-        if owner is not None and owner != self._locks.name and self._locks.is_alive(owner):
-            return Fenced(f"run {run_id} is with worker {owner}")
+        run_id, chunk, summary = unit.run_id, unit.chunk, unit.summary
+        known = self._held(run_id, unit.expected_epoch)
+        if isinstance(known, Fenced):
+            return known
         if chunk is not None:
             if chunk.seq != known.length:
                 return Fenced(f"run {run_id} has {known.length} events, so {chunk.seq} is not the next")
@@ -390,6 +400,18 @@ class Group:
         self._follow(unit)
         return True
 
+    def _held(self, run_id: str, epoch: int) -> _Known | Fenced:
+        """The run, if it is in this epoch and no other worker's."""
+        known = self._runs.get(run_id)
+        if known is None:
+            return Fenced(f"there is no run {run_id}")
+        if known.epoch != epoch:
+            return Fenced(f"run {run_id} is in epoch {known.epoch}, not {epoch}")
+        owner = known.owner
+        if owner is not None and owner != self._locks.name and self._locks.is_alive(owner):
+            return Fenced(f"run {run_id} is with worker {owner}")
+        return known
+
     def _follow(self, unit: Advance) -> None:
         """What comes of a run's turn besides its own row and history."""
         run_id = unit.run_id
@@ -413,6 +435,16 @@ class Group:
         for kept in unit.kept:
             values = [kept.key, json.dumps(kept.output), kept.expires_at]
             self._db.execute("INSERT OR REPLACE INTO kept (key, output, expires_at) VALUES (?, ?, ?)", values)
+        for charge in unit.charges:
+            self._charge(charge)
+        self._released.extend((run_id, path, attempt) for path, attempt in unit.released)
+        if unit.summary.finished_at is not None:
+            self._over.append((run_id,))
+
+    def _charge(self, charge: Charge) -> None:
+        key = (day_of(charge.at), charge.workflow, charge.of, int(charge.called))
+        usd, count, most = self._charges.get(key, (0.0, 0, 0.0))
+        self._charges[key] = (usd + charge.usd, count + 1, max(most, charge.usd))
 
     def _approval(self, run_id: str, change: ApprovalChange) -> None:
         # People decide them one by one, so they need no statement over many rows.
@@ -470,6 +502,44 @@ class Group:
     def _book(self, name: str, arrival: float) -> None:
         sql = "INSERT INTO rates VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET arrival = excluded.arrival"
         self._db.execute(sql, [name, arrival])
+
+    # What there is only so much of -------------------------------------------------------------------
+
+    def _claim(self, unit: Claim) -> Claimed | Fenced:
+        known = self._held(unit.run_id, unit.epoch)
+        if isinstance(known, Fenced):
+            return known
+        if known.is_finished:
+            return Fenced(f"run {unit.run_id} is over")
+        for cap in unit.caps:
+            taken = self._taken(unit, cap)
+            if taken + unit.amounts.get(cap.name, 0.0) > cap.most + 1e-9:
+                return Claimed(False, cap, taken)
+        sql = "INSERT OR REPLACE INTO claims (name, run_id, path, attempt, amount) VALUES (?, ?, ?, ?, ?)"
+        for name, amount in unit.amounts.items():
+            self._db.execute(sql, [name, unit.run_id, unit.path, unit.attempt, amount])
+        return Claimed(True)
+
+    def _taken(self, unit: Claim, cap: Cap) -> float:
+        sql = (
+            "SELECT total(amount) FROM claims WHERE name = ?"
+            " AND NOT (run_id = ? AND path = ? AND attempt = ?)"
+        )
+        own = [cap.name, unit.run_id, unit.path, unit.attempt]
+        taken: float = cap.used + self._db.execute(sql, own).fetchone()[0]
+        if cap.since is not None:
+            taken += self._db.execute(*spent_query(cap.workflow, cap.since)).fetchone()[0]
+        return taken
+
+    def _take_turns(self, unit: TakeTurns) -> Turns:
+        db, ahead = self._db, (unit.burst - 1) * unit.spacing
+        row = db.execute("SELECT arrival FROM rates WHERE name = ?", [unit.name]).fetchone()
+        arrival = max(row[0] if row else unit.now, unit.now)
+        if unit.not_before is not None:
+            arrival = max(arrival, unit.not_before + ahead)
+        sql = "INSERT INTO rates VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET arrival = excluded.arrival"
+        db.execute(sql, [unit.name, arrival + unit.count * unit.spacing])
+        return Turns(arrival - ahead)
 
     # Forgetting ------------------------------------------------------------------------------------------
 
@@ -575,6 +645,18 @@ class Group:
         for sql, row in self._approvals:
             self._db.execute(sql, row)
         self._approvals.clear()
+        self._select(_ADD_COSTS, [(*key, *value) for key, value in self._charges.items()], _TO_COSTS)
+        self._charges.clear()
+        self._end_claims()
+
+    def _end_claims(self) -> None:
+        # Most attempts have no claim, and often there is none at all.
+        if self._released or self._over:
+            if self._db.execute("SELECT EXISTS (SELECT 1 FROM claims)").fetchone()[0]:
+                self._select("DELETE FROM claims WHERE (run_id, path, attempt) IN", self._released)
+                self._select("DELETE FROM claims WHERE run_id IN", self._over)
+            self._released.clear()
+            self._over.clear()
 
     def _update_runs(self) -> None:
         # Most chunks leave the status as it is; without it in the statement no index is touched.
@@ -645,7 +727,20 @@ _CLOSE_APPROVAL = (
     "UPDATE approvals SET status = ?, decided_by = ?, decided_at = ? WHERE id = ? AND status = 'pending'"
 )
 
+_ADD_COSTS = "INSERT INTO costs (day, workflow, model, called, usd, count, most) SELECT * FROM"
+_TO_COSTS = (
+    " WHERE column1 IS NOT NULL ON CONFLICT (day, workflow, model, called) DO UPDATE SET"
+    " usd = usd + excluded.usd, count = count + excluded.count, most = max(most, excluded.most)"
+)
+
 _STATEMENTS: dict[tuple[str, int], str] = {}
+
+
+def spent_query(workflow: str | None, since: float) -> tuple[str, list[Any]]:
+    """What the ledger says from the day of `since` on: see `Store.spent`."""
+    if workflow is None:
+        return "SELECT total(usd) FROM costs WHERE day >= ? AND called = 0", [day_of(since)]
+    return "SELECT total(usd) FROM costs WHERE workflow = ? AND day >= ?", [workflow, day_of(since)]
 
 
 def _padded(rows: Sequence[Row]) -> Iterator[tuple[int, list[Any]]]:

@@ -41,6 +41,7 @@ from hookline.sdk import (
     IfExists,
     ListedFile,
     NotFound,
+    OverBudget,
     PastOutput,
     Poll,
     Recorded,
@@ -320,11 +321,14 @@ class FakeContext:
         settings: Settings of the installation, for connections that ask for them.
         project_files: Files of the project, by path.
         past: What steps of earlier runs gave.
+        budget: US dollars that may be spent in all; None for any amount.
 
     Attributes:
         logged: Lines of the log, as (message, values).
         usd: Sum of the costs reported.
         shown: What the step shows just now.
+        charged: The costs reported, as (what for, US dollars).
+        reserved: What was set aside, in the same form.
     """
 
     def __init__(
@@ -342,6 +346,7 @@ class FakeContext:
         deadline: datetime | None = None,
         project_files: Mapping[str, bytes] | None = None,
         past: Iterable[PastOutput] = (),
+        budget: float | None = None,
     ) -> None:
         self.run_id = "run_test"
         self.workflow = "test"
@@ -366,6 +371,9 @@ class FakeContext:
         self.logged: list[tuple[str, dict[str, Json]]] = []
         self.usd = 0.0
         self.shown = ""
+        self.charged: list[tuple[str, float]] = []
+        self.reserved: list[tuple[str, float]] = []
+        self.budget = budget
 
     @property
     def requests(self) -> list[SentRequest]:
@@ -410,8 +418,16 @@ class FakeContext:
     def log(self, message: str, **values: Json) -> None:
         self.logged.append((message, values))
 
-    def cost(self, usd: float) -> None:
+    def cost(self, usd: float, *, of: str = "") -> None:
         self.usd += usd
+        self.charged.append((of, usd))
+
+    async def reserve(self, usd: float, *, of: str = "", firm: bool = False) -> None:
+        self.reserved.append((of, usd))
+        if self.budget is not None and self.usd + usd > self.budget:
+            raise OverBudget(
+                f"{of} may cost {usd:g} USD, and {self.budget - self.usd:g} USD are left", fallback=True
+            )
 
     def progress(self, text: str, *, replace: bool = False) -> None:
         self.shown = text if replace else self.shown + text

@@ -224,6 +224,9 @@ CASES: list[tuple[str, str, str, str]] = [
     ("D313", waits(S3, act(x="{{ trigger.events[0].kee }}"), batch={"within": "1s"}), "/steps/0/with/x", "key"),
     ("D313", waits(S3, limits={"dedupe": {"key": "{{ trigger.events }}"}}, batch={"within": "1s"}), "/limits/dedupe/key", "key"),
     ("D417", waits(S3, say("{{ trigger.events }}"), debounce={"quiet": "1s", "events": "all"}), "/steps/0/with/text", "json"),
+    ("D512", workflow(act(), limits={"budget": {"run": "1 usd", "on_over": "approve"}}), "/limits/budget", '"who"'),
+    ("D512", workflow(act(), limits={"budget": {"run": "1 usd", "approve": {"who": ["ann"]}}}),
+     "/limits/budget/approve", "on_over"),
 ]  # fmt: skip
 
 # Codes of reading have their cases in test_document. D200 and D416 are given by who compiles and who reads

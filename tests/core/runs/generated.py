@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hookline.core import events as ev
 
-from .simulator import Call, Fail, Note, Outcome, Park, Simulator, Succeed, Unknown
+from .simulator import Call, Fail, Hold, Note, Outcome, Park, Simulator, Succeed, Unknown
 
 Json = Any
 
@@ -171,6 +171,7 @@ def outcomes() -> st.SearchStrategy[Outcome]:
             st.sampled_from([(), ("unavailable", "rate_limited")]),
         ),
         st.builds(Park, st.sampled_from([None, 1.0, 600.0]), st.just({"job": 1})),
+        st.builds(Hold, st.sampled_from(["limit", "identical", "approval"]), st.sampled_from([1.0, 600.0])),
         st.builds(Unknown, st.sampled_from([None, 1.0, 60.0])),
     )
     return st.one_of(plain, plain, st.builds(Note, st.just({"sent": True}), plain))

@@ -57,6 +57,15 @@ class Park:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """The action is held before it does anything: for its turn, for an identical one, or for a person."""
+
+    waits_for: str = "limit"
+    seconds: float = 30.0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True)
 class Unknown:
     """Nobody knows what became of it; looked up after this many seconds, None for never."""
 
@@ -71,7 +80,7 @@ class Note:
     then: Outcome
 
 
-Outcome = Succeed | Fail | Park | Unknown | Note
+Outcome = Succeed | Fail | Park | Hold | Unknown | Note
 
 
 @dataclass(frozen=True)
@@ -271,6 +280,10 @@ class Simulator:
                 self.record(
                     ev.StepWaiting(path, path, attempt, "action", "a callback", until, data, cost=cost)
                 )
+            case Hold(waits_for, seconds, cost):
+                reason, until = "others come first", self.now + seconds
+                data = {"who": ["ann"]} if waits_for == "approval" else None
+                self.record(ev.StepWaiting(path, path, attempt, waits_for, reason, until, data, cost=cost))
             case Unknown(lookup_after):
                 error["type"] = "unknown"
                 until = None if lookup_after is None else self.now + lookup_after
@@ -284,6 +297,11 @@ class Simulator:
             attempt = record.attempt if record is not None and node.kind == "action" else 0
         text = body if isinstance(body, str) else json.dumps(body)
         self.record(ev.CallbackReceived(path, attempt, id or f"d{len(self.history)}", text, {}))
+        self.decide()
+
+    def turn(self, path: str) -> None:
+        """What a held action waits for has come."""
+        self.record(ev.TurnCame(path, self.now))
         self.decide()
 
     def approve(self, path: str, by: str = "ann", *, decision: str = "approved", comment: str = "") -> None:

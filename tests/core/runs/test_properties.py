@@ -132,8 +132,10 @@ OF_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "outcome": st.sampled_from(["succeeded", "failed", "canceled"]),
     "decision": st.sampled_from(["approved", "rejected"]),
     "block": st.sampled_from(["steps", "on_error", "finally", "catch", "then", "do", "parallel.a"]),
-    "waits_for": st.sampled_from(["action", "timer", "callback", "approval", "run", "lookup"]),
-    "wake": st.sampled_from(["callback", "timer", "lookup", "recovered"]),
+    "waits_for": st.sampled_from(
+        ["action", "timer", "callback", "approval", "run", "lookup", "limit", "identical"]
+    ),
+    "wake": st.sampled_from(["callback", "timer", "lookup", "recovered", "start"]),
     "attempt": st.integers(0, 2),
     "index": st.integers(-1, 2),
     "max_parallel": st.integers(1, 2),
@@ -154,6 +156,7 @@ OF_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "tolerant": st.booleans(),
     "vars": st.sampled_from([None, {"a": 1}]),
     "parent": st.none(),
+    "charges": st.sampled_from([None, {"a model": 0.5}]),
 }
 
 

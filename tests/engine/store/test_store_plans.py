@@ -20,6 +20,9 @@ from hookline.store import sqlite
 from hookline.store.port import (
     Admit,
     ApprovalChange,
+    Cap,
+    Charge,
+    Claim,
     Dedupe,
     EventFilter,
     Hold,
@@ -27,6 +30,7 @@ from hookline.store.port import (
     PutDefinition,
     Release,
     RunFilter,
+    TakeTurns,
     Throttle,
 )
 from hookline.store.sqlite import SQLiteStore
@@ -112,6 +116,13 @@ def _write_everything(store: SQLiteStore) -> None:
         advance("r3", 1, owner=None, summary=summary("waiting"), children=[new_run("c1")]),
         finish("r4", outbox=[signal("r1", "o")]),
         Admit("q0", "w1", START, **limits),
+        Claim(
+            "r1", "p", 1, 1, {"pot": 1.0}, [Cap("pot", 2.0, 0.0, "flow", START), Cap("pot", 2.0, since=START)]
+        ),
+        advance("r1", 2, released=[("p", 1)], charges=[Charge(START, "flow", "m", 1.0)]),
+        Claim("r5", "p", 1, 1, {"pot": 1.0}),
+        finish("r5"),
+        TakeTurns("t", START, 1, 1.0),
         Prune("flow", START + 9, 100, START),
         Prune("flow", None, None, START, events_before=START + 9, keep_events=5),
     )
@@ -155,7 +166,11 @@ def _read_everything(store: SQLiteStore) -> None:
         store.next_gathering,
         store.gatherings,
         lambda: store.gathered("g1", 5),
-        lambda: store.spent("flow", 0.0),
+        lambda: store.spent("flow", START),
+        lambda: store.spent(None, START),
+        lambda: store.costs(START, START),
+        lambda: store.highest("m", START),
+        lambda: store.next_turn("t"),
         lambda: store.kept("k", START),
         lambda: store.seen("hook", ["a", "b"]),
         lambda: store.cursor("c"),

@@ -32,9 +32,26 @@ def check_policies(tree: Tree, report: Report) -> None:
             report.add(
                 "D502", "`on_timeout` has no meaning here", (*step.path, "on_timeout"), hint=hint, at_key=True
             )
+    _check_budget(tree.value, report)
     blocks = [*tree.blocks.values(), *(block for step in tree.steps for block in step.blocks)]
     for block in blocks:
         _check_behind_stop(block, report)
+
+
+def _check_budget(value: Any, report: Report) -> None:
+    """Asking people about money says whom; and whoever is named is asked."""
+    limits = value.get("limits") if isinstance(value, dict) else None
+    budget = limits.get("budget") if isinstance(limits, dict) else None
+    if not isinstance(budget, dict):
+        return
+    asks = budget.get("on_over") == "approve"
+    if asks and "approve" not in budget:
+        hint = 'add for example "approve": {"who": ["ops@example.com"], "timeout": "1d"}'
+        report.add("D512", "`on_over`: `approve` needs the key `approve`", ("limits", "budget"), hint=hint)
+    elif "approve" in budget and not asks:
+        hint = 'add "on_over": "approve", or remove it'
+        message = "nobody is asked unless `on_over` is `approve`"
+        report.add("D512", message, ("limits", "budget", "approve"), hint=hint, at_key=True)
 
 
 def _check_behind_stop(block: BlockNode, report: Report) -> None:

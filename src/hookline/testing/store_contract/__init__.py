@@ -20,6 +20,7 @@ from .intake import IntakeContract
 from .kit import ContractClock, Workers
 from .limits import LimitsContract
 from .lists import ListsContract
+from .money import MoneyContract
 from .retention import RetentionContract
 from .runs import RunsContract
 from .waiting import WaitingContract
@@ -35,6 +36,7 @@ class StoreContract(
     WaitingContract,
     LimitsContract,
     ListsContract,
+    MoneyContract,
     RetentionContract,
     WorkersContract,
 ):

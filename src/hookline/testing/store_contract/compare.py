@@ -18,6 +18,9 @@ from hookline.store.port import (
     Admit,
     Advance,
     ApprovalChange,
+    Cap,
+    Charge,
+    Claim,
     Dedupe,
     EventFilter,
     Hold,
@@ -30,6 +33,7 @@ from hookline.store.port import (
     RunFilter,
     Store,
     StoreError,
+    TakeTurns,
     Throttle,
     Unit,
 )
@@ -53,6 +57,14 @@ _json = st.recursive(
 )
 _dedupe = st.builds(Dedupe, st.sampled_from(["s1", "s2"]), st.sampled_from(KEYS), _seconds)
 _worker = st.sampled_from((*WORKERS, None))
+_charge = st.builds(
+    Charge,
+    st.sampled_from((START - 86400, START)),
+    st.sampled_from(WORKFLOWS),
+    st.sampled_from(("m1", "m2")),
+    st.sampled_from((0.25, 2.0)),
+    st.booleans(),
+)
 
 
 class StoreComparison(RuleBasedStateMachine):
@@ -204,6 +216,10 @@ class StoreComparison(RuleBasedStateMachine):
                 children=children,
                 outbox=[self._signal(data) for _ in range(data.draw(st.integers(0, 1)))],
                 events=self._follow_up(data),
+                released=data.draw(
+                    st.lists(st.tuples(st.sampled_from(PATHS), st.integers(1, 2)), max_size=2)
+                ),
+                charges=data.draw(st.lists(_charge, max_size=2)),
             )
         )
         # What will most likely be true when this was written.
@@ -245,6 +261,35 @@ class StoreComparison(RuleBasedStateMachine):
                 10.0,
             )
         )
+
+    @rule(data=st.data())
+    def claim(self, data: st.DataObject) -> None:
+        run_id = data.draw(st.sampled_from(RUNS))
+        caps = st.builds(
+            Cap,
+            st.sampled_from(KEYS),
+            st.sampled_from((1.0, 2.5, 6.0)),
+            st.sampled_from((0.0, 0.5)),
+            st.sampled_from((None, *WORKFLOWS)),
+            st.none() | _seconds,
+        )
+        self.waiting.append(
+            Claim(
+                run_id,
+                data.draw(st.sampled_from(PATHS)),
+                data.draw(st.integers(1, 2)),
+                self.known[run_id][0],
+                data.draw(st.dictionaries(st.sampled_from(KEYS), st.sampled_from((0.25, 1.0)), max_size=2)),
+                data.draw(st.lists(caps, max_size=2)),
+            )
+        )
+
+    @rule(
+        name=st.sampled_from(KEYS), count=st.integers(0, 3), burst=st.integers(1, 3), ask=st.integers(-1, 9)
+    )
+    def take_turns(self, name: str, count: int, burst: int, ask: int) -> None:
+        not_before = None if ask < 0 else self.clock.now + ask
+        self.waiting.append(TakeTurns(name, self.clock.now, count, 2.0, burst, not_before))
 
     @rule(data=st.data())
     def prune(self, data: st.DataObject) -> None:
@@ -372,6 +417,10 @@ def _everything(store: Store, events: int, now: float) -> dict[str, Any]:
     found["queued"] = (store.queued_keys(50), [store.queued_run(key) for key in KEYS])
     found["open"] = store.open_runs()
     found["seen"] = [store.seen(scope, KEYS) for scope in ("s1", "s2")]
+    found["costs"] = store.costs(START - 86400, START + 86400)
+    found["spent"] = [store.spent(workflow, START) for workflow in (None, *WORKFLOWS)]
+    found["highest"] = [store.highest(model, START) for model in ("m1", "m2")]
+    found["turns"] = [store.next_turn(name) for name in KEYS]
     found["cursors"] = [store.cursor(name) for name in ("c1", "c2")]
     found["definitions"] = [store.definition(version) for version in ("v1", "v2")]
     return found

@@ -143,18 +143,3 @@ class LimitsContract(Contract):
         assert store.open_runs() == 5
         write(store, advance("x0", 1, owner=None, summary=summary("waiting")), finish("x1"), _admit(1))
         assert store.open_runs() == 3
-
-    def test_what_a_workflow_has_cost_since_a_time(self, store: Store, write: Write) -> None:
-        runs = [
-            new_run("old", at=START - 10, owner="w1"),
-            new_run("new", at=START, owner="w1"),
-            new_run("free", at=START, owner="w1"),
-            new_run("other", workflow="else", at=START, owner="w1"),
-        ]
-        write(store, accept(*(incoming(f"e {run.id}", run) for run in runs)))
-        assert store.spent("flow", START - 10) == 0
-        costs = {"old": 1.0, "new": 0.25, "other": 8.0}
-        write(store, *(advance(run, 1, summary=summary(cost_usd=cost)) for run, cost in costs.items()))
-        assert store.spent("flow", START - 10) == 1.25
-        assert store.spent("flow", START) == 0.25
-        assert store.spent("nothing", START) == 0
