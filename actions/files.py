@@ -1,15 +1,22 @@
-"""Move files between the artifact store, object stores, a local folder and the web."""
+"""Move files between the artifact store, the stores that connections reach, and the web."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, TypedDict
 
-from hookline.sdk import BadInput, Context, Example, Field, File, Recorded, action, parse_size
+from hookline.sdk import Context, Example, Field, File, Recorded, action, parse_size
 from hookline.sdk.verdicts import require_verdict as allows
 
-__all__ = ["Downloaded", "Uploaded", "download", "upload"]
+from ._files.fields import LARGEST, Cap, Connection, Of, OnExisting, To
+from ._files.names import inside, plain_name
+from ._files.progress import capped, followed, too_large
+from ._files.sources import Source, source_of
+from ._files.writing import Put, transfer
+
+__all__ = ["copy", "download", "upload"]
+
+_EXAMPLE = {"$file": "artifact:example", "name": "cat.webp", "mime": "image/webp"}
 
 
 class Uploaded(TypedDict):
@@ -19,6 +26,7 @@ class Uploaded(TypedDict):
     name: Annotated[str, Field("Its name there.")]
     bytes: Annotated[int | None, Field("Its size.")]
     file: Annotated[File, Field("Reference to it, for later steps.")]
+    skipped: Annotated[bool, Field("It was there already and was left as it is.")]
 
 
 class Downloaded(TypedDict):
@@ -33,41 +41,19 @@ class Downloaded(TypedDict):
 @action(
     "files.upload",
     effect="idempotent",
-    summary="Uploaded {name} to {to}",
+    summary="Uploaded {name} to {url}",
     writes=("{to}",),
     examples=(
-        Example(
-            {
-                "file": {"$file": "artifact:example", "name": "cat.webp", "mime": "image/webp"},
-                "to": "s3://processed/cat.webp",
-            },
-            title="To an object store",
-        ),
-        Example(
-            {
-                "file": {"$file": "artifact:example", "name": "cat.webp", "mime": "image/webp"},
-                "to": "s3://processed/2026/",
-            },
-            title="Into a folder, under its own name",
-        ),
+        Example({"file": _EXAMPLE, "to": "s3://processed/cat.webp"}, title="To an object store"),
+        Example({"file": _EXAMPLE, "to": "s3://processed/2026/"}, title="Into a folder, under its own name"),
     ),
 )
 async def upload(
     ctx: Context,
     file: Annotated[File, Field("The file.")],
-    to: Annotated[
-        str,
-        Field(
-            "Address to write: s3://bucket/key, or file:folder/name below the folder the operator "
-            "allows (HOOKLINE_FILES_DIR). One that ends with / is a folder: the file's name is appended.",
-            min_length=3,
-            max_length=2048,
-            examples=["s3://processed/cat.webp", "file:reports/may.pdf"],
-        ),
-    ],
-    connection: Annotated[
-        str, Field("Connection that writes it; the address says which when left out.", advanced=True)
-    ] = "",
+    to: To,
+    if_exists: OnExisting = "overwrite",
+    connection: Connection = "",
     mime: Annotated[str, Field("Media type to write; the file's own when left out.", advanced=True)] = "",
     require_verdict: Annotated[
         dict[str, Any] | None,
@@ -77,20 +63,67 @@ async def upload(
             advanced=True,
         ),
     ] = None,
+    max_bytes: Cap = LARGEST,
 ) -> Uploaded:
     """Upload a file
 
-    What is there under the same address is replaced, so repeating it after a crash does no harm.
+    It appears under its address whole or not at all. A repetition after a crash writes the same bytes to
+    the same place once more, or finds what it has written.
     """
     if require_verdict is not None:
         file = await _allowed(ctx, file, require_verdict)
-    address = f"{to}{_plain_name(file.name)}" if to.endswith("/") else to
-    store = await ctx.open_store(address, connection)
-    # The trigger that watches the place can tell what this installation wrote itself.
-    metadata = {"hookline-run": ctx.run_id, "hookline-workflow": ctx.workflow}
-    async with ctx.files.stream(file) as content:
-        written = await store.write(address, content, mime=mime or file.mime, metadata=metadata)
-    return {"url": written.uri, "name": written.name, "bytes": written.bytes, "file": written}
+    return _uploaded(
+        await transfer(
+            ctx,
+            await source_of(ctx, file),
+            inside(to, file.name),
+            doing="Uploading",
+            connection=connection,
+            mime=mime,
+            choice=if_exists,
+            limit=parse_size(max_bytes, name="max_bytes"),
+        )
+    )
+
+
+@action(
+    "files.copy",
+    effect="idempotent",
+    summary="Copied {name} to {url}",
+    writes=("{to}",),
+    examples=(
+        Example({"file": "s3://uploads/cat.png", "to": "s3://archive/2026/cat.png"}, title="Within a store"),
+        Example({"file": "file:reports/may.pdf", "to": "s3://archive/"}, title="From one store to another"),
+    ),
+)
+async def copy(
+    ctx: Context,
+    file: Of,
+    to: To,
+    if_exists: OnExisting = "overwrite",
+    connection: Connection = "",
+    from_connection: Annotated[
+        str, Field("Connection that reads the file, where another one writes it.", advanced=True)
+    ] = "",
+    max_bytes: Cap = LARGEST,
+) -> Uploaded:
+    """Copy a file
+
+    Within one store the store copies by itself; otherwise the bytes pass through in small pieces. A
+    repetition after a crash copies to the same place once more, or finds what it has written.
+    """
+    source = await source_of(ctx, file, from_connection)
+    return _uploaded(
+        await transfer(
+            ctx,
+            source,
+            inside(to, source.file.name),
+            doing="Copying",
+            connection=connection,
+            choice=if_exists,
+            limit=parse_size(max_bytes, name="max_bytes"),
+        )
+    )
 
 
 @action(
@@ -119,12 +152,8 @@ async def download(
         ),
     ],
     name: Annotated[str, Field("Name to keep it under; the address says it when left out.")] = "",
-    max_bytes: Annotated[
-        str | int, Field("Largest file accepted.", format="size", advanced=True, examples=["100MB"])
-    ] = "100MB",
-    connection: Annotated[
-        str, Field("Connection that reads it; the address says which when left out.", advanced=True)
-    ] = "",
+    max_bytes: Cap = "100MB",
+    connection: Connection = "",
 ) -> Downloaded:
     """Download a file
 
@@ -132,17 +161,27 @@ async def download(
     """
     limit = parse_size(max_bytes, name="max_bytes")
     if url.startswith(("https://", "http://")):
-        file = await ctx.http.download(url, name=_plain_name(name) if name else "", max_bytes=limit)
+        file = await ctx.http.download(url, name=plain_name(name) if name else "", max_bytes=limit)
     else:
         store = await ctx.open_store(url, connection)
         found = await store.stat(url)
         if found.bytes is not None and found.bytes > limit:
-            raise _too_large(url, limit)
+            raise too_large(url, limit)
         async with store.stream(url) as content:
-            file = await ctx.files.save(
-                _capped(content, url, limit), name=_plain_name(name or found.name), mime=found.mime
-            )
+            pieces = followed(ctx, capped(content, url, limit), f"Downloading {found.name}", found.bytes)
+            file = await ctx.files.save(pieces, name=plain_name(name or found.name), mime=found.mime)
     return {"file": file, "name": file.name, "mime": file.mime, "bytes": file.bytes}
+
+
+def _uploaded(put: Put) -> Uploaded:
+    file = put.file
+    return {
+        "url": file.uri,
+        "name": file.name,
+        "bytes": file.bytes,
+        "file": file,
+        "skipped": put.is_skipped,
+    }
 
 
 async def _allowed(ctx: Context, file: File, verdict: Mapping[str, Any]) -> File:
@@ -151,26 +190,7 @@ async def _allowed(ctx: Context, file: File, verdict: Mapping[str, Any]) -> File
     Raises:
         BadInput: C036.
     """
-    async with ctx.files.stream(file) as content:
+    async with Source(ctx, file).pieces("Checking") as content:
         kept = await ctx.files.save(content, name=file.name, mime=file.mime)
     allows(verdict, kept.sha256 or "")
     return kept
-
-
-async def _capped(content: AsyncIterator[bytes], url: str, limit: int) -> AsyncIterator[bytes]:
-    size = 0
-    async for piece in content:
-        size += len(piece)
-        if size > limit:
-            raise _too_large(url, limit)
-        yield piece
-
-
-def _too_large(url: str, limit: int) -> BadInput:
-    return BadInput(f"{url} is larger than {limit} bytes", code="C026", hint="raise max_bytes")
-
-
-def _plain_name(name: str) -> str:
-    """A file name that stays one part of an address."""
-    plain = re.sub(r"[/\\\x00-\x1f\x7f]", "_", name).strip()
-    return "file" if plain in ("", ".", "..") else plain

@@ -25,7 +25,7 @@ from hookline.sdk import (
 from .address import Address
 from .copying import copy
 from .session import Session
-from .upload import Written, upload
+from .upload import CannotCopyParts, Written, upload
 
 __all__ = ["MAX_EXPIRES", "S3", "Listed", "Object", "Page"]
 
@@ -216,7 +216,9 @@ class S3:
         if_exists: IfExists = "overwrite",
         writing: Writing | None = None,
     ) -> File:
-        """Copy an object within the store, with its media type and metadata; no bytes pass through here.
+        """Copy an object within the store, with its media type and metadata.
+
+        The bytes pass through here only where the store cannot copy a large object in parts.
 
         Raises:
             NotFound: There is no such source.
@@ -240,6 +242,18 @@ class S3:
                 only_new=is_new,
                 writing=writing,
             )
+        except CannotCopyParts:
+            async with self.stream(source) as pieces:
+                written = await upload(
+                    self.session,
+                    at,
+                    pieces,
+                    headers,
+                    size=found.bytes,
+                    only_new=is_new,
+                    writing=writing,
+                )
+            etag = written.etag
         except AlreadyExists:
             if own := await self._own(at, writing):
                 return own

@@ -15,12 +15,21 @@ from .address import Address
 from .errors import code_of
 from .session import Session
 
-__all__ = ["MAX_PARTS", "PART", "Multipart", "Written", "conditionally", "part_size", "take_back", "upload"]
+__all__ = [
+    "PART",
+    "CannotCopyParts",
+    "Multipart",
+    "Written",
+    "conditionally",
+    "part_size",
+    "take_back",
+    "upload",
+]
 
 PART = 8 * 1024 * 1024
 """Bytes of a part, and the most that is written in one request. Some stores (R2) want equal parts."""
 
-MAX_PARTS = 10_000
+_MAX_PARTS = 10_000
 
 _LARGEST_PART = 64 * 1024 * 1024
 """Two parts are in memory at a time."""
@@ -42,7 +51,7 @@ class Written:
 
 def part_size(size: int | None) -> int:
     """Bytes of each part of an object of `size` bytes: as many as keep it within 10,000 parts."""
-    needed = -(-(size or 0) // MAX_PARTS)
+    needed = -(-(size or 0) // _MAX_PARTS)
     return min(max(PART, -(-needed // PART) * PART), _LARGEST_PART)
 
 
@@ -101,6 +110,10 @@ async def upload(
     return Written(count, digest.hexdigest(), etag)
 
 
+class CannotCopyParts(Exception):
+    """The store does not know how to copy a part of an object."""
+
+
 async def conditionally(
     session: Session, what: str, condition: Mapping[str, str], work: Callable[[Any, Mapping[str, str]], Any]
 ) -> Any:
@@ -146,12 +159,12 @@ class Multipart:
     async def copy(self, source: Mapping[str, Any], start: int, end: int) -> None:
         """Add bytes of another object of the store, `end` not included, as the next part."""
         given = {**source, "CopySourceRange": f"bytes={start}-{end - 1}"}
-        await self._add("upload_part_copy", given, lambda answer: answer["CopyPartResult"]["ETag"])
+        await self._add("upload_part_copy", given, _etag_of_copy)
 
-    async def _add(self, operation: str, given: Mapping[str, Any], etag: Any) -> None:
+    async def _add(self, operation: str, given: Mapping[str, Any], etag: Callable[[Any], str]) -> None:
         number = len(self._done) + 1
-        if number > MAX_PARTS:
-            raise BadInput(f"{self._what}: it has more than {MAX_PARTS} parts of {PART // 1024**2} MiB")
+        if number > _MAX_PARTS:
+            raise BadInput(f"{self._what}: it has more than {_MAX_PARTS} parts")
         # A future of its own, so that a canceled caller can still wait for the thread before it aborts.
         self._sending = asyncio.ensure_future(
             self._session.call(
@@ -182,6 +195,14 @@ class Multipart:
         # The reason for aborting is what matters; a bucket's lifecycle rule removes orphaned parts.
         with suppress(ActionError):
             await _abort(self._session, self._what, self._target)
+
+
+def _etag_of_copy(answer: Mapping[str, Any]) -> str:
+    etag: str | None = answer.get("CopyPartResult", {}).get("ETag")
+    if not etag:
+        # It took the request for the upload of an empty part.
+        raise CannotCopyParts
+    return etag
 
 
 async def take_back(session: Session, at: Address, writing: Writing) -> None:

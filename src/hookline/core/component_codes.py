@@ -141,6 +141,39 @@ COMPONENT_CODES: Final = (
         "pip install matplotlib, or write the curve with --csv.",
     ),
     Code(
+        "C060",
+        "No address can be signed for this file",
+        "Only stores with signed addresses make them: S3 does; the artifact store and a local folder do not.",
+        "Upload the file to an object store first, and sign the address there.",
+    ),
+    Code(
+        "C061",
+        "An archive is refused",
+        "It holds a link, a device, an encrypted file, a path that leads out of it, the same name twice, "
+        "entries that overlap, or more than the step's limits allow. Nothing of it was unpacked.",
+        "Raise the limit that the message names if you trust the archive; otherwise have it packed anew.",
+    ),
+    Code(
+        "C062",
+        "An archive cannot be read",
+        "It is no ZIP archive, or it is damaged or cut off.",
+        "Check where the file comes from, and that it was uploaded whole.",
+    ),
+    Code(
+        "C063",
+        "A text does not fit its encoding",
+        "The file has bytes that are no text in the encoding named, or a character has no place in the "
+        "encoding to write.",
+        "Name the encoding the file has, such as windows-1252; write utf-8.",
+    ),
+    Code(
+        "C064",
+        "A table cannot be converted",
+        "The file is not of the format that was named: a line of CSV has more or fewer values than the "
+        "header, a line is not JSON, or the JSON is not one array.",
+        "Correct the place that the message names, or say with from what the file is.",
+    ),
+    Code(
         "C601",
         "A request to a hook is not authenticated",
         "The signature or credential is missing or wrong. The request is recorded as rejected, without its "

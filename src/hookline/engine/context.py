@@ -30,7 +30,7 @@ _PIECE = 256 * 1024
 PAST_RUNS = 50
 """Runs whose histories are read on one visit to another thread."""
 OpenConnection = Callable[[str, str], Awaitable[Any]]
-OpenStore = Callable[[str, str], Awaitable[FileStore]]
+OpenStore = Callable[[File | str, str], Awaitable[FileStore]]
 SetAside = Callable[[float, str, bool], Awaitable[None]]
 
 
@@ -75,8 +75,8 @@ class AttemptContext:
     async def open(self, connection: str, *, type: str) -> Any:
         return await self.open_connection(connection, type)
 
-    async def open_store(self, uri: str, connection: str = "") -> FileStore:
-        return await self.open_file_store(uri, connection)
+    async def open_store(self, at: File | str, connection: str = "") -> FileStore:
+        return await self.open_file_store(at, connection)
 
     async def project_file(self, path: str, *, max_bytes: int) -> bytes:
         return await asyncio.to_thread(read_project_file, self.project, path, max_bytes)

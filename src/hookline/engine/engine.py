@@ -784,7 +784,7 @@ class Engine:
         self.runner.begin(draft.run)
 
     async def _open_referred(self, file: File) -> FileStore:
-        return self.performer.open_store(file.uri, file.connection or "", by_reference=True)
+        return self.performer.open_store(file)
 
     async def _retain_forever(self) -> None:
         while True:

@@ -18,7 +18,7 @@ from hookline.core import events as ev
 from hookline.core.plan import Node
 from hookline.core.state import StepRecord
 from hookline.crashpoints import crashpoint
-from hookline.sdk import Action, ActionError, BadInput, Files, FileStore, Http, InternalError
+from hookline.sdk import Action, ActionError, BadInput, File, Files, FileStore, Http, InternalError
 from hookline.store.port import Cap, Kept, StoreError
 
 from .attempts import execute, failure, mode_of, not_json, storable, to_json
@@ -130,17 +130,17 @@ class Performer:
         """
         return self._connections.open(name, type, self.outside.client, self.outside.files)
 
-    def open_store(self, uri: str, connection: str, *, by_reference: bool = False) -> FileStore:
-        """The store that keeps an address.
+    def open_store(self, at: File | str, connection: str = "") -> FileStore:
+        """The store that keeps an address, or what a reference names, which may be anybody's.
 
         Args:
-            connection: Its name; the type's own when empty.
-            by_reference: The address stands in a file reference, which may be anybody's.
+            connection: Its name; the reference's own or the type's when empty.
 
         Raises:
             BadInput: C924, or see `Connections.open`.
             AuthenticationFailed: See `Connections.open`.
         """
+        uri = at.uri if isinstance(at, File) else at
         scheme, colon, _ = uri.partition(":")
         kind = self._registry.schemes.get(scheme) if colon else None
         if kind is None:
@@ -149,13 +149,14 @@ class Performer:
                 code="C924",
                 hint=f"write an address that begins with {_any_of(self._registry.schemes)}",
             )
-        if by_reference and not self._registry.connection_types[kind].references:
+        if isinstance(at, File) and not self._registry.connection_types[kind].references:
             raise BadInput(
                 f"a file reference cannot name {scheme}: addresses",
                 code="C924",
                 hint="a reference can come from anywhere; write the address itself into the step",
             )
-        store: FileStore = self.open(connection or kind, kind)
+        named = connection or (at.connection or "" if isinstance(at, File) else "")
+        store: FileStore = self.open(named or kind, kind)
         return store
 
     def pure(self, node: Node, command: ev.StepStarted) -> Sequence[ev.Event]:
@@ -303,8 +304,8 @@ class Performer:
             if not run.lost:
                 self.desk.take(run, [line])
 
-        async def open_file_store(uri: str, connection: str) -> FileStore:
-            return self.open_store(uri, connection)
+        async def open_file_store(at: File | str, connection: str) -> FileStore:
+            return self.open_store(at, connection)
 
         def show(text: str, replace: bool) -> None:
             self._views.show(run.id, path, attempt, text, replace=replace)

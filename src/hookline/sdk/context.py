@@ -277,14 +277,16 @@ class Context(Protocol):
             BadInput: There is no such connection, or it has another type.
         """
 
-    async def open_store(self, uri: str, connection: str = "") -> FileStore:
-        """The store that keeps the file at an address, such as ``s3://bucket/key``.
+    async def open_store(self, at: File | str, connection: str = "") -> FileStore:
+        """The store that keeps a file: at an address such as ``s3://bucket/key``, or a reference's.
 
         Args:
-            connection: Which connection to it; the one named after its type when empty.
+            connection: Which connection to it; the reference's own, or the one named after its type
+                when empty.
 
         Raises:
-            BadInput: Nothing installed keeps such addresses, or there is no such connection.
+            BadInput: C924: nothing installed keeps such addresses, or a reference must not name them;
+                or there is no such connection.
         """
 
     async def project_file(self, path: str, *, max_bytes: int) -> bytes:

@@ -393,11 +393,16 @@ class FakeContext:
             raise BadInput(f"the connection {connection!r} is not of the type {type!r}")
         return self.connections[connection]
 
-    async def open_store(self, uri: str, connection: str = "") -> FileStore:
+    async def open_store(self, at: File | str, connection: str = "") -> FileStore:
+        uri = at.uri if isinstance(at, File) else at
         scheme, colon, _ = uri.partition(":")
         kind = self.schemes.get(scheme, scheme)
         if not colon or kind in ("http", "https", "artifact", "data"):
             raise BadInput(f"nothing keeps files at {uri!r}", code="C924")
+        if isinstance(at, File):
+            if kind == "local_files":
+                raise BadInput(f"a file reference cannot name {uri!r}", code="C924")
+            connection = connection or at.connection or ""
         store: FileStore = await self.open(connection or kind, type=kind)
         return store
 

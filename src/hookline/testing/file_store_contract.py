@@ -32,7 +32,7 @@ from hookline.sdk import (
     Writing,
 )
 
-__all__ = ["FileStoreContract", "Place", "Remembered", "read"]
+__all__ = ["FileStoreContract", "Place", "Remembered", "pieces_of", "read"]
 
 _MIB = 1024**2
 

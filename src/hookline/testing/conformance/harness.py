@@ -37,6 +37,10 @@ CANARY: Final = "canary-7f3e5a91c0d24b68"
 _MOST_WAKES = 20
 _ADDRESS_NAME: Final = re.compile(r"(^|_)(url|uri|endpoint|origin)$")
 """Fields that hold an address even where their type, a plain text, does not say so."""
+_ZIP = base64.b64decode(
+    "UEsDBBQAAAAAAAAAIQBDvrfoAQAAAAEAAAAFAAAAYS50eHRhUEsBAhQDFAAAAAAAAAAhAEO+t+"
+    "gBAAAAAQAAAAUAAAAAAAAAAAAAAIABAAAAAGEudHh0UEsFBgAAAAABAAEAMwAAACQAAAAAAA=="
+)
 _PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
 )
@@ -108,8 +112,8 @@ class _Context(FakeContext):
             raise BadInput(f"there is no connection type {type!r}")
         return FakeObjectStore(dict.fromkeys(addresses, _PNG))
 
-    async def open_store(self, uri: str, connection: str = "") -> Any:
-        scheme = uri.partition(":")[0]
+    async def open_store(self, at: File | str, connection: str = "") -> Any:
+        scheme = (at.uri if isinstance(at, File) else at).partition(":")[0]
         kind = self._registry.schemes.get(scheme, scheme)
         return await self.open(connection or kind, type=kind)
 
@@ -184,7 +188,7 @@ def run_example(
     ctx = _Context(registry, given, example.input)
     for reference in _references(example.input):
         ctx.fake_files.put(
-            _PNG if reference.mime.startswith("image/") else b"example",
+            _content_of(reference.mime),
             name=reference.name,
             mime=reference.mime,
             uri=reference.uri,
@@ -220,6 +224,12 @@ async def _run(action: Action, input: Mapping[str, Json], ctx: _Context) -> Any:
         if inspect.isawaitable(result):
             result = await result
     raise AssertionError(f"it was still waiting after {_MOST_WAKES} wakes")
+
+
+def _content_of(mime: str) -> bytes:
+    if mime.startswith("image/"):
+        return _PNG
+    return _ZIP if mime == "application/zip" else b"example"
 
 
 def _references(value: Json) -> Iterator[File]:
