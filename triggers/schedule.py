@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
 from typing import Annotated, Any, Literal
 
 from hookline.sdk import BadInput, Field, Poll, TriggerContext, TriggerEvent, parse_duration, trigger
 
 from ._schedule.ticks import Schedule, latest, next_tick
+from ._schedule.ticks import ticks as all_ticks
 
 __all__ = ["schedule"]
 
@@ -65,10 +67,19 @@ def schedule(
             examples=["15m", "1h"],
         ),
     ] = "",
+    at: Annotated[
+        list[str] | None,
+        Field(
+            "Single dates with their times instead of a pattern.",
+            examples=[["2026-12-24T18:00:00", "2026-12-31T23:59:00"]],
+        ),
+    ] = None,
     time_zone: Annotated[
         str,
         Field(
-            "Time zone of cron, and of start_at and end_at.", format="time-zone", examples=["Europe/Paris"]
+            "Time zone of cron, and of at, start_at and end_at.",
+            format="time-zone",
+            examples=["Europe/Paris"],
         ),
     ] = "UTC",
     missed: Annotated[
@@ -97,6 +108,16 @@ def schedule(
         str, Field("No tick before this.", format="date-time", examples=["2026-05-01T00:00:00"])
     ] = "",
     end_at: Annotated[str, Field("No tick after this.", format="date-time")] = "",
+    jitter: Annotated[
+        str,
+        Field(
+            "Let each run start up to this much later than its tick, so that many do not start together; "
+            "always as much for the same tick.",
+            advanced=True,
+            format="duration",
+            examples=["30s"],
+        ),
+    ] = "",
     grace: Annotated[
         str,
         Field("A tick that is noticed later than this was missed.", advanced=True, format="duration"),
@@ -104,45 +125,82 @@ def schedule(
 ) -> Poll:
     """Schedule.
 
-    Starts a run at the times of a cron expression, or in regular intervals. The same tick never starts two
-    runs. When clocks change, a daily time still comes once a day; a pattern whose hour is `*` follows
-    the clock on the wall.
+    Starts a run at the times of a cron expression, in regular intervals, or at single dates. The same tick
+    never starts two runs. When clocks change, a daily time still comes once a day; a pattern whose hour
+    is `*` follows the clock on the wall.
     """
-    plan = Schedule.read(cron=cron, every=every, time_zone=time_zone, start_at=start_at, end_at=end_at)
+    plan = Schedule.read(
+        cron=cron,
+        every=every,
+        at=at or (),
+        time_zone=time_zone,
+        start_at=start_at,
+        end_at=end_at,
+        jitter=jitter or 0,
+    )
     now = ctx.now().astimezone(UTC)
     before = _last_look(ctx.cursor, now)
-    found = latest(plan, before, now, MAX_TICKS)
-    due = found.ticks
+    surely = max(before, now - plan.jitter)
+    found = latest(plan, before, surely, MAX_TICKS)
+    # In order, so that the cursor never passes over a tick whose time is still to come.
+    latecomers = takewhile(lambda tick: plan.due(tick, ctx.workflow) <= now, all_ticks(plan, surely, now))
+    due = [*found.ticks, *islice(latecomers, MAX_TICKS)]
+    cursor = due[-1] if due else before
+    held = [tick for tick in due if ctx.pause is not None and ctx.pause.covers(tick)]
+    open_ticks = [tick for tick in due if tick not in held] if held else due
     late = timedelta(seconds=parse_duration(grace, name="grace"))
     # On time is the newest tick, if it is recent: whatever lies before another one was missed.
-    on_time = due[-1:] if due and now - due[-1] <= late else ()
-    behind = due[: len(due) - len(on_time)]
+    is_recent = bool(open_ticks) and now - plan.due(open_ticks[-1], ctx.workflow) <= late
+    on_time = open_ticks[-1:] if is_recent else []
+    behind = open_ticks[: len(open_ticks) - len(on_time)]
     kept = {"all": len(behind), "last": 0 if on_time else 1, "none": 0}[missed]
     dropped, taken = behind[: len(behind) - kept], behind[len(behind) - kept :]
 
     def event(tick: datetime, was_missed: bool) -> TriggerEvent:
-        return TriggerEvent(
-            _utc(tick),
-            {
-                "scheduled_at": tick.astimezone(plan.zone).isoformat(),
-                "fired_at": _utc(now),
-                "missed": was_missed,
-                "time_zone": time_zone,
-            },
-        )
+        return _event(plan, tick, now, time_zone, was_missed)
 
-    skipped = [
-        (event(tick, True), f"missed while nothing was running (missed: {missed})") for tick in dropped
-    ]
-    if found.first_left_out is not None:
+    reasons = dict.fromkeys(dropped, f"missed while nothing was running (missed: {missed})")
+    reasons |= dict.fromkeys(held, "the schedule is paused")
+    skipped = [(event(tick, True), reasons[tick]) for tick in due if tick in reasons]
+    if found.first_left_out is not None and due:
         reason = f"missed, with every tick from then until {_utc(due[0])}: more than {MAX_TICKS}"
         skipped.insert(0, (event(found.first_left_out, True), reason))
+    following = next_tick(plan, cursor)
     return Poll(
         events=[*(event(tick, True) for tick in taken), *(event(tick, False) for tick in on_time)],
-        cursor=_utc(due[-1] if due else before),
-        next_at=_next_look(plan, due, before, now),
+        cursor=_utc(cursor),
+        # A schedule that has ended is looked at once a day; its declaration may change.
+        next_at=now + _LONG if following is None else plan.due(following, ctx.workflow),
         skipped=skipped,
     )
+
+
+@schedule.on_ticks
+def ticks(
+    after: datetime, until: datetime, now: datetime, limit: int, **fields: Any
+) -> Sequence[TriggerEvent]:
+    """The ticks of a stretch of time, the oldest first."""
+    time_zone = str(fields.get("time_zone", "UTC"))
+    plan = Schedule.read(
+        cron=fields.get("cron", ""),
+        every=fields.get("every", ""),
+        at=fields.get("at") or (),
+        time_zone=time_zone,
+        start_at=fields.get("start_at", ""),
+        end_at=fields.get("end_at", ""),
+    )
+    found = islice(all_ticks(plan, after, until), limit)
+    return [_event(plan, tick, now, time_zone, is_missed=tick < now) for tick in found]
+
+
+def _event(plan: Schedule, tick: datetime, now: datetime, time_zone: str, is_missed: bool) -> TriggerEvent:
+    data = {
+        "scheduled_at": tick.astimezone(plan.zone).isoformat(),
+        "fired_at": _utc(now),
+        "missed": is_missed,
+        "time_zone": time_zone,
+    }
+    return TriggerEvent(_utc(tick), data)
 
 
 def _last_look(cursor: Any, now: datetime) -> datetime:
@@ -155,12 +213,6 @@ def _last_look(cursor: Any, now: datetime) -> datetime:
     # The clock was wrong by more than a day and has been set back: go on from here. Ticks that were had
     # already keep their keys and start nothing again.
     return min(before, now) if before - now > _AHEAD else before
-
-
-def _next_look(plan: Schedule, due: Sequence[datetime], before: datetime, now: datetime) -> datetime:
-    following = next_tick(plan, due[-1] if due else max(before, now))
-    # A schedule that has ended is looked at once a day; its declaration may change.
-    return following if following is not None else now + _LONG
 
 
 def _utc(moment: datetime) -> str:

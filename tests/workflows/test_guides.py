@@ -15,7 +15,7 @@ from hookline.engine.workflows import Installed, load_workflows
 
 from .installation import ROOT
 
-GUIDES = [ROOT / "docs" / "how-to" / name for name in ("s3-upload.md", "webhook.md")]
+GUIDES = [ROOT / "docs" / "how-to" / name for name in ("s3-upload.md", "webhook.md", "schedules.md")]
 TUTORIAL = ROOT / "docs" / "tutorials" / "five-minutes.md"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)\)")

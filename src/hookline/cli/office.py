@@ -49,6 +49,13 @@ class Office(Protocol):
     def start(self, workflow: str, data: Json, inputs: Mapping[str, Json] | None) -> Json: ...
     def approvals(self, status: str | None, limit: int) -> Json: ...
     def decide(self, approval_id: str, decision: str, by: str, comment: str) -> Json: ...
+    def schedules(self) -> Json: ...
+    def next_ticks(self, workflow: str, trigger: str | None, count: int) -> Json: ...
+    def pause_schedule(self, workflow: str, trigger: str | None, by: str) -> Json: ...
+    def resume_schedule(self, workflow: str, trigger: str | None, by: str) -> Json: ...
+    def backfill(
+        self, workflow: str, trigger: str | None, since: str, until: str, limit: int, dry_run: bool
+    ) -> Json: ...
 
 
 @dataclass(slots=True)
@@ -126,6 +133,24 @@ class Local:
     def decide(self, approval_id: str, decision: str, by: str, comment: str) -> Json:
         is_new = self.engine.decide(approval_id, decision, by=by, comment=comment)
         return {"approval": approval_id, "decided": is_new}
+
+    def schedules(self) -> Json:
+        return {"schedules": self.engine.schedules.all(), "next": None}
+
+    def next_ticks(self, workflow: str, trigger: str | None, count: int) -> Json:
+        return {"workflow": workflow, "ticks": self.engine.schedules.next(workflow, trigger, count)}
+
+    def pause_schedule(self, workflow: str, trigger: str | None, by: str) -> Json:
+        return self.engine.schedules.pause(workflow, trigger, by)
+
+    def resume_schedule(self, workflow: str, trigger: str | None, by: str) -> Json:
+        return self.engine.schedules.resume(workflow, trigger, by)
+
+    def backfill(
+        self, workflow: str, trigger: str | None, since: str, until: str, limit: int, dry_run: bool
+    ) -> Json:
+        done = self.engine.schedules.backfill(workflow, trigger, since, until, limit=limit, dry_run=dry_run)
+        return {"workflow": workflow, **done}
 
 
 @contextmanager

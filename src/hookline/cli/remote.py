@@ -136,6 +136,28 @@ class Remote:
         body = {"decision": decision, "by": by, "comment": comment}
         return self._ask("POST", f"approvals/{_part(approval_id)}", body)
 
+    def schedules(self) -> Json:
+        return self._ask("GET", "schedules")
+
+    def next_ticks(self, workflow: str, trigger: str | None, count: int) -> Json:
+        return self._ask("GET", f"schedules/{_part(workflow)}/next", trigger=trigger, count=count)
+
+    def pause_schedule(self, workflow: str, trigger: str | None, by: str) -> Json:
+        return self._ask("POST", f"schedules/{_part(workflow)}/pause", _which(trigger))
+
+    def resume_schedule(self, workflow: str, trigger: str | None, by: str) -> Json:
+        return self._ask("POST", f"schedules/{_part(workflow)}/resume", _which(trigger))
+
+    def backfill(
+        self, workflow: str, trigger: str | None, since: str, until: str, limit: int, dry_run: bool
+    ) -> Json:
+        body = {**_which(trigger), "from": since, "to": until, "limit": limit, "dry_run": dry_run}
+        return self._ask("POST", f"schedules/{_part(workflow)}/backfill", body)
+
+
+def _which(trigger: str | None) -> dict[str, Json]:
+    return {} if trigger is None else {"trigger": trigger}
+
 
 def _part(text: str) -> str:
     return quote(text, safe="")

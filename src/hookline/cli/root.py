@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
         "explain": Lazy("explain:explain", "Say what a code means and what to do.", _FILES),
         "runs": Lazy("runs:runs", "Look at runs, cancel, replay and resume them.", _RUNS),
         "events": Lazy("events:events", "Look at what came in, send and replay events.", _RUNS),
+        "schedules": Lazy("schedules:schedules", "Look at schedules, pause them, make up for them.", _RUNS),
         "approvals": Lazy("approvals:approvals", "Look at approvals and decide on them.", _RUNS),
         "moderation": Lazy(
             "moderation:moderation", "Check policies, and try them on verdicts and examples.", _RUNS

@@ -180,6 +180,19 @@ ENGINE_CODES: tuple[Code, ...] = (
         "If it does not pass: find out why the service that the message names cannot be reached.",
     ),
     Code(
+        "R430",
+        "There is no such schedule",
+        "The workflow has no schedule of this name, or several and none was named.",
+        "Look at hookline schedules list; name the trigger by its id, or by its place counted from 0.",
+    ),
+    Code(
+        "R431",
+        "This range cannot be made up for",
+        "A backfill starts runs for ticks that have passed: its range begins before it ends, and ends in "
+        "the past.",
+        "Correct the range.",
+    ),
+    Code(
         "C920",
         "There is no such connection",
         "A step or trigger names a connection that is not configured.",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from hookline.core import events as ev
-from hookline.sdk import File, Files, FileStore, Http, PastOutput, Unavailable
+from hookline.sdk import File, Files, FileStore, Http, PastOutput, Pause, Unavailable
 
 from .files import safe_name, stored_file
 from .pacing import Pace, Paces
@@ -150,6 +150,7 @@ class PollContext:
     has_seen: Callable[[Iterable[str]], set[str]]
     open_connection: Callable[[str, str], Any]
     settings: Mapping[str, str] = field(default_factory=dict)
+    pause: Pause | None = None
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)

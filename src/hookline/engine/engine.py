@@ -69,6 +69,7 @@ from .registry import Registry
 from .requests import Requests, is_same_step
 from .retention import RETENTION_SECONDS, retain
 from .runner import Runner
+from .schedules import Schedules
 from .settings import Settings, SettingsError
 from .tokens import CallbackTokens
 from .watching import LiveViews
@@ -255,6 +256,15 @@ class Engine:
         self.runner.on_finished = self._run_finished
         self.runner.on_changed = self.views.changed
         self.runner.on_responded = self._answers.responded
+        self.schedules = Schedules(
+            store=store,
+            intake=self.intake,
+            registry=registry,
+            plans=lambda: self.workflows.plans,
+            plan=self.plan,
+            take=self._take,
+            clock=clock,
+        )
         self.files = EngineFiles(self.artifacts, self._open_referred)
         self.pollers: dict[str, Poller] = {}
         self._poll_tasks: dict[str, asyncio.Task[None]] = {}

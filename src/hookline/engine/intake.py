@@ -129,6 +129,7 @@ class Intake:
         body: bytes | None = None,
         memory: float = TRIGGER_MEMORY,
         skip: str = "",
+        overlap: str | None = None,
     ) -> Draft:
         """An event of a trigger, filtered by its ``when`` and the workflow's ``limits.dedupe``.
 
@@ -138,6 +139,7 @@ class Intake:
             key: The event's identity within the trigger, empty when it has none.
             memory: Seconds for which the key is remembered.
             skip: A reason to record the event and start nothing.
+            overlap: In place of the trigger's own ``overlap``.
 
         Raises:
             ExpressionError: ``when`` or a key of the limits cannot be evaluated.
@@ -164,7 +166,7 @@ class Intake:
             if state == "duplicate":
                 dedupe = None
         run = hold = throttle = None
-        overlap = trigger.parameters.get("overlap", "allow")
+        overlap = overlap or trigger.parameters.get("overlap", "allow")
         if state == "received":
             if trigger.gather is not None:
                 hold = self._hold(plan, trigger, trigger.gather, scope)

@@ -19,6 +19,7 @@ from hookline.store.port import Accept, Accepted, Dedupe, Store, StoreError
 
 from .context import PollContext, run_blocking
 from .intake import TRIGGER_MEMORY, Draft, Intake, trigger_scope
+from .schedules import pause_of
 
 __all__ = ["MAX_EVENTS", "MAX_UNREADABLE_BYTES", "Poller"]
 
@@ -195,6 +196,7 @@ class Poller:
             http=self._http,
             files=self._files,
             clock=self._clock,
+            pause=pause_of(self._store, self.scope) if declared.ticks is not None else None,
             has_seen=lambda keys: self._store.seen(self.scope, keys),
             open_connection=self._open_connection,
         )

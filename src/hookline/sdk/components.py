@@ -195,6 +195,7 @@ class Trigger(_Component):
             the outside in; empty when none do.
         request: What a ``poll`` trigger does with such a request; see `on_request`.
         setup: What the outside needs for this trigger; see `on_setup`.
+        ticks: Of a trigger whose events are known beforehand; see `on_ticks`.
     """
 
     kind: Literal["poll", "webhook", "manual"] = "poll"
@@ -206,6 +207,7 @@ class Trigger(_Component):
     hook: Sequence[str] = ()
     request: Function | None = None
     setup: Function | None = None
+    ticks: Function | None = None
 
     def hook_path(self, parameters: Mapping[str, Any]) -> str | None:
         """The path below ``/hooks/`` of a trigger with these parameters, None when it has none."""
@@ -232,6 +234,16 @@ class Trigger(_Component):
         ``hookline triggers setup`` shows it, and makes it when it is asked to.
         """
         self.setup = function
+        return function
+
+    def on_ticks(self, function: Function) -> Function:
+        """Declare ``ticks(after, until, now, limit, **fields) -> Sequence[TriggerEvent]``.
+
+        It gives the first `limit` events later than `after` and not later than `until`, in order; the
+        data of each has its time as ``scheduled_at``. Pure: `now` is the time of asking. What is declared
+        so can be listed, paused, resumed and made up for.
+        """
+        self.ticks = function
         return function
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "Http",
     "Park",
     "PastOutput",
+    "Pause",
     "Poll",
     "Response",
     "SetupContext",
@@ -448,6 +449,22 @@ class Poll:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A time during which a schedule starts nothing.
+
+    Attributes:
+        until: When it was resumed, None while it is paused.
+    """
+
+    since: datetime
+    until: datetime | None = None
+
+    def covers(self, moment: datetime) -> bool:
+        """Whether what was to happen at this moment does not."""
+        return self.since <= moment and (self.until is None or moment < self.until)
+
+
 class TriggerContext(Protocol):
     """What a polling trigger is given.
 
@@ -456,6 +473,7 @@ class TriggerContext(Protocol):
         cursor: What the last committed look returned, None at the first.
         interval: Seconds between looks, as the workflow or the trigger says.
         woken: This look was asked for by a request (`Poll.next_at`), and is not the usual one.
+        pause: The last time that people paused a trigger that has `ticks`; None when they never did.
     """
 
     workflow: str
@@ -465,6 +483,7 @@ class TriggerContext(Protocol):
     connection: Any
     http: Http
     files: Files
+    pause: Pause | None
 
     def now(self) -> datetime: ...
 

@@ -26,7 +26,15 @@ from .openapi import openapi_document
 from .routes import Answer, Parameter, Routes
 from .schemas import APPROVAL_STATUSES, RUN_STATUSES, TEXT, TIME, YES, listing, many, one_of, record, ref
 
-__all__ = ["api", "diagnostic_document", "event_shown", "workflow_documents"]
+__all__ = [
+    "answer_json",
+    "api",
+    "diagnostic_document",
+    "event_shown",
+    "sent_object",
+    "who_asks",
+    "workflow_documents",
+]
 
 api = Routes("/api/v1")
 
@@ -60,7 +68,8 @@ def _engine() -> Engine:
     return engine
 
 
-def _json(document: Json, status: int = 200) -> Response:
+def answer_json(document: Json, status: int = 200) -> Response:
+    """An answer that is JSON."""
     return Response(json.dumps(document), status, mimetype="application/json")
 
 
@@ -101,10 +110,10 @@ def _listed(name: str, read: Callable[[int, str | None], Page], document: Callab
         if cursor is None:
             raise
         raise EngineError("this cursor was not given by this list", code="S602", status=422) from error
-    return _json({name: [document(row) for row in page.rows], "next": page.next})
+    return answer_json({name: [document(row) for row in page.rows], "next": page.next})
 
 
-def _sent(schema: Schema) -> dict[str, Json]:
+def sent_object(schema: Schema) -> dict[str, Json]:
     """The request's JSON object, checked; empty when there is no body."""
     data = request.get_data(cache=False)
     if not data.strip():
@@ -123,7 +132,8 @@ def _sent(schema: Schema) -> dict[str, Json]:
     return value
 
 
-def _by() -> str:
+def who_asks() -> str:
+    """The name that is noted for what this request does."""
     return acting_user(request, "api")
 
 
@@ -154,7 +164,7 @@ def event_shown(engine: Engine, row: EventRow) -> dict[str, Json]:
 @api.get("/openapi.json", permission="read", answers={200: Answer("This description.", {"type": "object"})})
 def openapi() -> Response:
     """This description of the API, OpenAPI 3.1."""
-    return _json(openapi_document(current_app.extensions["hookline.routes"].values()))
+    return answer_json(openapi_document(current_app.extensions["hookline.routes"].values()))
 
 
 @api.get(
@@ -164,7 +174,7 @@ def openapi() -> Response:
 )
 def workflows() -> Response:
     """Every workflow file, with its findings."""
-    return _json({"workflows": workflow_documents(_engine()), "next": None})
+    return answer_json({"workflows": workflow_documents(_engine()), "next": None})
 
 
 @api.get(
@@ -176,7 +186,7 @@ def workflows() -> Response:
 def workflow(name: str) -> Response:
     """One deployed workflow and its definition."""
     plan = _engine().plan(name)
-    return _json({"name": plan.name, "version": plan.version, "definition": plan.value})
+    return answer_json({"name": plan.name, "version": plan.version, "definition": plan.value})
 
 
 @api.post(
@@ -200,7 +210,7 @@ def validate() -> Response:
         others = {name: plan.value for name, plan in engine.workflows.plans.items() if name != own}
         found = check(document, engine.installed, others=others)
     ok = not any(each.severity == "error" for each in found)
-    return _json(
+    return answer_json(
         {"schema": "hookline.validation/1", "ok": ok, "diagnostics": [diagnostic_document(d) for d in found]}
     )
 
@@ -253,9 +263,9 @@ _START = record(
 )
 def start() -> Response:
     """Start a workflow by hand."""
-    sent = _sent(_START)
+    sent = sent_object(_START)
     accepted = _engine().start_run(sent["workflow"], sent.get("trigger"), sent.get("inputs"))
-    return _json({"event": accepted.event_id, "runs": [accepted.run_id]}, 202)
+    return answer_json({"event": accepted.event_id, "runs": [accepted.run_id]}, 202)
 
 
 @api.get(
@@ -266,7 +276,7 @@ def start() -> Response:
 )
 def run(run_id: str) -> Response:
     """A run with its steps."""
-    return _json(_engine().run_document(run_id))
+    return answer_json(_engine().run_document(run_id))
 
 
 @api.get(
@@ -282,7 +292,7 @@ def run(run_id: str) -> Response:
 )
 def history(run_id: str) -> Response:
     """Every event of a run, oldest first."""
-    return _json({"run": run_id, "history": _engine().history(run_id), "next": None})
+    return answer_json({"run": run_id, "history": _engine().history(run_id), "next": None})
 
 
 _CANCEL = record({"reason": TEXT}, optional=("reason",))
@@ -302,8 +312,8 @@ _CANCEL = record({"reason": TEXT}, optional=("reason",))
 )
 def cancel(run_id: str) -> Response:
     """Ask a run to stop."""
-    is_new = _engine().cancel(run_id, reason=_sent(_CANCEL).get("reason", ""), by=_by())
-    return _json({"run": run_id, "canceling": True, "duplicate": not is_new}, 202)
+    is_new = _engine().cancel(run_id, reason=sent_object(_CANCEL).get("reason", ""), by=who_asks())
+    return answer_json({"run": run_id, "canceling": True, "duplicate": not is_new}, 202)
 
 
 _REPLAY = record(
@@ -326,7 +336,7 @@ _REPLAY = record(
 )
 def replay(run_id: str) -> Response:
     """Run again, as a new run."""
-    sent = _sent(_REPLAY)
+    sent = sent_object(_REPLAY)
     accepted = _engine().replay_run(
         run_id,
         version=sent.get("version", "original"),
@@ -334,7 +344,7 @@ def replay(run_id: str) -> Response:
         data=sent.get("trigger"),
         inputs=sent.get("inputs"),
     )
-    return _json({"event": accepted.event_id, "runs": [accepted.run_id]}, 202)
+    return answer_json({"event": accepted.event_id, "runs": [accepted.run_id]}, 202)
 
 
 _RESUME = record({"version": _VERSION}, optional=("version",))
@@ -349,8 +359,8 @@ _RESUME = record({"version": _VERSION}, optional=("version",))
 )
 def resume(run_id: str) -> Response:
     """Go on with a failed or canceled run from what did not succeed."""
-    _engine().resume(run_id, version=_sent(_RESUME).get("version", "original"), by=_by())
-    return _json({"run": run_id, "resuming": True}, 202)
+    _engine().resume(run_id, version=sent_object(_RESUME).get("version", "original"), by=who_asks())
+    return answer_json({"run": run_id, "resuming": True}, 202)
 
 
 @api.get(
@@ -382,7 +392,7 @@ def event(event_id: str) -> Response:
     row = _engine().store.event(event_id)
     if row is None:
         raise EngineError(f"there is no event {event_id!r}", code="R414", status=404)
-    return _json(event_shown(_engine(), row))
+    return answer_json(event_shown(_engine(), row))
 
 
 @api.post(
@@ -397,8 +407,8 @@ def replay_event(event_id: str) -> Response:
     row = _engine().store.event(event_id)
     if row is None or row.run_id is None:
         raise EngineError(f"the event {event_id!r} started no run", code="R414", status=404)
-    accepted = _engine().replay_run(row.run_id, version=_sent(_RESUME).get("version", "original"))
-    return _json({"event": accepted.event_id, "runs": [accepted.run_id]}, 202)
+    accepted = _engine().replay_run(row.run_id, version=sent_object(_RESUME).get("version", "original"))
+    return answer_json({"event": accepted.event_id, "runs": [accepted.run_id]}, 202)
 
 
 @api.get(
@@ -434,15 +444,15 @@ _DECISION = record(
 )
 def decide(approval_id: str) -> Response:
     """Decide on an approval."""
-    sent = _sent(_DECISION)
+    sent = sent_object(_DECISION)
     is_new = _engine().decide(
         approval_id,
         sent["decision"],
-        by=sent.get("by") or _by(),
+        by=sent.get("by") or who_asks(),
         comment=sent.get("comment", ""),
         form=sent.get("form"),
     )
-    return _json({"approval": approval_id, "decided": is_new}, 202)
+    return answer_json({"approval": approval_id, "decided": is_new}, 202)
 
 
 @api.get(
@@ -453,7 +463,7 @@ def decide(approval_id: str) -> Response:
 def connections() -> Response:
     """Names and types of the connections; never what they hold."""
     found = [{"name": name, "type": kind} for name, kind in sorted(_engine().connections.types.items())]
-    return _json({"connections": found, "next": None})
+    return answer_json({"connections": found, "next": None})
 
 
 @api.get(
@@ -463,4 +473,4 @@ def connections() -> Response:
 )
 def catalogue() -> Response:
     """Every action, trigger and connection type that is installed."""
-    return _json(catalogue_document(_engine().registry))
+    return answer_json(catalogue_document(_engine().registry))

@@ -29,12 +29,13 @@ from .presentation import present
 from .probes import probes
 from .problems import problem
 from .routes import Route, install
+from .schedules import schedules
 
 __all__ = ["ROUTES", "create_app"]
 
 log = logging.getLogger(__name__)
 
-ROUTES: tuple[Route, ...] = (*hooks, *api, *live, *probes, *artifacts, *pages, *forms)
+ROUTES: tuple[Route, ...] = (*hooks, *api, *schedules, *live, *probes, *artifacts, *pages, *forms)
 """Every address that is answered."""
 
 _WEB = Path(hookline.__file__).parent / "web"

@@ -157,6 +157,19 @@ SCHEMAS: dict[str, Schema] = {
         },
         optional=("headers", "body", "data"),
     ),
+    "Schedule": record(
+        {
+            "workflow": TEXT,
+            "trigger": {**TEXT, "description": "Its id, or its place among the workflow's triggers."},
+            "uses": TEXT,
+            "with": {"type": "object"},
+            "next": maybe(TIME),
+            "last_look": {**maybe(TEXT), "description": "The last tick that was dealt with."},
+            "paused": YES,
+            "paused_since": maybe(TIME),
+            "problem": {**TEXT, "description": "Why it cannot tick; empty when it can."},
+        }
+    ),
     "Approval": record(
         {
             "schema": {"const": "hookline.approval/1"},

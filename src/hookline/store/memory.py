@@ -434,6 +434,15 @@ class MemoryStore:
             found = {key: self._tables.dedupe.get((scope, key)) for key in keys}
         return {key for key, entry in found.items() if entry is not None and entry[0].expires_at > now}
 
+    def started(self, scope: str, keys: Iterable[str]) -> dict[str, str | None]:
+        self._check()
+        now = self.clock()
+        with self.database.guard:
+            found = {key: self._tables.dedupe.get((scope, key)) for key in keys}
+        return {
+            key: entry[2] for key, entry in found.items() if entry is not None and entry[0].expires_at > now
+        }
+
     def kept(self, key: str, now: float) -> Kept | None:
         self._check()
         with self.database.guard:

@@ -857,6 +857,9 @@ class Store(Protocol):
     def seen(self, scope: str, keys: Iterable[str]) -> set[str]:
         """Which of the keys are taken and not expired."""
 
+    def started(self, scope: str, keys: Iterable[str]) -> dict[str, str | None]:
+        """The run that each taken key started, None for one that started none."""
+
     def kept(self, key: str, now: float) -> Kept | None:
         """The output that is kept under a key, None when there is none or its time is over."""
 

@@ -449,11 +449,14 @@ class SQLiteStore:
         return self._locks.is_alive(worker)
 
     def seen(self, scope: str, keys: Iterable[str]) -> set[str]:
-        found: set[str] = set()
+        return set(self.started(scope, keys))
+
+    def started(self, scope: str, keys: Iterable[str]) -> dict[str, str | None]:
+        found: dict[str, str | None] = {}
         for part in parts(list(keys), MAX_ROWS):
             marks = ",".join("?" * len(part))
-            sql = f"SELECT key FROM dedupe WHERE scope = ? AND key IN ({marks}) AND expires_at > ?"
-            found.update(row[0] for row in self._query(sql, [scope, *part, self._clock()]))
+            sql = f"SELECT key, run_id FROM dedupe WHERE scope = ? AND key IN ({marks}) AND expires_at > ?"
+            found.update(self._query(sql, [scope, *part, self._clock()]))
         return found
 
     def kept(self, key: str, now: float) -> Kept | None:

@@ -43,6 +43,7 @@ from hookline.sdk import (
     NotFound,
     OverBudget,
     PastOutput,
+    Pause,
     Poll,
     Recorded,
     Trigger,
@@ -475,6 +476,7 @@ class FakeTriggerContext:
         self.http: Http = FakeHttp(files=self.fake_files, exchange=self.exchange)
         self.settings = dict(settings or {})
         self.keys: set[str] = set()
+        self.pause: Pause | None = None
 
     @property
     def requests(self) -> list[SentRequest]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from referencing import Registry
 
 from hookline.engine.loader import import_room
-from hookline.sdk import BadInput, Poll
+from hookline.sdk import BadInput, Pause, Poll
 from hookline.testing import FakeClock, FakeTriggerContext, run_trigger
 
 TRIGGER = import_room("triggers.schedule")
@@ -381,3 +381,117 @@ def test_the_event_and_the_sample_satisfy_the_output_schema() -> None:
 def test_a_broken_cursor_is_said_plainly() -> None:
     with pytest.raises(BadInput, match="cursor"):
         look(FakeTriggerContext(cursor={"x": 1}), every="1m")
+
+
+# Single dates, jitter, pauses -----------------------------------------------------------------------
+
+
+def test_single_dates_come_once_in_order() -> None:
+    dates = [
+        "2026-12-31T23:59:00",
+        "2026-12-24T18:00:00",
+        "2026-12-24T17:00:00Z",
+        "2026-12-24T18:00:00+02:00",
+    ]
+    found = between("2026-01-01T00:00+00:00", "2028-01-01T00:00+00:00", at=dates, time_zone="Europe/Paris")
+    assert found == ["12-24 16:00", "12-24 17:00", "12-31 22:59"]
+    ctx = FakeTriggerContext(clock=FakeClock(at("2026-12-24T16:59+00:00")))
+    poll = look(ctx, at=dates, time_zone="Europe/Paris")
+    assert poll.next_at == at("2026-12-24T17:00+00:00")
+    ctx.commit(poll)
+    ctx.clock.advance(3600 * 24 * 30)
+    due = look(ctx, at=dates, missed="all", time_zone="Europe/Paris")
+    assert ctx.commit(due) == ["2026-12-24T17:00:00Z", "2026-12-31T22:59:00Z"]
+    assert (due.next_at or ctx.now()) > ctx.now()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"cron": "0 9 * * *", "at": ["2026-12-24T18:00:00"]},
+        {"at": ["soon"]},
+        {"at": ["2026-12-24"] * 1001},
+        {"every": "1h", "jitter": "2h"},
+    ],
+    ids=str,
+)
+def test_dates_and_jitter_that_make_no_sense_are_bad_input(given: dict[str, Any]) -> None:
+    with pytest.raises(BadInput):
+        plan(**given)
+
+
+def with_jitter(ctx: FakeTriggerContext, seconds: float) -> Poll:
+    """Looks at the times that the schedule asks for, until so much time has passed."""
+    end = ctx.now() + timedelta(seconds=seconds)
+    while True:
+        poll = look(ctx, every="10m", jitter="5m", grace="1s")
+        if poll.next_at is None or poll.next_at > end:
+            return poll
+        for event in poll.events:
+            fired = datetime.fromisoformat(str(event.data["fired_at"]))
+            late = fired - datetime.fromisoformat(str(event.data["scheduled_at"]))
+            assert timedelta(0) <= late <= timedelta(minutes=5)
+            assert not event.data["missed"]
+            LATE.append(late)
+        ctx.commit(poll)
+        ctx.clock.advance((poll.next_at - ctx.now()).total_seconds())
+
+
+LATE: list[timedelta] = []
+
+
+def test_jitter_moves_the_start_and_not_the_tick_and_is_always_the_same() -> None:
+    LATE.clear()
+    for _ in range(2):
+        ctx = FakeTriggerContext(clock=FakeClock(at("2026-03-02T00:00+00:00")))
+        with_jitter(ctx, 3600 * 8)
+        assert len(ctx.keys) == 46
+    assert LATE[:46] == LATE[46:]
+    assert len(set(LATE)) > 30
+
+
+def test_jitter_larger_than_the_interval_loses_nothing() -> None:
+    ctx = FakeTriggerContext(clock=FakeClock(at("2026-03-02T00:00+00:00")))
+    keys = []
+    for _ in range(200):
+        keys += ctx.commit(look(ctx, every="10s", jitter="1h", missed="all"))
+        ctx.clock.advance(60)
+    assert keys == sorted(keys)
+    first, last = (datetime.fromisoformat(keys[place]) for place in (0, -1))
+    assert len(keys) == (last - first) / timedelta(seconds=10) + 1
+    assert ctx.now() - last < timedelta(hours=1, minutes=2)
+
+
+def test_what_comes_during_a_pause_is_recorded_and_starts_nothing() -> None:
+    ctx = FakeTriggerContext(clock=FakeClock(at("2026-03-02T08:30+00:00")))
+    ctx.commit(look(ctx, cron="0 * * * *", missed="all"))
+    ctx.pause = Pause(at("2026-03-02T09:30+00:00"))
+    ctx.clock = FakeClock(at("2026-03-02T11:00:01+00:00"))
+    poll = look(ctx, cron="0 * * * *", missed="all")
+    assert started(poll) == [("09:00", True)]
+    assert [(event.key[11:16], reason) for event, reason in poll.skipped] == [
+        ("10:00", "the schedule is paused"),
+        ("11:00", "the schedule is paused"),
+    ]
+    ctx.commit(poll)
+    # Resumed while no process ran: what came before that stays paused.
+    ctx.pause = Pause(at("2026-03-02T09:30+00:00"), at("2026-03-02T12:30+00:00"))
+    ctx.clock = FakeClock(at("2026-03-02T13:00:01+00:00"))
+    poll = look(ctx, cron="0 * * * *", missed="all")
+    assert started(poll) == [("13:00", False)]
+    assert [event.key[11:16] for event, _ in poll.skipped] == ["12:00"]
+
+
+def test_ticks_are_told_as_they_will_be_given() -> None:
+    given = {"cron": "0 9 * * *", "time_zone": "Europe/Paris", "jitter": "5m", "missed": "all"}
+    ctx = FakeTriggerContext(clock=FakeClock(at("2026-03-27T12:00+00:00")))
+    ctx.commit(look(ctx, **given))
+    told = TRIGGER.schedule.ticks(ctx.now(), at("2026-03-31T00:00+00:00"), ctx.now(), 100, **given)
+    assert [event.data["scheduled_at"][11:] for event in told] == [
+        "09:00:00+01:00",
+        "09:00:00+02:00",
+        "09:00:00+02:00",
+    ]
+    ctx.clock = FakeClock(at("2026-03-31T00:00+00:00"))
+    assert ctx.commit(look(ctx, **given)) == [event.key for event in told]
+    assert len(TRIGGER.schedule.ticks(ctx.now(), at("2036-03-31T00:00+00:00"), ctx.now(), 7, **given)) == 7

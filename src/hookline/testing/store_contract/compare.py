@@ -421,6 +421,7 @@ def _everything(store: Store, events: int, now: float) -> dict[str, Any]:
     found["spent"] = [store.spent(workflow, START) for workflow in (None, *WORKFLOWS)]
     found["highest"] = [store.highest(model, START) for model in ("m1", "m2")]
     found["turns"] = [store.next_turn(name) for name in KEYS]
+    found["started"] = [store.started(scope, KEYS) for scope in ("s1", "s2")]
     found["cursors"] = [store.cursor(name) for name in ("c1", "c2")]
     found["definitions"] = [store.definition(version) for version in ("v1", "v2")]
     return found

@@ -97,6 +97,19 @@ class IntakeContract(Contract):
         )
         assert answers == [[Accepted("e3", "r3", "received")], [Accepted("e3", "r3", "duplicate")]]
 
+    def test_a_key_leads_to_the_run_that_it_started(self, store: Store, write: Write) -> None:
+        write(
+            store,
+            accept(
+                incoming("e1", new_run("r1"), key="a"),
+                incoming("e2", key="b", state="filtered"),
+                baseline=[Dedupe("hook", "c", START + 100)],
+            ),
+            accept(incoming("e3", new_run("r3"), key="a")),
+        )
+        assert store.started("hook", ["a", "b", "c", "d"]) == {"a": "r1", "b": None, "c": None}
+        assert store.started("other", ["a"]) == {}
+
     def test_a_baseline_counts_as_seen_and_is_no_event(self, store: Store, write: Write) -> None:
         baseline = [Dedupe("hook", key, START + 100) for key in ("a", "b")]
         write(store, accept(baseline=baseline), accept(incoming("e1", new_run("r1"), key="a")))
