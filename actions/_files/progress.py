@@ -11,7 +11,9 @@ __all__ = ["capped", "followed", "in_words", "too_large"]
 
 FIRST_LINE = timedelta(seconds=10)
 """A line is written after so long, then after twice as long, and so on: what is quick says nothing,
-and what takes a day writes a dozen lines."""
+and what takes a day writes a dozen lines. Whoever looks at the step sees every second."""
+
+_EVERY = timedelta(seconds=1)
 
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
 _STEP = 1000
@@ -29,24 +31,28 @@ def in_words(size: float) -> str:
 async def followed(
     ctx: Context, pieces: AsyncIterator[bytes], what: str, total: int | None
 ) -> AsyncIterator[bytes]:
-    """The same pieces; the log says from time to time how many bytes there were.
+    """The same pieces; the step shows how many bytes there were, and its log says so from time to time.
 
     Args:
         what: ``Copying cat.mp4``.
         total: Bytes to come, None while unknown.
     """
     done, pause = 0, FIRST_LINE
-    start = last = ctx.now()
+    start = last = shown = ctx.now()
     async for piece in pieces:
         yield piece
         done += len(piece)
         now = ctx.now()
-        if now - last < pause:
+        if now - shown < _EVERY:
             continue
-        last, pause = now, pause * 2
+        shown = now
         speed = done / (now - start).total_seconds()
         of = f" of {in_words(total)} ({done * 100 // total} %)" if total else ""
-        ctx.log(f"{what}: {in_words(done)}{of}, {in_words(speed)}/s", bytes=done, total=total)
+        text = f"{what}: {in_words(done)}{of}, {in_words(speed)}/s"
+        ctx.progress(text, replace=True)
+        if now - last >= pause:
+            last, pause = now, pause * 2
+            ctx.log(text, bytes=done, total=total)
 
 
 async def capped(pieces: AsyncIterator[bytes], what: str, limit: int) -> AsyncIterator[bytes]:

@@ -174,6 +174,19 @@ COMPONENT_CODES: Final = (
         "Correct the place that the message names, or say with from what the file is.",
     ),
     Code(
+        "C065",
+        "A picture is refused",
+        "It has more pixels or frames than the step allows, or the result would be too large. Nothing was "
+        "decoded.",
+        "Raise the limit that the message names if the memory is there; otherwise use a smaller picture.",
+    ),
+    Code(
+        "C066",
+        "A picture cannot be read",
+        "It is no JPEG, PNG, GIF, WebP, BMP or TIFF, or it is damaged or cut off.",
+        "Check where the file comes from, and that it was uploaded whole.",
+    ),
+    Code(
         "C601",
         "A request to a hook is not authenticated",
         "The signature or credential is missing or wrong. The request is recorded as rejected, without its "
