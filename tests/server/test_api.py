@@ -187,7 +187,7 @@ def test_wrong_bodies_are_refused(shared: Lab, template: str, data: bytes, statu
     run = shared.start("asks", {"question": "?"})
     before = len(shared.get("/api/v1/runs?limit=500").get_json()["runs"])
     event = shared.get(f"/api/v1/runs/{run}").get_json()["event"]
-    path = template.format(run_id=run, event_id=event, approval_id=shared.approval_of(run))
+    path = template.format(run_id=run, event_id=event, approval_id=shared.approval_of(run), workflow="asks")
     answer = shared.client.post(
         path, data=data, headers={**shared.headers, "Content-Type": "application/json"}
     )

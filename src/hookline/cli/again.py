@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .project import Project
 
-__all__ = ["handing_over", "replay_run", "resume_run", "tell_accepted"]
+__all__ = ["deploy_latest", "handing_over", "replay_run", "resume_run", "tell_accepted", "to_the_end"]
 
 Json = Any
 
@@ -80,7 +80,7 @@ def replay_run(
             )
     if detach:
         with handing_over(project) as engine, translated():
-            _deploy_latest(project, engine, options["version"])
+            deploy_latest(project, engine, options["version"])
             local = Local(engine)
             return tell_accepted(
                 local.replay(run_id, _with_input(local, run_id, options, given)), as_json=as_json
@@ -90,9 +90,9 @@ def replay_run(
         engine = foreground.engine
         local = Local(engine)
         with translated():
-            _deploy_latest(project, engine, options["version"])
+            deploy_latest(project, engine, options["version"])
             answer = local.replay(run_id, _with_input(local, run_id, options, given))
-        return _to_the_end(foreground, answer["runs"][0], as_json=as_json, timeout=timeout)
+        return to_the_end(foreground, answer["runs"][0], as_json=as_json, timeout=timeout)
 
 
 def _with_input(office: Office, run_id: str, options: Mapping[str, Json], given: Json) -> dict[str, Json]:
@@ -134,7 +134,7 @@ def resume_run(
             row = engine.store.run(run_id)
             if row is None:
                 raise CliError(f"there is no run {run_id!r}", code="R405", hint="see `hookline runs list`")
-            _deploy_latest(project, engine, version)
+            deploy_latest(project, engine, version)
             before = run_state(engine, run_id)
             foreground.adopt(row)
             if row.finished_at is not None:
@@ -145,12 +145,12 @@ def resume_run(
                     hint="cancel it first, or leave out --version",
                 )
         resumed = row.finished_at is not None
-        return _to_the_end(
+        return to_the_end(
             foreground, run_id, as_json=as_json, timeout=timeout, before=before, resumed=resumed
         )
 
 
-def _deploy_latest(project: Project, engine: Engine, version: str) -> None:
+def deploy_latest(project: Project, engine: Engine, version: str) -> None:
     """Make the project's workflows known: for the newest version, and for those that are called."""
     if version == "latest" or project.workflows_folder.is_dir():
         loaded = project.load()
@@ -159,7 +159,7 @@ def _deploy_latest(project: Project, engine: Engine, version: str) -> None:
         engine.workflows.files = loaded.files
 
 
-def _to_the_end(
+def to_the_end(
     foreground: Foreground,
     run_id: str,
     *,
@@ -168,6 +168,7 @@ def _to_the_end(
     before: RunState | None = None,
     resumed: bool = False,
 ) -> int:
+    """Execute a run here and tell how it ended."""
     engine = foreground.engine
     with translated():
         row = engine.store.run(run_id)

@@ -17,6 +17,7 @@ from .project import Project
 
 if TYPE_CHECKING:
     from hookline.engine.engine import Engine
+    from hookline.engine.replays import Slice
 
 __all__ = ["Local", "Office", "at_office", "office_of", "parse_since"]
 
@@ -43,9 +44,10 @@ class Office(Protocol):
     def cancel(self, run_id: str, reason: str, by: str) -> Json: ...
     def replay(self, run_id: str, options: Mapping[str, Json]) -> Json: ...
     def resume(self, run_id: str, version: str, by: str) -> Json: ...
-    def events(self, state: str | None, workflow: str | None, limit: int) -> Json: ...
+    def events(self, where: Mapping[str, Json], limit: int) -> Json: ...
     def event(self, event_id: str) -> Json: ...
-    def replay_event(self, event_id: str, version: str) -> Json: ...
+    def select_events(self, where: Mapping[str, Json], name: str) -> Json: ...
+    def replay_event(self, event_id: str, version: str, name: str) -> Json: ...
     def start(self, workflow: str, data: Json, inputs: Mapping[str, Json] | None) -> Json: ...
     def approvals(self, status: str | None, limit: int) -> Json: ...
     def decide(self, approval_id: str, decision: str, by: str, comment: str) -> Json: ...
@@ -99,26 +101,25 @@ class Local:
         self.engine.resume(run_id, version=version, by=by)
         return {"run": run_id, "resuming": True}
 
-    def events(self, state: str | None, workflow: str | None, limit: int) -> Json:
+    def events(self, where: Mapping[str, Json], limit: int) -> Json:
         from hookline.engine.documents import event_document
 
-        page = self.engine.store.events(state, workflow, limit, None)
+        chosen = _slice(where)
+        page = self.engine.store.events(chosen.state, chosen.workflow, limit, None, chosen.where)
         return {"events": [event_document(row) for row in page.rows], "next": page.next}
 
     def event(self, event_id: str) -> Json:
-        from hookline.engine.documents import event_document
+        return self.engine.event_document(event_id)
 
-        row = self.engine.store.event(event_id)
-        if row is None:
-            raise CliError(f"there is no event {event_id!r}", code="R414", hint="see `hookline events list`")
-        return event_document(row, full=True)
+    def select_events(self, where: Mapping[str, Json], name: str) -> Json:
+        found = self.engine.replays.select(_slice(where), name=name)
+        return {"events": list(found.events), "matched": found.matched, "already": found.already}
 
-    def replay_event(self, event_id: str, version: str) -> Json:
-        row = self.engine.store.event(event_id)
-        if row is None or row.run_id is None:
-            reason = "there is no event" if row is None else "no run was started by the event"
-            raise CliError(f"{reason} {event_id!r}", code="R414", hint="see `hookline events list`")
-        return self.replay(row.run_id, {"version": version})
+    def replay_event(self, event_id: str, version: str, name: str) -> Json:
+        with translated():
+            accepted = self.engine.replays.event(event_id, version=version, name=name)
+        answer = {"event": accepted.event_id, "runs": [accepted.run_id]}
+        return {**answer, "duplicate": True} if accepted.state == "duplicate" else answer
 
     def start(self, workflow: str, data: Json, inputs: Mapping[str, Json] | None) -> Json:
         accepted = self.engine.start_run(workflow, data, inputs, source="cli")
@@ -151,6 +152,15 @@ class Local:
     ) -> Json:
         done = self.engine.schedules.backfill(workflow, trigger, since, until, limit=limit, dry_run=dry_run)
         return {"workflow": workflow, **done}
+
+
+def _slice(where: Mapping[str, Json]) -> Slice:
+    """The events chosen by the options of a command; times in seconds since the epoch."""
+    from hookline.engine.replays import Slice
+    from hookline.store.port import EventFilter
+
+    rest = {name: value for name, value in where.items() if name not in ("state", "workflow")}
+    return Slice(where.get("state"), where.get("workflow"), EventFilter(**rest))
 
 
 @contextmanager

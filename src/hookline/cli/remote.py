@@ -116,14 +116,18 @@ class Remote:
     def resume(self, run_id: str, version: str, by: str) -> Json:
         return self._ask("POST", f"runs/{_part(run_id)}/resume", {"version": version, "by": by})
 
-    def events(self, state: str | None, workflow: str | None, limit: int) -> Json:
-        return self._ask("GET", "events", state=state, workflow=workflow, limit=limit)
+    def events(self, where: Mapping[str, Json], limit: int) -> Json:
+        return self._ask("GET", "events", **_moments(where), limit=limit)
 
     def event(self, event_id: str) -> Json:
         return self._ask("GET", f"events/{_part(event_id)}")
 
-    def replay_event(self, event_id: str, version: str) -> Json:
-        return self._ask("POST", f"events/{_part(event_id)}/replay", {"version": version})
+    def select_events(self, where: Mapping[str, Json], name: str) -> Json:
+        return self._ask("POST", "events/replay", {**_moments(where), "name": name, "dry_run": True})
+
+    def replay_event(self, event_id: str, version: str, name: str) -> Json:
+        body = {"version": version, "name": name} if name else {"version": version}
+        return self._ask("POST", f"events/{_part(event_id)}/replay", body)
 
     def start(self, workflow: str, data: Json, inputs: Mapping[str, Json] | None) -> Json:
         body: dict[str, Json] = {"workflow": workflow, "trigger": data}
@@ -157,6 +161,11 @@ class Remote:
 
 def _which(trigger: str | None) -> dict[str, Json]:
     return {} if trigger is None else {"trigger": trigger}
+
+
+def _moments(where: Mapping[str, Json]) -> dict[str, Json]:
+    """A filter as the API reads it."""
+    return {name: iso(value) if name in ("since", "until") else value for name, value in where.items()}
 
 
 def _part(text: str) -> str:

@@ -153,7 +153,7 @@ ENGINE_CODES: tuple[Code, ...] = (
     Code(
         "R414",
         "There is no such event",
-        "No event has this id, or it started no run.",
+        "No event has this id, or it was removed by retention.",
         "Look at hookline events list.",
     ),
     Code(
@@ -178,6 +178,19 @@ ENGINE_CODES: tuple[Code, ...] = (
         "What is needed to judge the request (a certificate, or the object that it tells of) could not be "
         "had in time. Nothing was taken; the sender gets 503 and comes again.",
         "If it does not pass: find out why the service that the message names cannot be reached.",
+    ),
+    Code(
+        "R418",
+        "The event cannot be replayed",
+        "It still waits for its run, it repeats another event, or nothing was kept with which a workflow "
+        "could be started: of a request that was refused neither body nor event is stored.",
+        "Replay the event that the message names, or have the sender send it again.",
+    ),
+    Code(
+        "R419",
+        "Too many events at once",
+        "A slice for replay holds no more than 10,000 events.",
+        "Narrow it by workflow, state and time, and replay one part after the other.",
     ),
     Code(
         "R430",

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -50,6 +50,7 @@ from .calls import Calls
 from .claims import Claims
 from .connections import Connections
 from .context import HookContextImpl
+from .documents import event_document
 from .errors import Busy, EngineError
 from .files import EngineFiles
 from .gathering import Gatherer
@@ -66,6 +67,7 @@ from .pollers import Poller
 from .reading import RunReader, submit_and_wait
 from .redaction import Redactor, Secret
 from .registry import Registry
+from .replays import Replays
 from .requests import Requests, is_same_step
 from .retention import RETENTION_SECONDS, retain
 from .runner import Runner
@@ -249,6 +251,16 @@ class Engine:
             redactor=self.redactor,
             clock=clock,
             newest=self.plan,
+        )
+        self.replays = Replays(
+            store=store,
+            reader=self.reader,
+            plans=self.plans,
+            intake=self.intake,
+            clock=clock,
+            newest=self.plan,
+            manual=self._manual,
+            take=self._take,
         )
         self._answers = Answers(store, self.reader)
         self.intake.first_turn = self.runner.first_turn
@@ -458,6 +470,7 @@ class Engine:
         plan, trigger = found
         declared = self.registry.triggers[trigger.uses]
         parameters = trigger.parameters
+        data: Json = None
         try:
             if request.method in ("GET", "HEAD") and not declared.answers_get:
                 raise HookRefused(405, f"{request.method[:20]} in place of POST", code="S405")
@@ -477,10 +490,11 @@ class Engine:
             event = declared.run(context, request, **declared.bind(parameters))
             if isinstance(event, HookAnswered):
                 return HookAnswer(None, "at_once", event.answer)
+            data = dict(event.data)
             draft = self.intake.event(
                 plan,
                 trigger,
-                dict(event.data),
+                data,
                 key=event.key,
                 skip=event.skip,
                 headers=self.redactor.redact_headers(request.headers),
@@ -491,7 +505,8 @@ class Engine:
             self.refuse_request(request.path, refused.reason, request.headers)
             raise
         except ExpressionError as error:
-            self.refuse_request(request.path, error.message, request.headers)
+            # The sender is who it says; the workflow is at fault. So the event is kept for a replay.
+            self.refuse_request(request.path, error.message, request.headers, data)
             raise HookRefused(422, error.message, code=error.code) from error
         except BadInput as error:
             self.refuse_request(request.path, error.message, request.headers)
@@ -541,13 +556,14 @@ class Engine:
         reply = HookReply(202, json.dumps(ids).encode(), "application/json")
         return HookAnswer(told[0] if told else None, "at_once", reply)
 
-    def refuse_request(self, path: str, reason: str, headers: Mapping[str, str]) -> None:
+    def refuse_request(self, path: str, reason: str, headers: Mapping[str, str], data: Json = None) -> None:
         """Record a request to ``/hooks/<path>`` that was refused, without its body.
 
         Of a flood only a few are recorded; see `Refusals`.
 
         Args:
             headers: By their names in lower case.
+            data: The event, of a request in order that the workflow could not take.
         """
         plan, trigger = self.workflows.hooks.get(path.strip("/"), (None, None))
         name = trigger_scope(plan, trigger) if plan is not None and trigger is not None else ""
@@ -557,7 +573,7 @@ class Engine:
                 self._events_taken["rejected"] += 1
             return
         kept = self.redactor.redact_headers(headers)
-        incoming = self.intake.rejected(plan, trigger.uses if trigger else "webhook", noted, kept)
+        incoming = self.intake.rejected(plan, trigger.uses if trigger else "webhook", noted, kept, data)
         # Whoever sends what is refused does not get to wait for the disk, or to learn of it.
         self.store.submit(Accept([incoming]), self._count)
 
@@ -740,6 +756,24 @@ class Engine:
             EngineError: There is no such run.
         """
         return self.reader.document(run_id)
+
+    def event_document(self, event_id: str) -> dict[str, Json]:
+        """An event of the inbox with headers, body and data, without the secrets its sender may have put in.
+
+        Raises:
+            EngineError: There is no such event.
+        """
+        row = self.store.event(event_id)
+        if row is None:
+            raise EngineError(
+                f"there is no event {event_id!r}", code="R414", status=404, hint="see `hookline events list`"
+            )
+        if row.data is None and row.run_id is not None:
+            # A run keeps its event; the inbox does not keep it a second time.
+            row = replace(row, data=self.reader.state(row.run_id)[0].trigger)
+        shown = self.redactor.redact_known(json.dumps(event_document(row, full=True)))
+        document: dict[str, Json] = json.loads(shown)
+        return document
 
     def history(self, run_id: str) -> list[dict[str, Json]]:
         """A run's history.

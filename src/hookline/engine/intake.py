@@ -268,7 +268,9 @@ class Intake:
         incoming = Incoming(event_id, source, plan.name, self._clock(), run=new)
         return Draft(incoming, live)
 
-    def rejected(self, plan: Plan | None, uses: str, reason: str, headers: Mapping[str, str]) -> Incoming:
+    def rejected(
+        self, plan: Plan | None, uses: str, reason: str, headers: Mapping[str, str], data: Json = None
+    ) -> Incoming:
         """A request that was refused: kept with its reason, without its body."""
         return Incoming(
             self._ids.new("evt"),
@@ -278,6 +280,8 @@ class Intake:
             state="rejected",
             reason=reason,
             headers=headers,
+            data=None if data is None else self._journal.masked(data),
+            version=plan.version if plan else None,
         )
 
     def run(

@@ -18,19 +18,31 @@ from hookline.core.document import strict_json
 from hookline.core.lint import check
 from hookline.engine import documents
 from hookline.engine.catalogue import catalogue_document
-from hookline.engine.engine import Engine, EngineError
-from hookline.store.port import EventRow, Page, RunFilter
+from hookline.engine.engine import Busy, Engine, EngineError
+from hookline.engine.replays import Slice
+from hookline.store.port import EventFilter, Page, RunFilter
 
 from .access import acting_user
 from .openapi import openapi_document
 from .routes import Answer, Parameter, Routes
-from .schemas import APPROVAL_STATUSES, RUN_STATUSES, TEXT, TIME, YES, listing, many, one_of, record, ref
+from .schemas import (
+    APPROVAL_STATUSES,
+    COUNT,
+    RUN_STATUSES,
+    TEXT,
+    TIME,
+    YES,
+    listing,
+    many,
+    one_of,
+    record,
+    ref,
+)
 
 __all__ = [
     "answer_json",
     "api",
     "diagnostic_document",
-    "event_shown",
     "sent_object",
     "who_asks",
     "workflow_documents",
@@ -81,7 +93,10 @@ def _limit() -> int:
 
 
 def _time(name: str) -> float | None:
-    text = request.args.get(name)
+    return _moment(name, request.args.get(name))
+
+
+def _moment(name: str, text: str | None) -> float | None:
     if text is None:
         return None
     try:
@@ -152,13 +167,6 @@ def workflow_documents(engine: Engine) -> list[dict[str, Json]]:
         }
         for file in engine.workflows.files
     ]
-
-
-def event_shown(engine: Engine, row: EventRow) -> dict[str, Json]:
-    """An event with headers, body and data, without the secrets its sender may have put in."""
-    document = documents.event_document(row, full=True)
-    shown: dict[str, Json] = json.loads(engine.redactor.redact_known(json.dumps(document)))
-    return shown
 
 
 @api.get("/openapi.json", permission="read", answers={200: Answer("This description.", {"type": "object"})})
@@ -371,13 +379,28 @@ def resume(run_id: str) -> Response:
     parameters=(
         Parameter("state", "Only those of this state.", one_of(*STORED_STATES)),
         _WORKFLOW,
+        Parameter("trigger", "Only those of this trigger component."),
+        Parameter("key", "Only those with this dedupe key."),
+        Parameter("run_status", "Only those whose run has this status.", one_of(*RUN_STATUSES)),
+        Parameter("since", "Only those received at this time or later.", TIME),
+        Parameter("until", "Only those received before this time.", TIME),
         *_PAGING,
     ),
 )
 def events() -> Response:
     """The inbox, newest first."""
-    state = _choice("state", STORED_STATES)
-    read = partial(_engine().store.events, state, request.args.get("workflow"))
+    state, workflow = _choice("state", STORED_STATES), request.args.get("workflow")
+    where = EventFilter(
+        trigger=request.args.get("trigger"),
+        since=_time("since"),
+        until=_time("until"),
+        key=request.args.get("key"),
+        run_status=_choice("run_status", RUN_STATUSES),
+    )
+
+    def read(limit: int, cursor: str | None) -> Page:
+        return _engine().store.events(state, workflow, limit, cursor, where)
+
     return _listed("events", read, documents.event_document)
 
 
@@ -389,26 +412,111 @@ def events() -> Response:
 )
 def event(event_id: str) -> Response:
     """One event with its headers and body."""
-    row = _engine().store.event(event_id)
-    if row is None:
-        raise EngineError(f"there is no event {event_id!r}", code="R414", status=404)
-    return answer_json(event_shown(_engine(), row))
+    return answer_json(_engine().event_document(event_id))
+
+
+_NAME: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 200,
+    "description": "Replays that belong together: under one name an event is started once.",
+}
+_REPLAY_EVENT = record({"version": _VERSION, "name": _NAME}, optional=("version", "name"))
 
 
 @api.post(
     "/events/<event_id>/replay",
     permission="run",
-    answers=_STARTED,
+    answers={200: Answer("It was replayed under this name before.", ref("Accepted")), **_STARTED},
     problems=(400, 404, 409, 422),
-    body=_RESUME,
+    body=_REPLAY_EVENT,
 )
 def replay_event(event_id: str) -> Response:
-    """Run an event's workflow again with the same event."""
-    row = _engine().store.event(event_id)
-    if row is None or row.run_id is None:
-        raise EngineError(f"the event {event_id!r} started no run", code="R414", status=404)
-    accepted = _engine().replay_run(row.run_id, version=sent_object(_RESUME).get("version", "original"))
-    return answer_json({"event": accepted.event_id, "runs": [accepted.run_id]}, 202)
+    """Run an event's workflow again with the same event; of events in one run, that run."""
+    sent = sent_object(_REPLAY_EVENT)
+    accepted = _engine().replays.event(
+        event_id, version=sent.get("version", "original"), name=sent.get("name", "")
+    )
+    runs = [accepted.run_id] if accepted.run_id else []
+    if accepted.state == "duplicate":
+        return answer_json({"event": accepted.event_id, "runs": runs, "duplicate": True})
+    return answer_json({"event": accepted.event_id, "runs": runs}, 202)
+
+
+_REPLAY_EVENTS = record(
+    {
+        "workflow": TEXT,
+        "state": one_of(*STORED_STATES),
+        "trigger": TEXT,
+        "key": TEXT,
+        "run_status": one_of(*RUN_STATUSES),
+        "since": TIME,
+        "until": TIME,
+        "version": _VERSION,
+        "name": _NAME,
+        "limit": {**COUNT, "minimum": 1, "maximum": MAX_LIMIT, "description": "At most so many now."},
+        "dry_run": {**YES, "description": "Only say which events they are."},
+    },
+    optional=(
+        *("workflow", "state", "trigger", "key", "run_status", "since", "until"),
+        *("version", "name", "limit", "dry_run"),
+    ),
+)  # fmt: skip
+
+
+@api.post(
+    "/events/replay",
+    permission="run",
+    answers={
+        200: Answer(
+            "What was started. While `left` is not 0, send the same again, at the rate you like.",
+            ref("Replayed"),
+        )
+    },
+    problems=(400, 404, 409, 422),
+    body=_REPLAY_EVENTS,
+)
+def replay_events() -> Response:
+    """Run the workflows of all events that fit again, oldest first, each once under the `name`."""
+    sent = sent_object(_REPLAY_EVENTS)
+    is_dry, name = sent.get("dry_run", False), sent.get("name", "")
+    if not is_dry and not name:
+        hint = 'for example "name": "after-the-outage"; sending it again goes on'
+        raise EngineError("a replay of several events needs a name", code="S606", status=422, hint=hint)
+    where = EventFilter(
+        trigger=sent.get("trigger"),
+        since=_moment("since", sent.get("since")),
+        until=_moment("until", sent.get("until")),
+        key=sent.get("key"),
+        run_status=sent.get("run_status"),
+    )
+    replays = _engine().replays
+    found = replays.select(Slice(sent.get("state"), sent.get("workflow"), where), name=name)
+    now = [] if is_dry else found.events[: sent.get("limit", 100)]
+    started: list[Json] = []
+    failed: list[Json] = []
+    for event_id in now:
+        try:
+            accepted = replays.event(event_id, version=sent.get("version", "original"), name=name)
+        except Busy:
+            if not started:
+                raise
+            break
+        except EngineError as error:
+            failed.append({"event": event_id, "code": error.code, "message": error.message})
+        else:
+            started.append({"event": event_id, "run": accepted.run_id})
+    return answer_json(
+        {
+            "schema": "hookline.replay/1",
+            "matched": found.matched,
+            "already": found.already,
+            "events": list(found.events) if is_dry else [],
+            "started": started,
+            "failed": failed,
+            "left": len(found.events) - len(started) - len(failed),
+        }
+    )
 
 
 @api.get(

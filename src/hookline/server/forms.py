@@ -107,6 +107,13 @@ def replay_form(run_id: str) -> Response:
     return _done(f"/runs/{accepted.run_id}")
 
 
+@forms.post("/events/<event_id>/replay", permission="run", answers=_DONE, problems=(404, 409, 422))
+def replay_event_form(event_id: str) -> Response:
+    """Run an event's workflow again."""
+    accepted = _checked().replays.event(event_id, version=_version())
+    return _done(f"/runs/{accepted.run_id}")
+
+
 @forms.post("/runs/<run_id>/resume", permission="run", answers=_DONE, problems=(404, 409))
 def resume_form(run_id: str) -> Response:
     """Go on with a failed or canceled run."""

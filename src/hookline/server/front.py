@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl
 
 from hookline.engine.engine import Engine
 from hookline.sdk import HookRequest
@@ -19,7 +18,7 @@ from hookline.sdk import HookRequest
 from .access import Access
 from .bodies import Received, read_body
 from .headers import SECURITY_HEADERS
-from .hooks import Waiters, answer_hook, headers_of
+from .hooks import Waiters, answer_hook, headers_of, query_of
 
 __all__ = ["HookFront"]
 
@@ -62,7 +61,7 @@ class HookFront:
             method="POST",
             path=_path(environ)[len(_PREFIX) :],
             headers=headers_of(environ),
-            query=_query(environ.get("QUERY_STRING", "")),
+            query=query_of(environ),
             body=body.content,
             stream=body.file,
             stream_bytes=body.size,
@@ -96,11 +95,3 @@ class HookFront:
 def _path(environ: Environ) -> str:
     # WSGI hands bytes over as Latin-1.
     return str(environ["PATH_INFO"]).encode("latin-1").decode("utf-8", "replace")
-
-
-def _query(text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    if text:
-        for name, value in parse_qsl(text, keep_blank_values=True, errors="replace"):
-            found.setdefault(name, value)
-    return found

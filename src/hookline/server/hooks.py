@@ -15,6 +15,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 from flask import Response, current_app, request
 from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge
@@ -29,7 +30,7 @@ from .problems import PROBLEM_TYPE, problem, problem_document
 from .routes import Answer, Routes
 from .schemas import YES, record, ref
 
-__all__ = ["RESPOND_SECONDS", "Reply", "Waiters", "answer_hook", "headers_of", "hooks"]
+__all__ = ["RESPOND_SECONDS", "Reply", "Waiters", "answer_hook", "headers_of", "hooks", "query_of"]
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,15 @@ def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if value := environ.get(name):
             found[name.replace("_", "-").lower()] = value
+    return found
+
+
+def query_of(environ: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters of a WSGI request's query; the first of those with one name."""
+    found: dict[str, str] = {}
+    if text := environ.get("QUERY_STRING", ""):
+        for name, value in parse_qsl(text, keep_blank_values=True, errors="replace"):
+            found.setdefault(name, value)
     return found
 
 
@@ -159,7 +169,7 @@ def _answered(path: str, body: Received) -> Response:
         method=request.method,
         path=path,
         headers=headers_of(request.environ),
-        query=request.args.to_dict(),
+        query=query_of(request.environ),
         body=body.content,
         stream=body.file,
         stream_bytes=body.size,

@@ -11,9 +11,9 @@ from flask import Response, current_app, render_template, request
 
 from hookline.engine import documents
 from hookline.engine.engine import Engine, EngineError
-from hookline.store.port import Approval, Page, RunFilter, Store
+from hookline.store.port import Approval, EventFilter, Page, RunFilter, Store
 
-from .api import STORED_STATES, event_shown, workflow_documents
+from .api import STORED_STATES, workflow_documents
 from .presentation import run_in_words
 from .routes import Answer, Routes
 from .schemas import APPROVAL_STATUSES, RUN_STATUSES
@@ -167,16 +167,25 @@ def workflows_page() -> Response:
 @pages.get("/events", permission="read", answers=_PAGE)
 def events_page() -> Response:
     """The inbox, newest first."""
-    state = _chosen("state", STORED_STATES)
-    workflow = request.args.get("workflow") or None
-    page = _rows(partial(_engine().store.events, state, workflow))
+    engine = _engine()
+    state, failed = _chosen("state", STORED_STATES), _chosen("run_status", RUN_STATUSES)
+    workflow, trigger = (request.args.get(name) or None for name in ("workflow", "trigger"))
+    where = EventFilter(trigger=trigger, run_status=failed)
+    page = _rows(lambda limit, cursor: engine.store.events(state, workflow, limit, cursor, where))
     return _page(
         "events.html",
         events=[documents.event_document(row) for row in page.rows],
-        older=_older(page.next, state=state, workflow=workflow),
+        older=_older(page.next, state=state, workflow=workflow, trigger=trigger, run_status=failed),
         states=STORED_STATES,
         state=state,
+        workflows=sorted(
+            {file.name for file in engine.workflows.files} | ({workflow} if workflow else set())
+        ),
         workflow=workflow,
+        triggers=sorted(engine.registry.triggers),
+        trigger=trigger,
+        statuses=RUN_STATUSES,
+        run_status=failed,
     )
 
 
@@ -184,7 +193,5 @@ def events_page() -> Response:
 def event_page(event_id: str) -> Response:
     """One event with its headers and body."""
     engine = _engine()
-    row = engine.store.event(event_id)
-    if row is None:
-        raise EngineError(f"there is no event {event_id!r}", code="R414", status=404)
-    return _page("event.html", event=event_shown(engine, row))
+    document = engine.event_document(event_id)
+    return _page("event.html", event=document, is_replayable=engine.replays.is_replayable(event_id))

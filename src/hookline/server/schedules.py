@@ -62,7 +62,7 @@ def next_ticks(workflow: str) -> Response:
 @schedules.post(
     "/schedules/<workflow>/pause", permission="run", answers=_ONE, problems=(400, 404, 422), body=_WHICH
 )
-def pause(workflow: str) -> Response:
+def pause_schedule(workflow: str) -> Response:
     """Let no tick start anything until it is resumed."""
     return answer_json(_engine().schedules.pause(workflow, sent_object(_WHICH).get("trigger"), who_asks()))
 
@@ -70,7 +70,7 @@ def pause(workflow: str) -> Response:
 @schedules.post(
     "/schedules/<workflow>/resume", permission="run", answers=_ONE, problems=(400, 404, 422), body=_WHICH
 )
-def resume(workflow: str) -> Response:
+def resume_schedule(workflow: str) -> Response:
     """Let ticks start runs again, those from now on."""
     return answer_json(_engine().schedules.resume(workflow, sent_object(_WHICH).get("trigger"), who_asks()))
 

@@ -217,6 +217,17 @@ SCHEMAS: dict[str, Schema] = {
         {"event": TEXT, "runs": many(TEXT), "duplicate": YES, "location": TEXT},
         optional=("duplicate", "location"),
     ),
+    "Replayed": record(
+        {
+            "schema": {"const": "hookline.replay/1"},
+            "matched": {**COUNT, "description": "Events that fit the filter."},
+            "already": {**COUNT, "description": "Of them, those replayed under this name before."},
+            "events": {**many(TEXT), "description": "With `dry_run`: what would be started, oldest first."},
+            "started": many(record({"event": TEXT, "run": maybe(TEXT)})),
+            "failed": many(record({"event": TEXT, "code": TEXT, "message": TEXT})),
+            "left": {**COUNT, "description": "Those that are still to be started."},
+        }
+    ),
     "Action": record(
         {
             **_COMPONENT,
