@@ -15,7 +15,10 @@ from hookline.engine.workflows import Installed, load_workflows
 
 from .installation import ROOT
 
-GUIDES = [ROOT / "docs" / "how-to" / name for name in ("s3-upload.md", "webhook.md", "schedules.md")]
+GUIDES = [
+    ROOT / "docs" / "how-to" / name
+    for name in ("s3-upload.md", "webhook.md", "schedules.md", "other-triggers.md")
+]
 TUTORIAL = ROOT / "docs" / "tutorials" / "five-minutes.md"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)\)")

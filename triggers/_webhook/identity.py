@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from hookline.sdk import BadInput, render_event
 
+from .._paths import MISSING, value_at
 from .refusals import no_key, unusable
 
 __all__ = ["event_key"]
 
 _MAX_KEY = 200
-_STEP = re.compile(r"\.([^.\[\]]+)|\[([0-9]{1,6})\]", re.ASCII)
 
 
 def event_key(
@@ -73,20 +72,13 @@ def _named(dedupe: str, headers: Mapping[str, str], body: Any) -> str:
 
 def _at(body: Any, path: str) -> Any:
     """The value at ``.data.items[0].id``, None where there is none."""
-    position = 0
-    for step in _STEP.finditer(path):
-        if step.start() != position:
-            break
-        position = step.end()
-        if step[1] is not None and isinstance(body, dict) and step[1] in body:
-            body = body[step[1]]
-        elif step[2] is not None and isinstance(body, list) and int(step[2]) < len(body):
-            body = body[int(step[2])]
-        else:
-            return None
-    if position != len(path) or not path:
-        raise unusable(f"dedupe: body{path[:80]} is not a path like body.data.id")
-    return body
+    try:
+        if not path:
+            raise ValueError("it names nothing")
+        found = value_at(body, path)
+    except ValueError as error:
+        raise unusable(f"dedupe: body{path[:80]} is not a path like body.data.id") from error
+    return None if found is MISSING else found
 
 
 def _short(key: str) -> str:
