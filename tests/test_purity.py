@@ -36,6 +36,7 @@ STANDARD = frozenset(
         "email.message",
         "email.utils",
         "enum",
+        "fnmatch",
         "fractions",
         "functools",
         "hashlib",

@@ -79,7 +79,7 @@ MAX_RESTARTS = 3
 cog = Connector("cog", title="Cog", docs="https://cog.run/http")
 
 
-@cog.connection
+@cog.connection(concurrency=1)
 def connect(
     ctx: ConnectionContext,
     base_url: Annotated[

@@ -17,14 +17,19 @@ from hookline.sdk import (
     MalformedOutput,
     RateLimited,
     Response,
+    Slower,
+    told_by,
 )
 from hookline.sdk.http import raise_for_status, retry_after
 
-__all__ = ["raise_problem"]
+__all__ = ["raise_problem", "told"]
 
 Json = Any
 
 _WAIT = re.compile(r"(?:in|~)\s?(\d{1,6})\s?s", re.IGNORECASE)
+_REDUCED = re.compile(r"reduced to (\d{1,4}) requests per minute with a burst of (\d{1,4})", re.IGNORECASE)
+"""What Replicate says to accounts with little credit (production, 2026)."""
+
 _LONGEST = 1000
 
 
@@ -59,6 +64,19 @@ def raise_problem(response: Response, *, effect: Literal["check", "read"]) -> No
         case 400 | 422:
             raise BadInput(f"Replicate: {_findings(problem) or detail or 'the request is not valid'}")
     raise_for_status(response, effect=effect, service="Replicate", reason=detail)
+
+
+def told(response: Response) -> Slower | None:
+    """What an answer says about how often Replicate wants to be asked, in its headers or in words."""
+    usual = told_by(response)
+    if usual is None or response.status != 429:
+        return usual
+    problem = _problem(response)
+    detail = _line(problem.get("detail"))
+    wait = _wait(response, problem, detail)
+    found = _REDUCED.search(detail)
+    rate, burst = (max(float(found[1]), 1.0), max(int(found[2]), 1)) if found else (None, None)
+    return Slower(usual.wait if wait is None else min(wait, 3600.0), rate, burst)
 
 
 def _problem(response: Response) -> Mapping[str, Json]:

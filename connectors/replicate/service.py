@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from hookline.sdk import ConnectionContext, Connector, Field
+from hookline.sdk import ConnectionContext, Connector, Field, Limit
 
 from .client import ReplicateClient
+from .problems import told
 
 __all__ = ["connect", "replicate"]
 
 replicate = Connector("replicate", title="Replicate", docs="https://replicate.com/docs/reference/http")
 
+LIMITS = [Limit("creates", 600, ["POST *predictions"]), Limit("reads", 3000)]
+"""Requests a minute; "reads" is everything that creates no prediction (documentation, rate limits)."""
 
-@replicate.connection
+
+@replicate.connection(limits=LIMITS, told=told)
 def connect(
     ctx: ConnectionContext,
     token: Annotated[

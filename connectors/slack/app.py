@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from hookline.sdk import BadInput, ConnectionContext, Connector, Context, Field, File, Http
+from hookline.sdk import BadInput, ConnectionContext, Connector, Context, Field, File, Http, Limit
 
 from .client import SlackClient
 from .notify import notify_channel, notify_webhook
@@ -32,7 +32,7 @@ class _Client(SlackClient):
         return await notify_channel(ctx, self, to, text, files)
 
 
-@slack.connection
+@slack.connection(limits=[Limit("calls", apart=True)])
 def connect(
     ctx: ConnectionContext,
     token: Annotated[

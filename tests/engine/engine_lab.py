@@ -32,11 +32,14 @@ from hookline.sdk import (
     HookContext,
     HookEvent,
     HookRequest,
+    Limit,
     Park,
     Poll,
+    RateLimited,
     TriggerContext,
     Wake,
     action,
+    retry_after,
     trigger,
 )
 from hookline.store.port import Accepted, RunFilter, StoreError, StoreUnavailable
@@ -294,6 +297,7 @@ def components(outside: Outside) -> list[Found]:
 
     declare("job.vault", "at_least_once", connection="vault")
     found.append(vault)
+    found.append(_counter())
 
     @action("job.blocking", effect="at_least_once", summary="Did it")
     def blocking(ctx: Context, name: Name, value: Value = None) -> Any:
@@ -352,6 +356,39 @@ def components(outside: Outside) -> list[Found]:
 
 
 _BUILT_IN: list[Registry] = []
+
+
+def _counter() -> Connector:
+    """A service that counts who comes: 60 sends a minute, 600 looks."""
+    counter = Connector("counter", title="Counter")
+    limits = [Limit("sends", 60, ["POST *"], burst=2), Limit("looks", 600, burst=5)]
+
+    @counter.connection(limits=limits)
+    def connect(
+        ctx: Any, url: Annotated[str, Field("Where.")], token: Annotated[str, Field("A secret.", secret=True)]
+    ) -> Any:
+        """Open."""
+        return ctx.http(url, headers={"Authorization": f"Bearer {token}"})
+
+    @counter.action("visit", effect="check", summary="Went there")
+    async def visit(
+        ctx: Context, requests: Annotated[list[str], Field("``METHOD path`` of each request, in order.")]
+    ) -> Any:
+        """Send requests one after the other"""
+        answers = []
+        for request in requests:
+            method, _, path = request.partition(" ")
+            answer = await ctx.connection.request(method, path)
+            if answer.status == 429:
+                raise RateLimited("too many", retry_after=retry_after(answer.headers))
+            answers.append(answer.status)
+        return answers
+
+    @visit.on_lookup
+    async def lookup(ctx: Context, requests: list[str]) -> Any:
+        return None
+
+    return counter
 
 
 def registry_of(outside: Outside) -> Registry:

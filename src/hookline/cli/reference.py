@@ -19,7 +19,7 @@ from .field_types import alternatives, type_text
 from .format_reference import workflow_format_page
 
 if TYPE_CHECKING:
-    from hookline.sdk import Action, ConnectionType, Trigger
+    from hookline.sdk import Action, ConnectionType, Limit, Trigger
 
 __all__ = ["PAGES", "main", "stale_pages"]
 
@@ -100,6 +100,10 @@ def components_page() -> str:
         "A connection is a table `[connections.<name>]` in `hookline.toml`, with `type` and the fields "
         "below. A type whose required fields are all given by its variables has a connection of its own "
         "name without a table.",
+        "All connections with the same credential share their limits. A table `limits` in a connection's own "
+        "table sets others: a number of requests a minute, or `false` for none, and `concurrency` for the "
+        "steps that may be under way at a time. A type without limits of its own has one that is called "
+        "`requests` and does what the service says.",
         *(_connection(kind) for kind in registry.connection_types.values()),
     ]
     return _page("Components", *parts)
@@ -152,7 +156,15 @@ def _action(action: Action) -> str:
 def _connection(kind: ConnectionType) -> str:
     schemes = ", ".join(f"`{each}:`" for each in kind.schemes)
     facts = [f"reads and writes: {schemes}"] if schemes else []
+    facts += [f"limit `{limit.name}`: {_limit(limit)}" for limit in kind.limits]
+    if kind.concurrency is not None:
+        facts.append(f"limit `concurrency`: {kind.concurrency} at a time")
     return "\n\n".join([*_head(kind, facts), *_fields(kind.fields, "", variables=True)])
+
+
+def _limit(limit: Limit) -> str:
+    rate = "as the service says" if limit.per_minute is None else f"{limit.per_minute:,.0f} requests a minute"
+    return f"{rate}, each kind of request for itself" if limit.apart else rate
 
 
 def _fields(schema: Mapping[str, Json], title: str, *, variables: bool = False) -> list[str]:

@@ -1,14 +1,17 @@
 """Connections: what is configured, and the opened clients.
 
 A connection is a table ``[connections.<name>]`` in ``hookline.toml`` with ``type`` and the type's
-fields; secrets are written as ``${VARIABLE}``. A type whose required fields all have values in
+fields; secrets are written as ``${VARIABLE}``. A table ``limits`` in it says how often the service may be
+asked, in a minute, by the names that its type declares, and how many steps may be under way
+(``concurrency``). A type whose required fields all have values in
 its usual environment variables has a connection of its own name without any configuration.
 """
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,8 +19,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import referencing
 from jsonschema import Draft202012Validator
 
-from hookline.sdk import AuthenticationFailed, BadInput, ConnectionType, Files, Http, Smtp
+from hookline.sdk import (
+    AuthenticationFailed,
+    BadInput,
+    ConnectionType,
+    Files,
+    Http,
+    Limit,
+    Smtp,
+    told_by,
+)
 
+from .limiter import Limiter, Turntable, configured
 from .redaction import Redactor, Secret
 from .registry import Registry
 from .settings import FIELDS, Settings
@@ -36,12 +49,14 @@ class OpenContext:
     client: GuardedClient
     files: Files
     settings: Settings
+    limited: Callable[[str, Mapping[str, str] | None], Limiter | None] = lambda base_url, headers: None
 
     def http(self, base_url: str, *, headers: Mapping[str, str] | None = None) -> Http:
         # Checking a definition needs the names of connections, and not a client's import time.
         from .http.sdk import SdkHttp
 
-        return SdkHttp(self.client, files=self.files, base_url=base_url, headers=headers)
+        limiter = self.limited(base_url, headers)
+        return SdkHttp(self.client, files=self.files, base_url=base_url, headers=headers, limiter=limiter)
 
     def smtp(
         self,
@@ -73,6 +88,9 @@ class Connections:
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._values: dict[str, dict[str, Any]] = {}
+        self._limits: dict[str, Mapping[str, Any]] = {}
+        self._places: dict[str, tuple[str, int]] = {}
+        self.turntable: Turntable | None = None
         self.types: dict[str, str] = {}
         for name, kind in registry.connection_types.items():
             values = self._from_environment(kind)
@@ -82,7 +100,8 @@ class Connections:
             type_name = table.get("type", name)
             configured = registry.connection_types.get(type_name)
             if configured is not None:
-                given = {key: value for key, value in table.items() if key != "type"}
+                given = {key: value for key, value in table.items() if key not in ("type", "limits")}
+                self._limits[name] = table.get("limits", {})
                 self._declare(name, configured, {**self._from_environment(configured), **given}, redactor)
 
     def _from_environment(self, kind: ConnectionType) -> dict[str, Any]:
@@ -136,9 +155,56 @@ class Connections:
         with self._lock:
             if name not in self._clients:
                 values = self._checked(name, kind)
-                context = OpenContext(name, client, files, self._settings)
+                limits = self._limits_of(name, kind)
+
+                def limited(base_url: str, headers: Mapping[str, str] | None) -> Limiter | None:
+                    return self._limiter(name, kind, limits, base_url, headers)
+
+                context = OpenContext(name, client, files, self._settings, limited)
                 self._clients[name] = kind.open(context, **values)
             return self._clients[name]
+
+    def place(self, name: str) -> tuple[str, int] | None:
+        """What steps under way with an opened connection share a number of, and that number."""
+        return self._places.get(name)
+
+    def _limits_of(self, name: str, kind: ConnectionType) -> tuple[Limit, ...]:
+        given = self._limits.get(name, {})
+        try:
+            if not isinstance(given, Mapping):
+                raise ValueError("limits is a table")
+            most = given.get("concurrency", kind.concurrency)
+            if most is not None and most is not False and (type(most) is not int or most < 1):
+                raise ValueError("the limit 'concurrency' is a whole number from 1 on, or false")
+            rates = {key: value for key, value in given.items() if key != "concurrency"}
+            return configured(tuple(kind.limits) or (Limit("requests"),), rates)
+        except ValueError as error:
+            raise BadInput(f"the connection {name!r}: {error}", code="C923") from error
+
+    def _limiter(
+        self,
+        name: str,
+        kind: ConnectionType,
+        limits: tuple[Limit, ...],
+        base_url: str,
+        headers: Mapping[str, str] | None,
+    ) -> Limiter | None:
+        """The limiter of a credential; where there is none, that of the address."""
+        has_secret = any(
+            schema.get("x-secret") and self._values[name].get(field)
+            for field, schema in kind.fields["properties"].items()
+        )
+        if self.turntable is None or (has_secret and not headers):
+            return None
+        table, told = self.turntable, kind.told or told_by
+        credential = json.dumps([kind.name, base_url.rstrip("/"), sorted((headers or {}).items())])
+        limiter = table.limiter(credential, lambda mark: Limiter(mark, kind.title, limits, told, table))
+        limiter.tighten(limits)
+        limiter.connections[name] = None
+        most = self._limits.get(name, {}).get("concurrency", kind.concurrency)
+        if most:
+            self._places[name] = (f"place/{limiter.name}", most)
+        return limiter
 
     def _checked(self, name: str, kind: ConnectionType) -> dict[str, Any]:
         values = self._values[name]

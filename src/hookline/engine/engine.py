@@ -7,6 +7,8 @@ its own between `start` and `stop`.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import json
 import logging
 import os
@@ -59,6 +61,7 @@ from .http.sdk import SdkHttp
 from .ids import IdFactory
 from .intake import WEBHOOK_MEMORY, Draft, Intake, WrongInputs, check_inputs, trigger_scope
 from .journal import Journal
+from .limiter import Turntable
 from .live import replayed_from
 from .pacing import Paces, Refusals
 from .past import Past
@@ -240,6 +243,9 @@ class Engine:
             clock=clock,
         )
         claims.deliver = self.runner.deliver
+        self.turntable = Turntable(store, clock, _fingerprints(master_key))
+        self.turntable.deliver = self.runner.deliver
+        self.connections.turntable = self.turntable
         self.reader = RunReader(store, self.journal, self.plans)
         self.requests = Requests(
             store=store,
@@ -848,6 +854,15 @@ def _respond(given: Json) -> tuple[str, float | None]:
         return str(given or "at_once"), None
     deadline = given.get("deadline")
     return str(given.get("type")), parse_duration(deadline) if deadline is not None else None
+
+
+def _fingerprints(master_key: str) -> Callable[[str], str]:
+    """Names for credentials; without the key nobody can try out which credential has which name."""
+
+    def fingerprint(credential: str) -> str:
+        return hmac.new(master_key.encode(), credential.encode(), hashlib.sha256).hexdigest()[:24]
+
+    return fingerprint
 
 
 def _is_outermost(node: Node) -> bool:

@@ -29,6 +29,7 @@ from .context import AttemptContext, PureContext
 from .holds import Hold
 from .http import GuardedClient
 from .journal import dump_json
+from .limiter import ASKER, Asker
 from .live import LiveRun
 from .parameters import checked
 from .past import Past
@@ -253,17 +254,45 @@ class Performer:
         claimed = await self._claims.claim(run, record.path, record.attempt, {name: 1.0}, [Cap(name, 1.0)])
         if not claimed.granted:
             self._claims.wait(name, run.id, record.path)
-            now = self._clock()
-            until = now + look_again(now - (record.started_at or now))
-            raise Hold("identical", "the result of an identical step, which is under way", until)
+            reason = "the result of an identical step, which is under way"
+            raise Hold("identical", reason, self._look_again(record))
+
+    async def _claim_place(self, run: LiveRun, node: Node, action: Action, record: StepRecord) -> None:
+        """Be one of the few steps that are under way with a connection.
+
+        Raises:
+            Hold: There are as many as there may be.
+        """
+        connection = node.connection or action.connection
+        place = self._connections.place(connection) if connection is not None else None
+        if place is None:
+            return
+        name, most = place
+        claimed = await self._claims.claim(run, record.path, record.attempt, {name: 1.0}, [Cap(name, most)])
+        if not claimed.granted:
+            self._claims.wait(name, run.id, record.path)
+            reason = f"a place at {connection}, which takes {most} at a time"
+            raise Hold("limit", reason, self._look_again(record))
+
+    def _look_again(self, record: StepRecord) -> float:
+        now = self._clock()
+        return now + look_again(now - (record.started_at or now))
 
     def awaited(self, run: LiveRun, path: str) -> list[tuple[str, str]]:
         """Who is to be woken, as (run, path), now that an attempt is over."""
         record, node = run.state.records.get(path), node_at(run, path)
-        if not self._claims.is_awaited or record is None or node is None or node.cache is None:
+        if not self._claims.is_awaited or record is None or node is None or node.kind != "action":
             return []
-        name = request_claim(reuse_key(node, record.input))
-        return self._claims.next(name, everybody=record.status == "succeeded")
+        woken: list[tuple[str, str]] = []
+        if node.cache is not None:
+            name = request_claim(reuse_key(node, record.input))
+            woken += self._claims.next(name, everybody=record.status == "succeeded")
+        action = self._registry.actions.get(node.uses)
+        connection = node.connection or (action.connection if action is not None else None)
+        place = self._connections.place(connection) if connection is not None else None
+        if place is not None:
+            woken += self._claims.next(place[0])
+        return woken
 
     async def _run_action(
         self, run: LiveRun, node: Node, action: Action, record: StepRecord, interrupted: bool
@@ -276,7 +305,17 @@ class Performer:
         if mode.kind == "lookup":
             run.lookups[record.path] = run.lookups.get(record.path, 0) + 1
         lookups = run.lookups.get(record.path, 0)
+        ASKER.set(
+            Asker(
+                (run.id, record.path, record.attempt),
+                asyncio.current_task(),
+                is_holdable=mode.kind != "lookup",
+                is_repeatable=action.effect in ("read", "idempotent"),
+            )
+        )
         try:
+            if record.wake == "start" and action.effect != "read":
+                await self._claim_place(run, node, action, record)
             result = await execute(node, action, record, context, mode, self.pool, lookups)
             return storable(result, self._mask)
         except (TypeError, ValueError, RecursionError) as error:

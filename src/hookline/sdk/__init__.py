@@ -49,6 +49,7 @@ from .fields import Field, input_schema, schema_of
 from .file_stores import CopiesFiles, FilePage, FileStore, IfExists, ListedFile, PresignsFiles, Writing
 from .files import File, is_file
 from .http import raise_for_status, retry_after
+from .limits import Limit, Slower, told_by
 from .summary import render_summary
 from .templates import render_event
 from .units import parse_duration, parse_size
@@ -83,6 +84,7 @@ __all__ = [
     "IfExists",
     "InsufficientCredit",
     "InternalError",
+    "Limit",
     "ListedFile",
     "MalformedOutput",
     "NotFound",
@@ -98,6 +100,7 @@ __all__ = [
     "Response",
     "SetupContext",
     "SetupStep",
+    "Slower",
     "Smtp",
     "Streamed",
     "TimedOut",
@@ -119,5 +122,6 @@ __all__ = [
     "render_summary",
     "retry_after",
     "schema_of",
+    "told_by",
     "trigger",
 ]

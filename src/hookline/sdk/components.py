@@ -23,8 +23,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .context import Response
 from .fields import Schema, input_schema, schema_of
 from .files import File, is_file
+from .limits import Limit, Slower
 from .summary import render_summary
 
 __all__ = ["Action", "ConnectionType", "Connector", "Example", "Recorded", "Trigger", "action", "trigger"]
@@ -258,6 +260,10 @@ class ConnectionType:
         references: Whether a file *reference* may name such an address. A reference may come out of
             somebody else's JSON; where it must not reach, only an address in the workflow's own
             text does.
+        limits: How often it may be asked with one credential; see `hookline.sdk.limits`.
+        told: What an answer says about that; as usual in HTTP when None.
+        concurrency: How many steps may be under way at once with one credential, parked ones included
+            and those that only read left out; None for any number.
     """
 
     name: str
@@ -268,6 +274,9 @@ class ConnectionType:
     test: Callable[[Any], Awaitable[str]] | None = None
     schemes: Sequence[str] = ()
     references: bool = True
+    limits: Sequence[Limit] = ()
+    told: Callable[[Response], Slower | None] | None = None
+    concurrency: int | None = None
 
 
 def _read_files(value: Any) -> Any:
@@ -318,11 +327,18 @@ class Connector:
         self.triggers: list[Trigger] = []
 
     def connection(
-        self, function: Function | None = None, *, schemes: Sequence[str] = (), references: bool = True
+        self,
+        function: Function | None = None,
+        *,
+        schemes: Sequence[str] = (),
+        references: bool = True,
+        limits: Sequence[Limit] = (),
+        told: Callable[[Response], Slower | None] | None = None,
+        concurrency: int | None = None,
     ) -> Any:
         """Declare how to open a connection; the parameters after the context are its fields.
 
-        For `schemes` and `references` see `ConnectionType`.
+        For the options see `ConnectionType`.
         """
 
         def declare(function: Function) -> Function:
@@ -334,6 +350,9 @@ class Connector:
                 function,
                 schemes=schemes,
                 references=references,
+                limits=limits,
+                told=told,
+                concurrency=concurrency,
             )
             return function
 

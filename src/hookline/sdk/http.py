@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .components import Effect
 from .context import Response
 from .errors import (
     ActionError,
@@ -20,6 +19,9 @@ from .errors import (
     RateLimited,
     Unavailable,
 )
+
+if TYPE_CHECKING:
+    from .components import Effect
 
 __all__ = ["raise_for_status", "retry_after"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from hookline import __version__
 from hookline.engine.engine import Engine
@@ -15,8 +15,10 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 EVENT_STATES = ("received", "duplicate", "filtered", "rejected")
 FINISHED_STATUSES = ("succeeded", "failed", "canceled")
 
-Sample = tuple[str, int]
+Sample = tuple[str, float]
 """Labels as they are written (``{state="received"}`` or nothing), and the value."""
+
+Add = Callable[[str, str, str, Iterable[Sample]], None]
 
 
 def metrics_text(engine: Engine) -> str:
@@ -53,5 +55,22 @@ def metrics_text(engine: Engine) -> str:
         backlog, healthy = [], False
     add("backlog_runs", "gauge", "Runs queued or running in the database.", backlog)
     add("backlog_limit", "gauge", "Backlog from which hooks answer 503.", [("", counts.max_backlog)])
+    _add_limits(engine, add)
     add("store_up", "gauge", "Whether the database can be written.", [("", 1 if healthy else 0)])
     return "\n".join(lines) + "\n"
+
+
+def _add_limits(engine: Engine, add: Add) -> None:
+    """The queues at the services, as far as this process has asked them for anything."""
+    figures = engine.turntable.figures()
+    labels = [f'{{connection="{",".join(each.connections)}",limit="{each.limit}"}}' for each in figures]
+    for name, what, values in (
+        ("limit_waiting", "Steps that wait for their turn at a service.", [each.waiting for each in figures]),
+        ("limit_oldest_seconds", "How long the first of them has waited.", [each.oldest for each in figures]),
+        (
+            "limit_blocked_seconds",
+            "How long the service wants no request.",
+            [each.blocked for each in figures],
+        ),
+    ):
+        add(name, "gauge", what, zip(labels, (round(value, 3) for value in values), strict=True))

@@ -29,6 +29,7 @@ from .stream import StreamResponse
 from .urls import Origin, parse_url
 
 if TYPE_CHECKING:
+    from hookline.engine.limiter import Limiter, Turn
     from hookline.sdk.context import Http
 
 __all__ = ["SdkHttp", "SdkResponse", "SdkStreamed", "as_action_error"]
@@ -97,6 +98,7 @@ class SdkHttp:
         base_url: What relative addresses are below. Set by the operator, so that its origin may be
             private or plain http; empty: only absolute addresses.
         headers: A credential, sent to the origin of `base_url` and nowhere else.
+        limiter: Keeps the limits of the service at `base_url`; None without any.
 
     Raises:
         RefusedByPolicy: `base_url` or a header is not usable.
@@ -109,8 +111,10 @@ class SdkHttp:
         files: Files | None = None,
         base_url: str = "",
         headers: Mapping[str, str] | None = None,
+        limiter: Limiter | None = None,
     ) -> None:
         self._client = client
+        self._limiter = limiter
         self._files = files
         self._base = base_url.rstrip("/")
         self._trusted: tuple[Origin, ...] = ()
@@ -141,6 +145,7 @@ class SdkHttp:
         """See `hookline.sdk.context.Http.request`."""
         try:
             address = self._absolute(url)
+            turn = await self._turn(method, address)
             answer = await self._client.request(
                 method,
                 address,
@@ -158,7 +163,10 @@ class SdkHttp:
             )
         except HttpError as error:
             raise as_action_error(error, method) from error
-        return SdkResponse(answer.status, answer.headers, answer.content, answer)
+        response = SdkResponse(answer.status, answer.headers, answer.content, answer)
+        if turn is not None:
+            turn.answered(response)
+        return response
 
     @asynccontextmanager
     async def stream(
@@ -175,6 +183,7 @@ class SdkHttp:
         async with AsyncExitStack() as stack:
             try:
                 address = self._absolute(url)
+                await self._turn(method, address)
                 answer = await stack.enter_async_context(
                     self._client.stream(
                         method,
@@ -198,6 +207,7 @@ class SdkHttp:
             raise RuntimeError("this client was made without a file store")
         try:
             address = self._absolute(url)
+            await self._turn("GET", address)
             async with self._download(address, max_bytes) as (chunks, mime):
                 return await self._files.save(chunks, name=name or _name_in(address), mime=mime)
         except HttpError as error:
@@ -233,6 +243,13 @@ class SdkHttp:
                 hint="percent-encode what is put into a path",
             )
         return f"{self._base}/{url.lstrip('/')}"
+
+    async def _turn(self, method: str, address: str) -> Turn | None:
+        """Wait for the request's turn, where there is a limit for it."""
+        if self._limiter is None or not address.startswith(f"{self._base}/"):
+            return None
+        path = address[len(self._base) + 1 :].partition("?")[0]
+        return await self._limiter.turn(method, path)
 
     def _credential_for(self, address: str) -> Credential | None:
         if self._credential is None or parse_url(address).origin not in self._credential.origins:
