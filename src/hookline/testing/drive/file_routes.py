@@ -1,0 +1,322 @@
+"""Files: get, list, create and update of metadata, copy, delete, generated ids."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hookline.testing.drive import query, selection
+from hookline.testing.drive.auth import Grant
+from hookline.testing.drive.errors import DriveError, bad_parameter, not_found
+from hookline.testing.drive.library import Library
+from hookline.testing.drive.media import media
+from hookline.testing.drive.parameters import Parameters
+from hookline.testing.drive.records import FOLDER, SHORTCUT, Item, is_native
+from hookline.testing.drive.resources import DEFAULT_FILE, FILE, FILES, file_resource, written
+from hookline.testing.faults import FaultPlan
+from hookline.testing.httpd import Answer, Request, Response
+
+__all__ = ["CREATE", "UPDATE", "Files"]
+
+CREATE = frozenset(
+    [
+        "supportsAllDrives",
+        "enforceSingleParent",
+        "ignoreDefaultVisibility",
+        "keepRevisionForever",
+        "ocrLanguage",
+        "useContentAsIndexableText",
+        "uploadType",
+    ]
+)
+UPDATE = CREATE | {"addParents", "removeParents"}
+_LIST = frozenset(
+    [
+        "q",
+        "pageSize",
+        "pageToken",
+        "orderBy",
+        "spaces",
+        "corpora",
+        "driveId",
+        "includeItemsFromAllDrives",
+        "supportsAllDrives",
+        "includeLabels",
+        "includePermissionsForView",
+    ]
+)
+_GET = frozenset({"supportsAllDrives", "acknowledgeAbuse", "includeLabels", "includePermissionsForView"})
+_ORDERS: Mapping[str, Callable[[Item], Any]] = {
+    "name": lambda item: item.name,
+    "createdTime": lambda item: item.created,
+    "modifiedTime": lambda item: item.modified,
+    "folder": lambda item: item.mime != FOLDER,
+}
+
+
+class Files:
+    """The resource ``files``.
+
+    Args:
+        with_quota: Whether the service account may own files. Real ones have no storage of their own.
+    """
+
+    def __init__(self, library: Library, faults: FaultPlan, *, with_quota: bool) -> None:
+        self._library = library
+        self._faults = faults
+        self._with_quota = with_quota
+        self._lists: dict[str, tuple[str, int]] = {}
+
+    def get(self, request: Request, file_id: str) -> Answer:
+        """files.get, of the metadata or of the bytes."""
+        given = Parameters(request.query, _GET)
+        item = self._library.find(file_id, all_drives=given.all_drives)
+        if given.media:
+            return media(item, request, self._faults, acknowledged=given.flag("acknowledgeAbuse"))
+        return self.resource(item, given)
+
+    def resource(self, item: Item, given: Parameters, status: int = 200) -> Response:
+        """The answer about one item, with the fields that were asked for."""
+        tree = selection.check(given.text("fields", DEFAULT_FILE), FILE)
+        return Response.of(status, selection.select(file_resource(self._library, item), tree))
+
+    def list(self, request: Request) -> Response:
+        """files.list."""
+        given = Parameters(request.query, _LIST)
+        default = f"kind,nextPageToken,incompleteSearch,files({DEFAULT_FILE})"
+        tree = selection.check(given.text("fields", default), FILES)
+        drive = self._corpus(given)
+        wanted = self._wanted(given)
+        found = [
+            item
+            for item in self._library.items.values()
+            if item.id != self._library.root
+            and item.id not in self._library.drives
+            and self._library.may(item, "reader")
+            and (given.flag("includeItemsFromAllDrives") or not item.drive)
+            and (not drive or item.drive == drive)
+            and wanted(item)
+        ]
+        _order(found, given.text("orderBy"))
+        size = given.whole("pageSize", 100, 1, 1000)
+        start = self._start(given)
+        page = found[start : start + size]
+        answer: dict[str, Any] = {
+            "kind": "drive#fileList",
+            "incompleteSearch": False,
+            "files": [file_resource(self._library, item) for item in page],
+        }
+        if start + size < len(found):
+            token = base64.urlsafe_b64encode(f"~!!~{len(self._lists)}".encode()).decode()
+            self._lists[token] = (given.text("q"), start + size)
+            answer["nextPageToken"] = token
+        return Response.of(200, selection.select(answer, tree))
+
+    def _corpus(self, given: Parameters) -> str:
+        drive, corpora = given.text("driveId"), given.text("corpora", "user")
+        if corpora not in ("user", "drive", "allDrives", "domain"):
+            raise bad_parameter("corpora")
+        if (corpora == "drive") is not bool(drive):
+            raise bad_parameter(
+                "driveId", "driveId must be specified if and only if corpora is set to drive."
+            )
+        if given.flag("includeItemsFromAllDrives") and not given.all_drives:
+            raise bad_parameter(
+                "supportsAllDrives", "supportsAllDrives must be true when includeItemsFromAllDrives is."
+            )
+        if corpora in ("drive", "allDrives") and not given.flag("includeItemsFromAllDrives"):
+            raise bad_parameter(
+                "includeItemsFromAllDrives", f"includeItemsFromAllDrives must be true for corpora {corpora}."
+            )
+        if drive and drive not in self._library.drives:
+            raise DriveError(404, "notFound", f"Shared drive not found: {drive}", location="driveId")
+        return drive
+
+    def _wanted(self, given: Parameters) -> query.Matches:
+        def parent(named: str) -> str:
+            all_drives = given.flag("includeItemsFromAllDrives")
+            try:
+                return self._library.find(named, all_drives=all_drives).id
+            except DriveError:
+                raise not_found(".") from None
+
+        text = given.text("q")
+        return query.parse(text, parent, self._library.is_trashed) if text else lambda item: True
+
+    def _start(self, given: Parameters) -> int:
+        token = given.text("pageToken")
+        if not token:
+            return 0
+        known = self._lists.get(token)
+        if self._faults.take("files.expired_page_token") or known is None or known[0] != given.text("q"):
+            raise bad_parameter("pageToken")
+        return known[1]
+
+    def generate_ids(self, request: Request) -> Response:
+        """files.generateIds."""
+        given = Parameters(request.query, {"count", "space", "type"})
+        ids = [self._library.new_id() for _ in range(given.whole("count", 10, 1, 1000))]
+        self._library.reserved.update(ids)
+        return Response.of(200, {"kind": "drive#generatedIds", "space": "drive", "ids": ids})
+
+    def create(self, request: Request, grant: Grant) -> Response:
+        """files.create without content: a folder, a shortcut, or a file that is empty as yet."""
+        given = Parameters(request.query, CREATE)
+        item = self.new(request_json(request), given, grant, content=None)
+        return self.resource(item, given)
+
+    def new(self, body: Any, given: Parameters, grant: Grant, *, content: bytes | None) -> Item:
+        """Make an item. Raises `DriveError`."""
+        fields = written(body)
+        parents = fields.get("parents") or [self._library.root]
+        if len(parents) != 1:
+            raise DriveError(400, "invalid", "A file must have exactly one parent.", location="parents")
+        parent = self._folder(str(parents[0]), given)
+        mime = str(fields.get("mimeType") or "application/octet-stream")
+        needs_quota = not is_native(mime) and not parent.drive and grant.who == "service_account"
+        if needs_quota and not self._with_quota:
+            raise DriveError(
+                403,
+                "storageQuotaExceeded",
+                "Service Accounts do not have storage quota. Leverage shared drives, or use OAuth "
+                "delegation instead.",
+                domain="usageLimits",
+            )
+        id = self._new_id(fields.get("id"))
+        now = self._library.clock.now()
+        item = Item(id, str(fields.get("name") or "Untitled"), mime, parent.id, now, now)
+        if mime == SHORTCUT:
+            target = (fields.get("shortcutDetails") or {}).get("targetId", "")
+            item.target, item.target_mime = target, self._library.find(target, all_drives=True).mime
+        _write(item, fields)
+        if content is not None:
+            item.content, item.revision = content, 1
+        return self._library.add(item)
+
+    def update(self, request: Request, file_id: str) -> Response:
+        """files.update of the metadata."""
+        given = Parameters(request.query, UPDATE)
+        item = self.editable(file_id, given)
+        self.change(item, request_json(request), given)
+        self._library.note(item)
+        return self.resource(item, given)
+
+    def editable(self, file_id: str, given: Parameters) -> Item:
+        """An item that the account may change. Raises `DriveError`."""
+        return self._allowed(self._library.find(file_id, all_drives=given.all_drives), "writer")
+
+    def change(self, item: Item, body: Any, given: Parameters) -> None:
+        """Change an item's metadata and folder. Raises `DriveError`."""
+        fields = written(body, refused=("id", "parents"))
+        _write(item, fields)
+        added, removed = given.text("addParents"), given.text("removeParents")
+        if added:
+            folder = self._folder(added, given)
+            if removed != item.parent:
+                raise DriveError(
+                    403,
+                    "cannotAddParent",
+                    "Increasing the number of parents is not allowed.",
+                    location="addParents",
+                )
+            self._library.move(item, folder.id)
+        elif removed:
+            raise bad_parameter("removeParents", "A file must have a parent.")
+
+    def copy(self, request: Request, file_id: str, grant: Grant) -> Response:
+        """files.copy."""
+        given = Parameters(request.query, CREATE)
+        source = self._library.find(file_id, all_drives=given.all_drives)
+        if source.mime == FOLDER:
+            raise DriveError(403, "cannotCopyFile", "This file cannot be copied by the user.")
+        body = {
+            "name": f"Copy of {source.name}",
+            "mimeType": source.mime,
+            "parents": [source.parent],
+            **request_json(request),
+        }
+        made = self.new(body, given, grant, content=source.content)
+        made.exports = source.exports
+        return self.resource(made, given)
+
+    def delete(self, request: Request, file_id: str) -> Response:
+        """files.delete: for good, past the trash."""
+        given = Parameters(request.query, {"supportsAllDrives", "enforceSingleParent"})
+        item = self._library.find(file_id, all_drives=given.all_drives)
+        self._library.remove(self._allowed(item, "organizer"))
+        return Response(204)
+
+    def _allowed(self, item: Item, role: Any) -> Item:
+        if not self._library.may(item, role):
+            raise DriveError(
+                403,
+                "insufficientFilePermissions",
+                "The user does not have sufficient permissions for this file.",
+            )
+        return item
+
+    def _folder(self, file_id: str, given: Parameters) -> Item:
+        item = self._library.find(file_id, all_drives=given.all_drives)
+        if item.mime != FOLDER:
+            raise DriveError(403, "parentNotAFolder", "The specified parent is not a folder.")
+        if not self._library.may(item, "writer"):
+            raise DriveError(
+                403, "insufficientParentPermissions", "Insufficient permissions for this parent."
+            )
+        return item
+
+    def _new_id(self, given: str | None) -> str:
+        if given is None:
+            return self._library.new_id()
+        if given in self._library.items:
+            raise DriveError(
+                409, "fileIdInUse", "A file already exists with the provided ID.", location="file.id"
+            )
+        if given not in self._library.reserved:
+            raise DriveError(400, "invalid", "The provided file ID is not usable.", location="file.id")
+        self._library.reserved.discard(given)
+        return given
+
+
+def request_json(request: Request) -> Any:
+    """A request's JSON body, ``{}`` without one. Raises `DriveError`."""
+    if not request.body:
+        return {}
+    if not (request.header("Content-Type") or "").startswith("application/json"):
+        raise DriveError(
+            400, "badContent", "Unsupported content with type: " + str(request.header("Content-Type"))
+        )
+    return parse_json(request.body)
+
+
+def parse_json(body: bytes) -> Any:
+    """JSON. Raises `DriveError`."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise DriveError(400, "parseError", "Parse Error") from None
+
+
+def _write(item: Item, fields: Mapping[str, Any]) -> None:
+    for name in ("name", "description", "starred", "trashed"):
+        if name in fields:
+            setattr(item, name, fields[name])
+    if fields.get("mimeType") and not is_native(item.mime):
+        item.mime = fields["mimeType"]
+    for name, kept in (("appProperties", item.app_properties), ("properties", item.properties)):
+        for key, value in (fields.get(name) or {}).items():
+            if value is None:
+                kept.pop(key, None)
+            else:
+                kept[key] = value
+
+
+def _order(items: list[Item], text: str) -> None:
+    items.sort(key=lambda item: item.modified, reverse=True)
+    for part in reversed(text.split(",") if text else []):
+        name, _, direction = part.strip().partition(" ")
+        if name not in _ORDERS or direction not in ("", "desc"):
+            raise bad_parameter("orderBy")
+        items.sort(key=_ORDERS[name], reverse=direction == "desc")
