@@ -1,5 +1,6 @@
 """The stand-ins as programs, driven over HTTP."""
 
+import json
 import re
 import signal
 import subprocess
@@ -57,6 +58,16 @@ def test_slack() -> None:
         assert httpx.post(url, headers=headers, json={"channel": "#art", "text": "a"}).json()["ok"] is False
 
 
+def test_drive() -> None:
+    with program("hookline.testing.drive") as (_, settings):
+        key = json.loads(settings["GOOGLE_SERVICE_ACCOUNT_KEY"].strip("'"))
+        assert key["type"] == "service_account"
+        base = settings["GOOGLE_DRIVE_BASE_URL"]
+        made = httpx.post(f"{base}/_standin/files?name=a.txt", content=b"hello").json()
+        state = httpx.get(f"{base}/_standin/state").json()
+        assert made["id"] in [file["id"] for file in state["files"]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
@@ -66,6 +77,8 @@ def test_slack() -> None:
         (["hookline.testing.replicate", "--cog", "http://127.0.0.1:9"], 1, "start it first"),
         (["hookline.testing.slack", "--host", "0.0.0.0"], 1, "loopback only"),
         (["hookline.testing.slack", "--fault", "nonsense"], 1, "unknown fault"),
+        (["hookline.testing.drive", "--host", "0.0.0.0"], 1, "loopback only"),
+        (["hookline.testing.drive", "--fault", "nonsense"], 1, "unknown fault"),
     ],
 )
 def test_what_cannot_start_says_why(arguments: list[str], code: int, text: str) -> None:
@@ -75,7 +88,9 @@ def test_what_cannot_start_says_why(arguments: list[str], code: int, text: str) 
     assert "Traceback" not in finished.stderr
 
 
-@pytest.mark.parametrize("module", ["hookline.testing.replicate", "hookline.testing.slack"])
+@pytest.mark.parametrize(
+    "module", ["hookline.testing.replicate", "hookline.testing.slack", "hookline.testing.drive"]
+)
 def test_faults_are_listed(module: str) -> None:
     finished = subprocess.run([sys.executable, "-m", module, "--list-faults"], capture_output=True, text=True)
     lines = finished.stdout.splitlines()

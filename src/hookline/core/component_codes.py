@@ -141,6 +141,53 @@ COMPONENT_CODES: Final = (
         "pip install matplotlib, or write the curve with --csv.",
     ),
     Code(
+        "C040",
+        "An address in Google Drive cannot be used",
+        "gdrive://FILE-ID names a file, gdrive://FOLDER-ID/name one in a folder. This is neither, or it "
+        "names a folder where a file must be, or the other way round.",
+        "Write an address of one of these forms; the id stands in the address of the page in a browser.",
+    ),
+    Code(
+        "C041",
+        "The key of a service account cannot be used",
+        "service_account_key is not the JSON file that Google gives out when a key of a service account is "
+        "made. Other kinds of credentials are refused: they may name addresses, files and programs.",
+        "Paste all of the file's text into the connection, or make a new key.",
+    ),
+    Code(
+        "C042",
+        "Google refuses the credential",
+        "The key or the refresh token was revoked or has expired, the OAuth client is another one, or this "
+        "machine's clock is wrong. Refresh tokens of an app in testing end after seven days.",
+        "Test the connection; make a new key, or give the consent again.",
+    ),
+    Code(
+        "C043",
+        "Several files in Google Drive have this name",
+        "Drive allows any number of files of the same name in a folder, and an address by name does not say "
+        "which one is meant.",
+        "Name the file by its id, or rename one of them.",
+    ),
+    Code(
+        "C044",
+        "A document of Google's own cannot be used like a file",
+        "Documents, tables, forms and sites have no bytes. Some can be exported; none can be overwritten.",
+        "Add ?export= and a media type to the address of a document, or write to another file.",
+    ),
+    Code(
+        "C045",
+        "The bytes do not have the digest that Google Drive names",
+        "The file was replaced while it was read, or what was transferred was damaged.",
+        "Nothing, when it is repeated by itself. When it stays so, look at the file in Drive.",
+    ),
+    Code(
+        "C046",
+        "The changes in Google Drive cannot be followed",
+        "Drive refuses the place in its list of changes although it has given it out just now, or the folder "
+        "that is watched holds more folders than are kept track of.",
+        "Check the connection and the folder; watch a smaller one.",
+    ),
+    Code(
         "C060",
         "No address can be signed for this file",
         "Only stores with signed addresses make them: S3 does; the artifact store and a local folder do not.",

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -50,6 +52,10 @@ class OpenContext:
     files: Files
     settings: Settings
     limited: Callable[[str, Mapping[str, str] | None], Limiter | None] = lambda base_url, headers: None
+    clock: Callable[[], float] = time.time
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock(), UTC)
 
     def http(self, base_url: str, *, headers: Mapping[str, str] | None = None) -> Http:
         # Checking a definition needs the names of connections, and not a client's import time.

@@ -393,6 +393,9 @@ class ConnectionContext(Protocol):
     def setting(self, name: str, default: str = "") -> str:
         """A setting of the installation, such as an ``HOOKLINE_*`` variable."""
 
+    def now(self) -> datetime:
+        """The time, in UTC: for credentials that end."""
+
 
 @dataclass(frozen=True, slots=True)
 class TriggerEvent:

@@ -59,10 +59,10 @@ class Filter:
         self._min = 0 if min_bytes is None else min_bytes
         self._max = max_bytes
 
-    def wants(self, path: str, size: int) -> bool:
-        """Whether a file of this path and size is wanted."""
+    def wants(self, path: str, size: int | None) -> bool:
+        """Whether a file of this path and size is wanted; one whose size is not known (None) fits any."""
         if self._suffixes and not path.lower().endswith(self._suffixes):
             return False
-        if size < self._min or (self._max is not None and size > self._max):
+        if size is not None and (size < self._min or (self._max is not None and size > self._max)):
             return False
         return not self._glob or glob_matches(self._glob, path)

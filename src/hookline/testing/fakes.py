@@ -286,8 +286,10 @@ class FakeConnectionContext:
         exchange: Exchange | None = None,
         files: FakeFiles | None = None,
         settings: Mapping[str, str] | None = None,
+        clock: FakeClock | None = None,
     ) -> None:
         self.name = name
+        self._clock = clock or FakeClock()
         self._exchange = exchange if exchange is not None else Exchange()
         self._files = files
         self._settings = dict(settings or {})
@@ -308,6 +310,9 @@ class FakeConnectionContext:
 
     def setting(self, name: str, default: str = "") -> str:
         return self._settings.get(name, default)
+
+    def now(self) -> datetime:
+        return self._clock.now()
 
 
 class FakeContext:
@@ -441,7 +446,7 @@ class FakeContext:
     def connection_context(self, name: str = "test") -> FakeConnectionContext:
         """A context for opening a connection whose requests this context answers."""
         return FakeConnectionContext(
-            name, exchange=self.exchange, files=self.fake_files, settings=self.settings
+            name, exchange=self.exchange, files=self.fake_files, settings=self.settings, clock=self.clock
         )
 
 
@@ -505,7 +510,7 @@ class FakeTriggerContext:
     def connection_context(self, name: str = "test") -> FakeConnectionContext:
         """A context for opening a connection whose requests this context answers."""
         return FakeConnectionContext(
-            name, exchange=self.exchange, files=self.fake_files, settings=self.settings
+            name, exchange=self.exchange, files=self.fake_files, settings=self.settings, clock=self.clock
         )
 
 

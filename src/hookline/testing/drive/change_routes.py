@@ -20,7 +20,7 @@ from hookline.testing.clock import rfc3339
 from hookline.testing.drive import selection
 from hookline.testing.drive.errors import DriveError, bad_parameter
 from hookline.testing.drive.file_routes import request_json
-from hookline.testing.drive.library import Entry, Library
+from hookline.testing.drive.holdings import Entry, Holdings
 from hookline.testing.drive.parameters import Parameters
 from hookline.testing.drive.records import Channel, Push
 from hookline.testing.drive.resources import CHANGES, DEFAULT_FILE, file_resource
@@ -123,8 +123,8 @@ class Pushes:
 class Changes:
     """The resources ``changes`` and ``channels``."""
 
-    def __init__(self, library: Library, faults: FaultPlan, pushes: Pushes, origin: str) -> None:
-        self._library = library
+    def __init__(self, holdings: Holdings, faults: FaultPlan, pushes: Pushes, origin: str) -> None:
+        self._holdings = holdings
         self._faults = faults
         self._pushes = pushes
         self._origin = origin
@@ -136,7 +136,7 @@ class Changes:
         given = Parameters(request.query, {"driveId", "supportsAllDrives"})
         log = self._log(given)
         return Response.of(
-            200, {"kind": "drive#startPageToken", "startPageToken": str(self._library.logs[log].next)}
+            200, {"kind": "drive#startPageToken", "startPageToken": str(self._holdings.logs[log].next)}
         )
 
     def list(self, request: Request) -> Response:
@@ -152,7 +152,7 @@ class Changes:
             raise bad_parameter(
                 "includeItemsFromAllDrives", "includeItemsFromAllDrives must be true when driveId is given."
             )
-        log = self._library.logs[name]
+        log = self._holdings.logs[name]
         number = self._number(name, given.required("pageToken"))
         size = given.whole("pageSize", 100, 1, 1000)
         entries = log.since(number)
@@ -175,12 +175,12 @@ class Changes:
             return ""
         if not given.all_drives:
             raise bad_parameter("supportsAllDrives", "supportsAllDrives must be true when driveId is given.")
-        if drive not in self._library.drives:
+        if drive not in self._holdings.drives:
             raise DriveError(404, "notFound", f"Shared drive not found: {drive}", location="driveId")
         return drive
 
     def _number(self, name: str, token: str) -> int:
-        log = self._library.logs[name]
+        log = self._holdings.logs[name]
         fault = self._faults.take("changes.bad_token")
         if fault is not None:
             raise DriveError(int(fault.value or 400), "invalid", "Invalid Value", location="pageToken")
@@ -191,8 +191,8 @@ class Changes:
         return int(token)
 
     def _change(self, entry: Entry, log: str) -> dict[str, Any]:
-        item = self._library.items.get(entry.file_id)
-        is_gone = item is None or item.drive != log or not self._library.may(item, "reader")
+        item = self._holdings.items.get(entry.file_id)
+        is_gone = item is None or item.drive != log or not self._holdings.may(item, "reader")
         change: dict[str, Any] = {
             "kind": "drive#change",
             "type": "file",
@@ -204,7 +204,7 @@ class Changes:
         if log:
             change["driveId"] = log
         if item is not None and not is_gone:
-            change["file"] = file_resource(self._library, item)
+            change["file"] = file_resource(self._holdings, item)
         return change
 
     def watch(self, request: Request) -> Response:
@@ -249,7 +249,7 @@ class Changes:
         )
 
     def _expiration(self, given: Any) -> float:
-        now = self._library.clock.now()
+        now = self._holdings.clock.now()
         if given is None:
             return now + _USUAL_CHANNEL
         if not str(given).isdigit() or int(given) / 1000 <= now:
@@ -268,7 +268,7 @@ class Changes:
 
     def announce(self, log: str) -> None:
         """Tell the channels of a log that something was changed."""
-        now = self._library.clock.now()
+        now = self._holdings.clock.now()
         for channel in list(self.channels.values()):
             if channel.expiration <= now:
                 del self.channels[channel.id]

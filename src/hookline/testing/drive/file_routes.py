@@ -10,7 +10,7 @@ from typing import Any
 from hookline.testing.drive import query, selection
 from hookline.testing.drive.auth import Grant
 from hookline.testing.drive.errors import DriveError, bad_parameter, not_found
-from hookline.testing.drive.library import Library
+from hookline.testing.drive.holdings import Holdings
 from hookline.testing.drive.media import media
 from hookline.testing.drive.parameters import Parameters
 from hookline.testing.drive.records import FOLDER, SHORTCUT, Item, is_native
@@ -63,8 +63,8 @@ class Files:
         with_quota: Whether the service account may own files. Real ones have no storage of their own.
     """
 
-    def __init__(self, library: Library, faults: FaultPlan, *, with_quota: bool) -> None:
-        self._library = library
+    def __init__(self, holdings: Holdings, faults: FaultPlan, *, with_quota: bool) -> None:
+        self._holdings = holdings
         self._faults = faults
         self._with_quota = with_quota
         self._lists: dict[str, tuple[str, int]] = {}
@@ -72,7 +72,7 @@ class Files:
     def get(self, request: Request, file_id: str) -> Answer:
         """files.get, of the metadata or of the bytes."""
         given = Parameters(request.query, _GET)
-        item = self._library.find(file_id, all_drives=given.all_drives)
+        item = self._holdings.find(file_id, all_drives=given.all_drives)
         if given.media:
             return media(item, request, self._faults, acknowledged=given.flag("acknowledgeAbuse"))
         return self.resource(item, given)
@@ -80,7 +80,7 @@ class Files:
     def resource(self, item: Item, given: Parameters, status: int = 200) -> Response:
         """The answer about one item, with the fields that were asked for."""
         tree = selection.check(given.text("fields", DEFAULT_FILE), FILE)
-        return Response.of(status, selection.select(file_resource(self._library, item), tree))
+        return Response.of(status, selection.select(file_resource(self._holdings, item), tree))
 
     def list(self, request: Request) -> Response:
         """files.list."""
@@ -91,10 +91,10 @@ class Files:
         wanted = self._wanted(given)
         found = [
             item
-            for item in self._library.items.values()
-            if item.id != self._library.root
-            and item.id not in self._library.drives
-            and self._library.may(item, "reader")
+            for item in self._holdings.items.values()
+            if item.id != self._holdings.root
+            and item.id not in self._holdings.drives
+            and self._holdings.may(item, "reader")
             and (given.flag("includeItemsFromAllDrives") or not item.drive)
             and (not drive or item.drive == drive)
             and wanted(item)
@@ -106,7 +106,7 @@ class Files:
         answer: dict[str, Any] = {
             "kind": "drive#fileList",
             "incompleteSearch": False,
-            "files": [file_resource(self._library, item) for item in page],
+            "files": [file_resource(self._holdings, item) for item in page],
         }
         if start + size < len(found):
             token = base64.urlsafe_b64encode(f"~!!~{len(self._lists)}".encode()).decode()
@@ -130,7 +130,7 @@ class Files:
             raise bad_parameter(
                 "includeItemsFromAllDrives", f"includeItemsFromAllDrives must be true for corpora {corpora}."
             )
-        if drive and drive not in self._library.drives:
+        if drive and drive not in self._holdings.drives:
             raise DriveError(404, "notFound", f"Shared drive not found: {drive}", location="driveId")
         return drive
 
@@ -138,12 +138,12 @@ class Files:
         def parent(named: str) -> str:
             all_drives = given.flag("includeItemsFromAllDrives")
             try:
-                return self._library.find(named, all_drives=all_drives).id
+                return self._holdings.find(named, all_drives=all_drives).id
             except DriveError:
                 raise not_found(".") from None
 
         text = given.text("q")
-        return query.parse(text, parent, self._library.is_trashed) if text else lambda item: True
+        return query.parse(text, parent, self._holdings.is_trashed) if text else lambda item: True
 
     def _start(self, given: Parameters) -> int:
         token = given.text("pageToken")
@@ -157,8 +157,8 @@ class Files:
     def generate_ids(self, request: Request) -> Response:
         """files.generateIds."""
         given = Parameters(request.query, {"count", "space", "type"})
-        ids = [self._library.new_id() for _ in range(given.whole("count", 10, 1, 1000))]
-        self._library.reserved.update(ids)
+        ids = [self._holdings.new_id() for _ in range(given.whole("count", 10, 1, 1000))]
+        self._holdings.reserved.update(ids)
         return Response.of(200, {"kind": "drive#generatedIds", "space": "drive", "ids": ids})
 
     def create(self, request: Request, grant: Grant) -> Response:
@@ -170,7 +170,7 @@ class Files:
     def new(self, body: Any, given: Parameters, grant: Grant, *, content: bytes | None) -> Item:
         """Make an item. Raises `DriveError`."""
         fields = written(body)
-        parents = fields.get("parents") or [self._library.root]
+        parents = fields.get("parents") or [self._holdings.root]
         if len(parents) != 1:
             raise DriveError(400, "invalid", "A file must have exactly one parent.", location="parents")
         parent = self._folder(str(parents[0]), given)
@@ -185,27 +185,27 @@ class Files:
                 domain="usageLimits",
             )
         id = self._new_id(fields.get("id"))
-        now = self._library.clock.now()
+        now = self._holdings.clock.now()
         item = Item(id, str(fields.get("name") or "Untitled"), mime, parent.id, now, now)
         if mime == SHORTCUT:
             target = (fields.get("shortcutDetails") or {}).get("targetId", "")
-            item.target, item.target_mime = target, self._library.find(target, all_drives=True).mime
+            item.target, item.target_mime = target, self._holdings.find(target, all_drives=True).mime
         _write(item, fields)
         if content is not None:
             item.content, item.revision = content, 1
-        return self._library.add(item)
+        return self._holdings.add(item)
 
     def update(self, request: Request, file_id: str) -> Response:
         """files.update of the metadata."""
         given = Parameters(request.query, UPDATE)
         item = self.editable(file_id, given)
         self.change(item, request_json(request), given)
-        self._library.note(item)
+        self._holdings.note(item)
         return self.resource(item, given)
 
     def editable(self, file_id: str, given: Parameters) -> Item:
         """An item that the account may change. Raises `DriveError`."""
-        return self._allowed(self._library.find(file_id, all_drives=given.all_drives), "writer")
+        return self._allowed(self._holdings.find(file_id, all_drives=given.all_drives), "writer")
 
     def change(self, item: Item, body: Any, given: Parameters) -> None:
         """Change an item's metadata and folder. Raises `DriveError`."""
@@ -221,14 +221,14 @@ class Files:
                     "Increasing the number of parents is not allowed.",
                     location="addParents",
                 )
-            self._library.move(item, folder.id)
+            self._holdings.move(item, folder.id)
         elif removed:
             raise bad_parameter("removeParents", "A file must have a parent.")
 
     def copy(self, request: Request, file_id: str, grant: Grant) -> Response:
         """files.copy."""
         given = Parameters(request.query, CREATE)
-        source = self._library.find(file_id, all_drives=given.all_drives)
+        source = self._holdings.find(file_id, all_drives=given.all_drives)
         if source.mime == FOLDER:
             raise DriveError(403, "cannotCopyFile", "This file cannot be copied by the user.")
         body = {
@@ -244,12 +244,12 @@ class Files:
     def delete(self, request: Request, file_id: str) -> Response:
         """files.delete: for good, past the trash."""
         given = Parameters(request.query, {"supportsAllDrives", "enforceSingleParent"})
-        item = self._library.find(file_id, all_drives=given.all_drives)
-        self._library.remove(self._allowed(item, "organizer"))
+        item = self._holdings.find(file_id, all_drives=given.all_drives)
+        self._holdings.remove(self._allowed(item, "organizer"))
         return Response(204)
 
     def _allowed(self, item: Item, role: Any) -> Item:
-        if not self._library.may(item, role):
+        if not self._holdings.may(item, role):
             raise DriveError(
                 403,
                 "insufficientFilePermissions",
@@ -258,10 +258,10 @@ class Files:
         return item
 
     def _folder(self, file_id: str, given: Parameters) -> Item:
-        item = self._library.find(file_id, all_drives=given.all_drives)
+        item = self._holdings.find(file_id, all_drives=given.all_drives)
         if item.mime != FOLDER:
             raise DriveError(403, "parentNotAFolder", "The specified parent is not a folder.")
-        if not self._library.may(item, "writer"):
+        if not self._holdings.may(item, "writer"):
             raise DriveError(
                 403, "insufficientParentPermissions", "Insufficient permissions for this parent."
             )
@@ -269,14 +269,14 @@ class Files:
 
     def _new_id(self, given: str | None) -> str:
         if given is None:
-            return self._library.new_id()
-        if given in self._library.items:
+            return self._holdings.new_id()
+        if given in self._holdings.items:
             raise DriveError(
                 409, "fileIdInUse", "A file already exists with the provided ID.", location="file.id"
             )
-        if given not in self._library.reserved:
+        if given not in self._holdings.reserved:
             raise DriveError(400, "invalid", "The provided file ID is not usable.", location="file.id")
-        self._library.reserved.discard(given)
+        self._holdings.reserved.discard(given)
         return given
 
 

@@ -5,26 +5,26 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import Mapping
 
-from hookline.testing.drive.library import Library
+from hookline.testing.drive.holdings import Holdings
 from hookline.testing.drive.records import FOLDER, SHORTCUT, Item, Role
 
 __all__ = ["People"]
 
 
 class People:
-    """Changes to the library that no API call makes. Files are named by their ids."""
+    """Changes to the holdings that no API call makes. Files are named by their ids."""
 
-    def __init__(self, library: Library) -> None:
-        self._library = library
+    def __init__(self, holdings: Holdings) -> None:
+        self._holdings = holdings
 
     @property
     def root(self) -> str:
         """Id of My Drive."""
-        return self._library.root
+        return self._holdings.root
 
     def shared_drive(self, name: str, *, role: Role = "writer") -> str:
         """Make a shared drive; its id is that of its root folder too."""
-        return self._library.add_drive(name, role)
+        return self._holdings.add_drive(name, role)
 
     def folder(self, name: str, parent: str = "") -> str:
         """Make a folder."""
@@ -50,58 +50,58 @@ class People:
     def shortcut(self, name: str, target: str, parent: str = "") -> str:
         """Make a shortcut to another file."""
         item = self._add(name, SHORTCUT, parent)
-        item.target, item.target_mime = target, self._library.items[target].mime
+        item.target, item.target_mime = target, self._holdings.items[target].mime
         return item.id
 
     def replace(self, file_id: str, content: bytes) -> None:
         """Upload a new version."""
-        with self._library.guard:
-            item = self._library.items[file_id]
+        with self._holdings.guard:
+            item = self._holdings.items[file_id]
             item.content, item.revision = content, item.revision + 1
-            self._library.touch(item)
+            self._holdings.touch(item)
 
     def edit(self, file_id: str, exports: Mapping[str, bytes]) -> None:
         """Change one of Google's own documents."""
-        with self._library.guard:
-            item = self._library.items[file_id]
+        with self._holdings.guard:
+            item = self._holdings.items[file_id]
             item.exports = dict(exports)
-            self._library.touch(item)
+            self._holdings.touch(item)
 
     def rename(self, file_id: str, name: str) -> None:
         """Give a file or folder another name."""
-        with self._library.guard:
-            item = self._library.items[file_id]
+        with self._holdings.guard:
+            item = self._holdings.items[file_id]
             item.name = name
-            self._library.note(item)
+            self._holdings.note(item)
 
     def move(self, file_id: str, parent: str) -> None:
         """Put a file or folder into another folder."""
-        with self._library.guard:
-            self._library.move(self._library.items[file_id], parent)
+        with self._holdings.guard:
+            self._holdings.move(self._holdings.items[file_id], parent)
 
     def comment(self, file_id: str) -> None:
         """Do something to a file that changes neither its name nor its content."""
-        with self._library.guard:
-            self._library.note(self._library.items[file_id])
+        with self._holdings.guard:
+            self._holdings.note(self._holdings.items[file_id])
 
     def trash(self, file_id: str, trashed: bool = True) -> None:
         """Put into the trash, or take out of it."""
-        with self._library.guard:
-            item = self._library.items[file_id]
+        with self._holdings.guard:
+            item = self._holdings.items[file_id]
             item.trashed = trashed
-            self._library.note(item)
+            self._holdings.note(item)
 
     def delete(self, file_id: str) -> None:
         """Delete for good."""
-        with self._library.guard:
-            self._library.remove(self._library.items[file_id])
+        with self._holdings.guard:
+            self._holdings.remove(self._holdings.items[file_id])
 
     def allow(self, file_id: str, role: Role | None) -> None:
         """Say what the account may do with a file or folder; None is what it may do above."""
-        with self._library.guard:
-            item = self._library.items[file_id]
+        with self._holdings.guard:
+            item = self._holdings.items[file_id]
             item.role = role
-            self._library.note(item)
+            self._holdings.note(item)
 
     def item(self, file_id: str) -> Item:
         """What is kept about a file.
@@ -109,19 +109,25 @@ class People:
         Raises:
             KeyError: There is none.
         """
-        with self._library.guard:
-            return self._library.items[file_id]
+        with self._holdings.guard:
+            return self._holdings.items[file_id]
 
     def named(self, name: str) -> list[Item]:
         """All files of this name, those in the trash included."""
-        with self._library.guard:
-            return [item for item in self._library.items.values() if item.name == name]
+        with self._holdings.guard:
+            return [item for item in self._holdings.items.values() if item.name == name]
 
     def _add(self, name: str, mime: str, parent: str, *, content: bytes | None = None) -> Item:
-        with self._library.guard:
-            now = self._library.clock.now()
+        with self._holdings.guard:
+            now = self._holdings.clock.now()
             item = Item(
-                self._library.new_id(), name, mime, parent or self._library.root, now, now, content=content
+                self._holdings.new_id(),
+                name,
+                mime,
+                parent or self._holdings.root,
+                now,
+                now,
+                content=content,
             )
             item.revision = int(content is not None)
-            return self._library.add(item)
+            return self._holdings.add(item)

@@ -10,7 +10,7 @@ from typing import Any
 
 from hookline.testing.clock import rfc3339
 from hookline.testing.drive.errors import DriveError
-from hookline.testing.drive.library import RANK, Library
+from hookline.testing.drive.holdings import RANK, Holdings
 from hookline.testing.drive.records import FOLDER, SHORTCUT, Item, is_native
 from hookline.testing.drive.selection import Known
 
@@ -80,16 +80,16 @@ _WRITABLE = frozenset(
 _MAX_PROPERTY_BYTES = 124
 
 
-def file_resource(library: Library, item: Item) -> dict[str, Any]:
+def file_resource(holdings: Holdings, item: Item) -> dict[str, Any]:
     """All fields that an item has; those it has not are left out, as Google does."""
-    rank = RANK[library.role(item)]
+    rank = RANK[holdings.role(item)]
     found: dict[str, Any] = {
         "kind": "drive#file",
         "id": item.id,
         "name": item.name,
         "mimeType": item.mime,
         "starred": item.starred,
-        "trashed": library.is_trashed(item),
+        "trashed": holdings.is_trashed(item),
         "explicitlyTrashed": item.trashed,
         "spaces": ["drive"],
         "version": str(item.version),
@@ -106,8 +106,8 @@ def file_resource(library: Library, item: Item) -> dict[str, Any]:
             "canTrash": rank >= RANK["writer"],
         },
     }
-    parent = library.items.get(item.parent)
-    if parent is not None and library.may(parent, "reader"):
+    parent = holdings.items.get(item.parent)
+    if parent is not None and holdings.may(parent, "reader"):
         found["parents"] = [item.parent]
     for name, value in (
         ("description", item.description),

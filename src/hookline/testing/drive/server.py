@@ -15,7 +15,7 @@ from hookline.testing.drive.control import Control
 from hookline.testing.drive.errors import DriveError, TokenError, not_found
 from hookline.testing.drive.fault_names import FAULTS
 from hookline.testing.drive.file_routes import Files
-from hookline.testing.drive.library import Library
+from hookline.testing.drive.holdings import Holdings
 from hookline.testing.drive.media import export
 from hookline.testing.drive.parameters import Parameters
 from hookline.testing.drive.people import People
@@ -80,12 +80,12 @@ class DriveStandIn:
         self._server = HttpServer(host=host, port=port, name="drive")
         origin = self._server.origin
         self.accounts = Accounts(self.clock, self.token_url)
-        self._library = Library(self.clock, lambda log: self._changes.announce(log))
-        self.people = People(self._library)
-        self._files = Files(self._library, self.faults, with_quota=service_account_quota)
-        self._uploads = Uploads(self._library, self._files, self.faults, origin)
+        self._holdings = Holdings(self.clock, lambda log: self._changes.announce(log))
+        self.people = People(self._holdings)
+        self._files = Files(self._holdings, self.faults, with_quota=service_account_quota)
+        self._uploads = Uploads(self._holdings, self._files, self.faults, origin)
         self._pushes = Pushes()
-        self._changes = Changes(self._library, self.faults, self._pushes, origin)
+        self._changes = Changes(self._holdings, self.faults, self._pushes, origin)
         self._control = Control(self)
         self._requests: list[Logged] = []
 
@@ -123,7 +123,7 @@ class DriveStandIn:
     @property
     def requests(self) -> list[Logged]:
         """Every request to the API and to the token endpoint, oldest first."""
-        with self._library.guard:
+        with self._holdings.guard:
             return list(self._requests)
 
     def count(self, operation: str) -> int:
@@ -133,7 +133,7 @@ class DriveStandIn:
     @property
     def channels(self) -> list[Channel]:
         """The push channels that are open."""
-        with self._library.guard:
+        with self._holdings.guard:
             now = self.clock.now()
             return [channel for channel in self._changes.channels.values() if channel.expiration > now]
 
@@ -152,15 +152,15 @@ class DriveStandIn:
 
     def expire_page_tokens(self) -> None:
         """No token of the changes that was given out is good any more: 410."""
-        with self._library.guard:
-            for id, log in self._library.logs.items():
-                log.add(id or self._library.root, self.clock.now())
+        with self._holdings.guard:
+            for id, log in self._holdings.logs.items():
+                log.add(id or self._holdings.root, self.clock.now())
                 log.oldest = log.next
 
     def _answer(self, request: Request) -> Answer:
         if request.path.startswith("/_standin/"):
             return self._control.answer(request)
-        with self._library.guard:
+        with self._holdings.guard:
             operation, group, file_id = _route(request)
             answer = self._before(group) if group else None
             if answer is None:
@@ -212,7 +212,7 @@ class DriveStandIn:
                 return self._files.create(request, grant)
             case "files.export":
                 given = Parameters(request.query, {"mimeType"})
-                item = self._library.find(file_id, all_drives=True)
+                item = self._holdings.find(file_id, all_drives=True)
                 return export(item, given.required("mimeType"))
             case "files.copy":
                 return self._files.copy(request, file_id, grant)
@@ -244,7 +244,7 @@ class DriveStandIn:
 
     def _drive(self, request: Request, drive_id: str) -> Response:
         Parameters(request.query, {"useDomainAdminAccess"})
-        drive = self._library.drives.get(drive_id)
+        drive = self._holdings.drives.get(drive_id)
         if drive is None:
             raise not_found(drive_id)
         return Response.of(200, {"kind": "drive#drive", "id": drive.id, "name": drive.name})
@@ -284,16 +284,16 @@ class DriveStandIn:
 
     def state(self) -> dict[str, object]:
         """What there is, for people and for tests in other processes."""
-        with self._library.guard:
-            hidden = {self._library.root, *self._library.drives}
+        with self._holdings.guard:
+            hidden = {self._holdings.root, *self._holdings.drives}
             return {
                 "files": [
                     {"id": item.id, "name": item.name, "mimeType": item.mime, "parent": item.parent}
                     | {"bytes": None if item.content is None else len(item.content), "trashed": item.trashed}
-                    for item in self._library.items.values()
+                    for item in self._holdings.items.values()
                     if item.id not in hidden
                 ],
-                "drives": [asdict(drive) for drive in self._library.drives.values()],
+                "drives": [asdict(drive) for drive in self._holdings.drives.values()],
                 "channels": [asdict(channel) for channel in self.channels],
                 "requests": len(self._requests),
                 "now": self.clock.now(),

@@ -15,7 +15,7 @@ from typing import Any
 from hookline.testing.drive.auth import Grant
 from hookline.testing.drive.errors import DriveError, bad_parameter
 from hookline.testing.drive.file_routes import CREATE, UPDATE, Files, parse_json, request_json
-from hookline.testing.drive.library import Library
+from hookline.testing.drive.holdings import Holdings
 from hookline.testing.drive.parameters import Parameters
 from hookline.testing.drive.records import Item, is_native
 from hookline.testing.faults import FaultPlan
@@ -45,8 +45,8 @@ class _Session:
 class Uploads:
     """Content for new and for existing files."""
 
-    def __init__(self, library: Library, files: Files, faults: FaultPlan, origin: str) -> None:
-        self._library = library
+    def __init__(self, holdings: Holdings, files: Files, faults: FaultPlan, origin: str) -> None:
+        self._holdings = holdings
         self._files = files
         self._faults = faults
         self._origin = origin
@@ -74,7 +74,7 @@ class Uploads:
         body = request_json(request)
         mime = request.header("X-Upload-Content-Type") or ""
         name = secrets.token_urlsafe(24)
-        until = self._library.clock.now() + _SESSION_SECONDS
+        until = self._holdings.clock.now() + _SESSION_SECONDS
         self._sessions[name] = _Session(given, grant, body, mime, file_id, until)
         fault = self._faults.take("upload.foreign_session")
         origin = (fault.value or "http://127.0.0.2:9") if fault else self._origin
@@ -84,7 +84,11 @@ class Uploads:
     def receive(self, request: Request) -> Response:
         """One piece of a resumable upload, or the question how much came. Its address is the credential."""
         session = self._sessions.get(request.query.get("upload_id", ""))
-        if session is None or self._library.clock.now() > session.expires or self._faults.take("upload.gone"):
+        if (
+            session is None
+            or self._holdings.clock.now() > session.expires
+            or self._faults.take("upload.gone")
+        ):
             raise DriveError(404, "notFound", "The upload session does not exist.")
         match = _RANGE.fullmatch(request.header("Content-Range") or "")
         if match is None:
@@ -139,7 +143,7 @@ class Uploads:
             self._files.change(item, body, given)
             item.content, item.revision = content, item.revision + 1
             item.mime = str(body.get("mimeType") or mime or item.mime)
-            self._library.touch(item)
+            self._holdings.touch(item)
         else:
             item = self._files.new(
                 {"mimeType": mime, **body} if mime else body, given, grant, content=content

@@ -11,7 +11,7 @@ from hookline.testing.clock import Clock
 from hookline.testing.drive.errors import DriveError, not_found
 from hookline.testing.drive.records import FOLDER, Item, Role, SharedDrive
 
-__all__ = ["RANK", "Entry", "Library", "Log"]
+__all__ = ["RANK", "Entry", "Holdings", "Log"]
 
 RANK: dict[Role, int] = {"none": 0, "reader": 1, "writer": 2, "organizer": 3}
 
@@ -58,7 +58,7 @@ class Log:
         ]
 
 
-class Library:
+class Holdings:
     """Everything the account can see.
 
     Args:

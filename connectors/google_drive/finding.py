@@ -1,0 +1,167 @@
+"""From an address to a file: names are looked up folder by folder, for Drive knows only ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hookline.sdk import BadInput, MalformedOutput, NotFound, Writing
+
+from .address import Address
+from .api import FILES, Api
+from .resource import FIELDS, FOLDER, SHORTCUT, Resource
+
+__all__ = ["ALL_DRIVES", "Finder", "Listing", "quoted"]
+
+ALL_DRIVES: Mapping[str, str] = {"supportsAllDrives": "true"}
+_HERE_AND_SHARED: Mapping[str, str] = {**ALL_DRIVES, "includeItemsFromAllDrives": "true"}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of what is in folders; `next` is ``""`` on the last one."""
+
+    found: tuple[Resource, ...]
+    next: str
+
+
+class Finder:
+    """Looks files up."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def get(self, id: str, what: str) -> Resource:
+        """What has this id.
+
+        Raises:
+            NotFound: Nothing, or it is in the trash.
+        """
+        answer = await self._api.ask("GET", f"{FILES}/{id}", what, params={**ALL_DRIVES, "fields": FIELDS})
+        found = Resource.parse(answer)
+        if found.trashed:
+            raise NotFound(f"{what}: it is in the trash")
+        return found
+
+    async def file(self, at: Address) -> Resource:
+        """The file at an address; where it is a shortcut, the file that it leads to.
+
+        Raises:
+            NotFound: There is none.
+            BadInput: C040 when it is a folder, C043 when several have this name.
+        """
+        what = f"looking for {at.uri}"
+        found = await self._named(at, what) if at.path else await self.get(at.id, what)
+        if found is None:
+            raise NotFound(f"{what}: there is no such file")
+        if found.mime == SHORTCUT:
+            found = await self.get(found.target, what)
+        if found.mime == FOLDER:
+            raise BadInput(f"{at.uri} is a folder", code="C040", hint="name a file in it")
+        return found
+
+    async def _named(self, at: Address, what: str) -> Resource | None:
+        parent = await self.folder(at.id, at.path[:-1], what)
+        return await self.child(parent, at.path[-1], what)
+
+    async def folder(self, id: str, path: Sequence[str], what: str) -> str:
+        """The id of a folder inside another.
+
+        Raises:
+            NotFound: There is none.
+            BadInput: C043.
+        """
+        for name in path:
+            found = await self.child(id, name, what, folder=True)
+            if found is None:
+                raise NotFound(f"{what}: there is no folder {name!r}")
+            id = found.id
+        return id
+
+    async def made_folder(self, id: str, path: Sequence[str], what: str, writing: Writing) -> str:
+        """As `folder`, and those that are missing are made."""
+        for depth, name in enumerate(path):
+            found = await self.child(id, name, what, folder=True)
+            if found is None:
+                mark = f"folder_{depth}"
+                # The id is on disk before the folder is made: a repetition finds that folder again, and
+                # makes no second one of the same name.
+                kept = writing.kept.get(mark)
+                new = kept if isinstance(kept, str) else await self.new_id(what)
+                if kept is None:
+                    await writing.keep(**{mark: new})
+                found = await self._make(new, name, id, what)
+            id = found.id
+        return id
+
+    async def _make(self, new: str, name: str, parent: str, what: str) -> Resource:
+        response = await self._api.send(
+            "POST",
+            FILES,
+            what,
+            params={**ALL_DRIVES, "fields": FIELDS},
+            json={"id": new, "name": name, "mimeType": FOLDER, "parents": [parent]},
+            effect="idempotent",
+            accept=(200, 409),
+        )
+        return await self.get(new, what) if response.status == 409 else Resource.parse(response.json())
+
+    async def new_id(self, what: str) -> str:
+        """An id for a file to be made: whoever makes it twice makes one."""
+        answer = await self._api.ask("GET", f"{FILES}/generateIds", what, params={"count": "1"})
+        ids = answer.get("ids")
+        if not isinstance(ids, list) or not ids or not isinstance(ids[0], str):
+            raise MalformedOutput(f"{what}: Google Drive gave no id for a new file")
+        return ids[0]
+
+    async def child(self, parent: str, name: str, what: str, *, folder: bool = False) -> Resource | None:
+        """The file, or the folder, of this name in a folder; None when there is none.
+
+        Raises:
+            NotFound: There is no such parent.
+            BadInput: C043: several have it.
+        """
+        sign = "=" if folder else "!="
+        query = f"{quoted(parent)} in parents and name = {quoted(name)} and mimeType {sign} {quoted(FOLDER)}"
+        page = await self.list(f"{query} and trashed = false", what, size=2)
+        if len(page.found) > 1:
+            kind = "folders" if folder else "files"
+            raise BadInput(
+                f"{what}: several {kind} are called {name!r}",
+                code="C043",
+                hint="Drive allows that; name the one that is meant by its id: gdrive://FILE-ID",
+            )
+        return page.found[0] if page.found else None
+
+    async def list(
+        self, query: str, what: str, *, size: int = 1000, token: str = "", drive: str = "", order: str = ""
+    ) -> Listing:
+        """One page of what a query finds.
+
+        Args:
+            drive: Look only into this shared drive, which is faster.
+        """
+        params: dict[str, str] = {
+            **_HERE_AND_SHARED,
+            "q": query,
+            "pageSize": str(size),
+            "fields": f"nextPageToken,files({FIELDS})",
+        }
+        if drive:
+            params |= {"corpora": "drive", "driveId": drive}
+        if token:
+            params["pageToken"] = token
+        if order:
+            params["orderBy"] = order
+        answer = await self._api.ask("GET", FILES, what, params=params)
+        files: Any = answer.get("files")
+        if not isinstance(files, list):
+            raise MalformedOutput(f"{what}: Google Drive's list holds no files")
+        return Listing(tuple(map(Resource.parse, files)), str(answer.get("nextPageToken") or ""))
+
+
+def quoted(text: str) -> str:
+    """A text as it stands in a query."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

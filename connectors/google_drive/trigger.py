@@ -1,0 +1,202 @@
+"""Start a workflow for every file that is uploaded to a folder of Google Drive."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from hookline.sdk import BadInput, Field, File, Poll, TriggerContext, parse_size
+from hookline.sdk.patterns import Filter
+
+from .address import folder_id
+from .app import google_drive
+from .changes import Changes
+from .drive import Drive
+from .look import Look, Wanted
+from .place import Place
+from .resource import EXPORTS, FOLDER
+
+__all__ = ["file_uploaded"]
+
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "The file's id."},
+        "name": {"type": "string", "description": "The file's name: cat.png."},
+        "stem": {"type": "string", "description": "The name without its suffix: cat."},
+        "suffix": {"type": "string", "description": "The name's suffix with its dot: .png."},
+        "path": {"type": "string", "description": "Path below the watched folder: 2026/cat.png."},
+        "folder": {"type": "string", "description": "Address of the folder it is in, to write beside it."},
+        "mime": {"type": "string", "description": "Media type, as Drive says."},
+        "bytes": {"type": ["integer", "null"], "description": "Size; null for a document of Google's own."},
+        "md5": {"type": ["string", "null"], "description": "MD5 of the content, hexadecimal."},
+        "revision": {"type": ["string", "null"], "description": "Which version of the content it is."},
+        "created_at": {"type": "string", "format": "date-time", "description": "When it was made."},
+        "modified_at": {"type": "string", "format": "date-time", "description": "When it was changed."},
+        "url": {"type": "string", "description": "Its page, for people."},
+        "file": File.schema(),
+    },
+    "required": [
+        *("id", "name", "stem", "suffix", "path", "folder", "mime", "bytes", "md5", "revision"),
+        *("created_at", "modified_at", "url", "file"),
+    ],
+    "additionalProperties": False,
+}
+
+
+@google_drive.trigger(
+    "file_uploaded",
+    kind="poll",
+    interval=30.0,
+    output=_EVENT,
+    watches=("gdrive://{folder}/",),
+    docs="https://developers.google.com/workspace/drive/api/guides/manage-changes",
+    sample={
+        "id": "1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs",
+        "name": "cat.png",
+        "stem": "cat",
+        "suffix": ".png",
+        "path": "2026/cat.png",
+        "folder": "gdrive://1dyUEebJaFnWa3Z4n0BFMVAXQ7mfUH11g/",
+        "mime": "image/png",
+        "bytes": 48213,
+        "md5": "9b2cf535f27731c974343645a3985328",
+        "revision": "0B1standin0revision0of0a0cat",
+        "created_at": "2026-03-02T08:00:00.000Z",
+        "modified_at": "2026-03-02T08:00:00.000Z",
+        "url": "https://drive.google.com/file/d/1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs/view",
+        "file": {
+            "$file": "gdrive://1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs",
+            "name": "cat.png",
+            "mime": "image/png",
+            "bytes": 48213,
+            "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "etag": "0B1standin0revision0of0a0cat",
+            "connection": "google_drive",
+        },
+    },
+)
+async def file_uploaded(
+    ctx: TriggerContext,
+    folder: Annotated[
+        str,
+        Field(
+            "The folder: its id, or the address of its page. `root` is My Drive; the id of a shared drive is "
+            "the whole of it.",
+            min_length=1,
+            examples=["1dyUEebJaFnWa3Z4n0BFMVAXQ7mfUH11g"],
+        ),
+    ],
+    recursive: Annotated[bool, Field("Look into the folders inside it as well.")] = True,
+    starts_for: Annotated[
+        Literal["new_files", "new_versions"],
+        Field(
+            "What starts a run.",
+            options={
+                "new_files": "A file that was never in the folder before.",
+                "new_versions": "That, and every new version of a file's content.",
+            },
+        ),
+    ] = "new_files",
+    suffix: Annotated[
+        list[str] | str | None,
+        Field("Only names that end with this, in any case of letters.", examples=[[".png", ".jpg"]]),
+    ] = None,
+    glob: Annotated[
+        str,
+        Field("Only paths that match: * within a folder, ** any folders.", examples=["2026/**/*.png"]),
+    ] = "",
+    content_type: Annotated[
+        list[str] | str | None, Field("Only these media types, as Drive says.", examples=["image/*"])
+    ] = None,
+    min_bytes: Annotated[
+        int | str,
+        Field(
+            "Smallest size. With 0, empty files too; but an upload that has only begun looks the same.",
+            format="size",
+            examples=["1KB"],
+        ),
+    ] = 1,
+    max_bytes: Annotated[int | str | None, Field("Largest size.", format="size", examples=["25MB"])] = None,
+    google_files: Annotated[
+        Literal["ignore", "pdf", "office"],
+        Field(
+            "What becomes of Google's own documents, which have no bytes.",
+            options={
+                "ignore": "They are passed over.",
+                "pdf": "They are read as PDF.",
+                "office": "They are read as .docx, .xlsx and .pptx, drawings as .png.",
+            },
+        ),
+    ] = "ignore",
+    start_from: Annotated[
+        Literal["now", "all"],
+        Field(
+            "What becomes of files that are there already at the first look.",
+            options={"now": "They are remembered and start nothing.", "all": "Each of them starts a run."},
+        ),
+    ] = "now",
+    ignore_own: Annotated[
+        bool,
+        Field("Pass over files as a run has written them, so that no workflow starts itself.", advanced=True),
+    ] = True,
+    interval: Annotated[
+        str,
+        Field("Time between two looks; 30s when left out.", format="duration", advanced=True),
+    ] = "",
+) -> Poll:
+    """File uploaded.
+
+    Starts a run for every file that is uploaded, copied or moved into a folder of Google Drive. It follows
+    Drive's own list of changes, so a look costs one request however many files there are. Files that are
+    moved or renamed within the folder start nothing again.
+    """
+    drive: Drive = ctx.connection
+    wanted = Wanted(
+        filter=Filter(
+            _as_list(suffix),
+            glob,
+            parse_size(min_bytes, name="min_bytes"),
+            None if max_bytes is None else parse_size(max_bytes, name="max_bytes"),
+        ),
+        mimes=_as_list(content_type),
+        recursive=recursive,
+        revisions=starts_for == "new_versions",
+        exports=EXPORTS.get(google_files, {}),
+        ignore_own=ignore_own,
+    )
+    watched = folder_id(folder)
+    place = Place.read(ctx.cursor)
+    if place is None or watched not in (place.named, place.root):
+        place = await _begin(ctx, drive, watched, remember=start_from == "now")
+    look = Look(ctx, drive, wanted, place)
+    is_done = await look.go()
+    look.events.sort(key=lambda event: (event.data["modified_at"], event.data["path"]))
+    return Poll(
+        events=look.events,
+        baseline=look.baseline,
+        skipped=look.skipped,
+        cursor=place.to_json(),
+        # What is not gone through goes on at once.
+        next_at=None if is_done else ctx.now(),
+    )
+
+
+async def _begin(ctx: TriggerContext, drive: Drive, watched: str, *, remember: bool) -> Place:
+    """The place before the first look: everything in the folder is still to be listed."""
+    found = await drive.find.get(watched, "looking for the watched folder")
+    if found.mime != FOLDER:
+        raise BadInput(f"{found.name} is no folder", code="C040", hint="name a folder by its id")
+    # Asked for before the folder is listed: what is uploaded meanwhile is behind this place.
+    token, at = await Changes(drive.api, found.drive).start()
+    return Place(
+        root=found.id,
+        named=watched,
+        drive=found.drive,
+        token=token,
+        waiting=[found.id],
+        baseline=(at or ctx.now()).isoformat() if remember else "",
+    )
+
+
+def _as_list(value: list[str] | str | None) -> list[str]:
+    return [each for each in ([value] if isinstance(value, str) else value or ()) if each]
