@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from hookline.sdk import Field, File, Poll, TriggerContext, parse_duration, parse_size, trigger
 from hookline.sdk.patterns import Filter
 
-from ._s3.look import Look, Wanted
-from ._s3.store import Position, Store
+from ._s3.look import Wanted
+from ._s3.looking import Ways, look_once
 
 __all__ = ["s3_upload"]
 
-MAX_PAGES = 20
-"""Pages of one look; the next look goes on behind them at once."""
+EVERY = "15m"
+"""Time between two listings where notifications come too."""
 
 _EVENT: dict[str, Any] = {
     "type": "object",
@@ -26,20 +26,34 @@ _EVENT: dict[str, Any] = {
         "stem": {"type": "string", "description": "The name without its suffix: cat."},
         "suffix": {"type": "string", "description": "The name's suffix with its dot: .png."},
         "bytes": {"type": "integer", "description": "Size in bytes."},
+        "content_type": {
+            "type": ["string", "null"],
+            "description": "Media type, as the store says; null when it was not asked.",
+        },
         "etag": {"type": "string", "description": "The store's version of the bytes."},
         "version_id": {
             "type": ["string", "null"],
             "description": "The version, if the bucket has any.",
+        },
+        "sequencer": {
+            "type": ["string", "null"],
+            "description": "Orders the uploads of one key, where a notification said it.",
         },
         "last_modified": {
             "type": "string",
             "format": "date-time",
             "description": "When it was uploaded, by the store's clock.",
         },
+        "metadata": {
+            "type": ["object", "null"],
+            "description": "The object's own metadata, names in lower case; null when it was not asked for.",
+            "additionalProperties": {"type": "string"},
+        },
         "file": File.schema(),
     },
     "required": [
-        *("bucket", "key", "name", "stem", "suffix", "bytes", "etag", "version_id", "last_modified", "file")
+        *("bucket", "key", "name", "stem", "suffix", "bytes", "content_type", "etag", "version_id"),
+        *("sequencer", "last_modified", "metadata", "file"),
     ],
     "additionalProperties": False,
 }
@@ -60,9 +74,12 @@ _EVENT: dict[str, Any] = {
         "stem": "cat",
         "suffix": ".png",
         "bytes": 48213,
+        "content_type": "image/png",
         "etag": "9b2cf535f27731c974343645a3985328",
         "version_id": None,
+        "sequencer": None,
         "last_modified": "2026-03-02T08:00:00Z",
+        "metadata": {"camera": "3"},
         "file": {
             "$file": "s3://uploads/raw/cat.png",
             "name": "cat.png",
@@ -114,58 +131,82 @@ async def s3_upload(
             advanced=True,
         ),
     ] = True,
+    queue: Annotated[
+        str,
+        Field(
+            "SQS queue that notifications go to: its address or ARN. Each trigger needs one of its own.",
+            examples=["https://sqs.eu-west-1.amazonaws.com/123456789012/hookline-uploads"],
+        ),
+    ] = "",
+    visibility: Annotated[
+        str,
+        Field(
+            "How long messages of the queue are hidden from others while they are dealt with.",
+            advanced=True,
+            format="duration",
+        ),
+    ] = "1m",
+    reconcile: Annotated[
+        bool,
+        Field(
+            "With notifications: also go through the listing from time to time, for what they missed. "
+            "Without it a lost notification is a lost upload.",
+            advanced=True,
+        ),
+    ] = True,
     interval: Annotated[
         str,
-        Field("Time between two looks; 15s when left out.", format="duration", advanced=True),
+        Field(
+            "Time between two listings; when left out 15s, and 15m where notifications come too.",
+            format="duration",
+            advanced=True,
+        ),
     ] = "",
 ) -> Poll:
     """S3 upload.
 
-    Starts a run for every new object, and for every new version of one, below a prefix. Each look goes
-    through the whole listing, because keys do not come in the order of time; so choose a prefix that does
-    not grow for ever.
+    Starts a run for every new object, and for every new version of one, below a prefix: by looking
+    through the listing, by messages of a queue, or both. An upload is one event, however it is learned of
+    and however often.
+
+    Each look at the listing goes through all of it, because keys do not come in the order of time; so
+    choose a prefix that does not grow for ever, or let a queue tell and look rarely.
     """
-    wanted = Wanted(
-        bucket=bucket,
+    given = locals()
+    return await look_once(ctx, _wanted(given), _ways(given))
+
+
+def _wanted(given: Mapping[str, Any]) -> Wanted:
+    largest = given["max_bytes"]
+    return Wanted(
+        bucket=given["bucket"],
+        prefix=given["prefix"],
         filter=Filter(
-            _as_list(suffix),
-            glob,
-            parse_size(min_bytes, name="min_bytes"),
-            None if max_bytes is None else parse_size(max_bytes, name="max_bytes"),
+            _as_list(given["suffix"]),
+            given["glob"],
+            parse_size(given["min_bytes"], name="min_bytes"),
+            None if largest is None else parse_size(largest, name="max_bytes"),
         ),
-        settle=timedelta(seconds=parse_duration(settle, name="settle")),
-        content_types=_as_list(content_type),
-        ignore_own=ignore_own,
+        settle=_seconds(given["settle"], "settle"),
+        content_types=_as_list(given["content_type"]),
+        ignore_own=given["ignore_own"],
+        is_told=bool(given["queue"]),
     )
-    store: Store = ctx.connection
-    position = Position.read(ctx.cursor)
-    after, until = position.after, position.until
-    first = ctx.cursor is None and start_from == "now"
-    look = Look(ctx, store, wanted)
-    token, complete = "", False
-    for _ in range(MAX_PAGES):
-        page = await store.list_page(bucket, prefix, token, start_after="" if token else after)
-        now = page.at or ctx.now()
-        if first:
-            # All of the first page was there before. Of later ones only what is older than it: what is
-            # uploaded while a long listing goes on must not be lost.
-            until = now
-        taken = await look.take(page.objects, now, datetime.max.replace(tzinfo=UTC) if first else until)
-        first = False
-        after = page.objects[taken - 1].key if taken else after
-        token = page.next
-        complete = not token and taken == len(page.objects)
-        if complete or taken < len(page.objects):
-            break
-    look.events.sort(key=lambda event: (event.data["last_modified"], event.data["key"]))
-    return Poll(
-        events=look.events,
-        baseline=look.baseline,
-        skipped=look.skipped,
-        cursor=(Position() if complete else Position(after, until)).to_json(),
-        # A listing that is not through goes on at once.
-        next_at=None if complete else ctx.now(),
+
+
+def _ways(given: Mapping[str, Any]) -> Ways:
+    is_told = bool(given["queue"])
+    return Ways(
+        queue=given["queue"],
+        visibility=_seconds(given["visibility"], "visibility"),
+        lists=given["reconcile"] or not is_told,
+        every=_seconds(given["interval"] or EVERY, "interval"),
+        remember=given["start_from"] == "now",
     )
+
+
+def _seconds(text: str, name: str) -> timedelta:
+    return timedelta(seconds=parse_duration(text, name=name))
 
 
 def _as_list(value: Sequence[str] | str | None) -> list[str]:

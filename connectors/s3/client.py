@@ -24,6 +24,8 @@ from hookline.sdk import (
 
 from .address import Address
 from .copying import copy
+from .queue import Queue
+from .services import Services
 from .session import Session
 from .upload import CannotCopyParts, Written, upload
 
@@ -88,9 +90,11 @@ class S3:
         name: The connection's name, which the file references carry.
     """
 
-    def __init__(self, name: str, session: Session) -> None:
+    def __init__(self, name: str, session: Session, services: Services | None = None) -> None:
         self.name = name
         self.session = session
+        self.services = services or Services(session.settings)
+        self._queues: dict[str, Queue] = {}
 
     def file(self, address: Address, *, mime: str = "", size: int | None = None, etag: str = "") -> File:
         """A reference to an object."""
@@ -372,9 +376,25 @@ class S3:
         given = _request(Address.parse(uri), "")
         await self.session.call(f"deleting {uri}", lambda client: client.delete_object(**given))
 
+    def queue(self, named: str) -> Queue:
+        """The queue of this address or ARN.
+
+        Raises:
+            BadInput: It is no queue's, or there is no SQS beside this store.
+        """
+        if not self.services.has_queues:
+            raise BadInput(
+                f"the connection {self.name!r} is to a store without SQS",
+                hint="set its sqs_endpoint_url, or let the store push (parameter push)",
+            )
+        if named not in self._queues:
+            self._queues[named] = Queue(self.services, named)
+        return self._queues[named]
+
     def close(self) -> None:
         """Let go of threads and connections."""
         self.session.close()
+        self.services.close()
 
 
 def marked(metadata: Mapping[str, str] | None, writing: Writing) -> dict[str, str]:

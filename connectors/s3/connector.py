@@ -19,6 +19,7 @@ from hookline.sdk import (
 from .address import Address
 from .client import MAX_EXPIRES, S3
 from .errors import code_of
+from .services import Services
 from .session import Session, Settings
 
 __all__ = ["REQUIRES", "connect", "list_objects", "presign", "s3"]
@@ -69,10 +70,21 @@ def connect(
             },
         ),
     ] = "auto",
+    sqs_endpoint_url: Annotated[
+        str,
+        Field(
+            "Address of SQS, for queues that uploads are told to. Empty for AWS.",
+            advanced=True,
+            env="AWS_ENDPOINT_URL_SQS",
+            format="uri",
+            examples=["http://localhost:9324"],
+        ),
+    ] = "",
 ) -> S3:
     """Read and write objects of an S3-compatible store."""
-    if endpoint_url:
-        _check_endpoint(endpoint_url)
+    for name, address in (("endpoint_url", endpoint_url), ("sqs_endpoint_url", sqs_endpoint_url)):
+        if address:
+            _check_endpoint(name, address)
     if bool(access_key_id) != bool(secret_access_key):
         raise BadInput("access_key_id and secret_access_key belong together", hint="set both or neither")
     settings = Settings(
@@ -83,7 +95,7 @@ def connect(
         session_token,
         addressing_style,
     )
-    return S3(ctx.name, Session(settings))
+    return S3(ctx.name, Session(settings), Services(settings, sqs_endpoint_url))
 
 
 @s3.on_test
@@ -195,10 +207,10 @@ async def list_objects(
             return {"objects": found, "more": bool(token)}
 
 
-def _check_endpoint(endpoint_url: str) -> None:
+def _check_endpoint(name: str, endpoint_url: str) -> None:
     parts = urlsplit(endpoint_url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
         raise BadInput(
-            f"endpoint_url {parts.scheme}://{parts.hostname or ''} is not usable",
+            f"{name} {parts.scheme}://{parts.hostname or ''} is not usable",
             hint="write https://host or http://host:port, without a user name",
         )

@@ -12,6 +12,8 @@ from hookline.engine.loader import import_room
 from hookline.testing import FakeConnectionContext
 from hookline.testing.s3 import S3Server
 
+from .aws import Aws, running
+
 _NUMBERS = itertools.count(1)
 
 
@@ -49,3 +51,10 @@ def connect(server: S3Server, **fields: str) -> Any:
     }
     kind = import_room("connectors.s3.connector").s3.connection_type
     return kind.open(FakeConnectionContext("uploads"), **given)
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[Aws]:
+    """One moto for all tests of a worker: it takes two seconds to import."""
+    with running() as found:
+        yield found
