@@ -161,6 +161,7 @@ async def run(
             "or owner/name:latest for the newest version, found once and kept for the run.",
             examples=["black-forest-labs/flux-schnell"],
         ),
+        {"x-model": "replicate"},
     ] = None,
     models: Annotated[
         list[str] | None,
@@ -171,6 +172,7 @@ async def run(
             max_length=10,
             examples=[["black-forest-labs/flux-1.1-pro", "black-forest-labs/flux-schnell"]],
         ),
+        {"x-model": "replicate"},
     ] = None,
     fallback_on: Annotated[
         list[

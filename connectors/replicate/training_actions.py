@@ -51,7 +51,7 @@ Trainer = Annotated[
         "owner/name:version of the trainer, version being 64 hexadecimal digits.",
         examples=[f"acme/trainer:{HELLO_VERSION}"],
     ),
-    {"pattern": MODEL_NAME.removesuffix("$") + ":[0-9a-f]{64}$"},
+    {"pattern": MODEL_NAME.removesuffix("$") + ":[0-9a-f]{64}$", "x-model": "replicate"},
 ]
 Destination = Annotated[
     str,

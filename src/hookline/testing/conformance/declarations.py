@@ -55,6 +55,7 @@ _KEYWORDS: Final = frozenset(
         "x-advanced",
         "x-multiline",
         "x-env",
+        "x-model",
     }
 )
 """Keywords that editors honour and that mean the same in draft-07 and 2020-12, and our own."""

@@ -33,6 +33,7 @@ class Model:
         revision: Counts its trainings, each of which makes another version.
         details: What `models.create` and `models.update` were given, such as ``github_url``.
         example: Input and output of its one example.
+        earlier: Older versions of it, newest first; they can be read, listed and run.
     """
 
     owner: str
@@ -50,6 +51,16 @@ class Model:
     details: Mapping[str, str] = field(default_factory=dict)
     readme: str | None = None
     example: tuple[Mapping[str, Any], Any] | None = None
+    earlier: tuple[Model, ...] = ()
+
+    @property
+    def all_versions(self) -> tuple[Model, ...]:
+        """The model in each of its versions, newest first; none when it was only created."""
+        return (self, *self.earlier) if self.published else ()
+
+    def with_version(self, version: str) -> Model | None:
+        """The model as it was in this version."""
+        return next((model for model in self.all_versions if model.version == version), None)
 
     @property
     def slug(self) -> str:
@@ -106,15 +117,16 @@ class Catalog:
         """
         slug, colon, version = reference.rpartition(":")
         if colon:
-            model = self.models.get(slug)
-            fits = model is not None and model.published and model.version == version
-            return (model, version) if model is not None and fits else None
+            named = self.models.get(slug)
+            found = named.with_version(version) if named is not None else None
+            return (found, version) if found is not None else None
         model = self.models.get(reference)
         if model is not None:
             return (model, "hidden") if model.official else None
         for candidate in self.models.values():
-            if candidate.published and candidate.version == reference:
-                return candidate, reference
+            found = candidate.with_version(reference)
+            if found is not None:
+                return found, reference
         return None
 
 

@@ -104,6 +104,7 @@ class Executor:
             self._predictions.finish(prediction.id, "failed", error=error)
             return
         model = self._catalog.by_slug(prediction.model)
+        model = (model.with_version(prediction.version) if model is not None else None) or model
         plan = None if model is None else model.train if prediction.is_training else model.plan
         if plan is None:
             if self._backend is None:

@@ -134,13 +134,16 @@ class ModelRoutes:
             return _not_found()
         if not model.published:
             return self._page([])
-        return self._page([self._parts.wire.version(model, null_schema=self._null_schema())])
+        null_schema = self._null_schema()
+        versions = model.all_versions
+        return self._page([self._parts.wire.version(each, null_schema=null_schema) for each in versions])
 
     def _version(self, request: Request, names: Mapping[str, str]) -> Response:
         model = self._found(names)
-        if not _shows(model, names["version"]) or model is None:
+        version = model.with_version(names["version"]) if model is not None else None
+        if model is None or not model.versions_listed or version is None:
             return _not_found()
-        return Response.of(200, self._parts.wire.version(model, null_schema=self._null_schema()))
+        return Response.of(200, self._parts.wire.version(version, null_schema=self._null_schema()))
 
     def _examples(self, request: Request, names: Mapping[str, str]) -> Response:
         model = self._found(names)
