@@ -11,6 +11,7 @@ import click
 
 from .errors import DONE, FAILED, INVALID, CliError
 from .findings import print_findings
+from .model_compare import compare
 from .model_pins import Finding, find_mentions, look_up, rewrite
 from .output import emit_json, next_step, say, shown_path
 from .project import Project, pass_project
@@ -44,6 +45,9 @@ def models() -> None:
       hookline models pin
       hookline models compare models/captions.json
     """
+
+
+models.add_command(compare)
 
 
 @models.command()
