@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from hookline.sdk import Field, File, Poll, TriggerContext, parse_duration, parse_size, trigger
+from hookline.sdk import (
+    Field,
+    File,
+    HookAnswered,
+    HookRequest,
+    Poll,
+    TriggerContext,
+    parse_duration,
+    parse_size,
+    trigger,
+)
 from hookline.sdk.patterns import Filter
 
 from ._s3.look import Wanted
 from ._s3.looking import Ways, look_once
+from ._s3.push import Push, receive
 
 __all__ = ["s3_upload"]
 
@@ -66,6 +78,7 @@ _EVENT: dict[str, Any] = {
     interval=15.0,
     output=_EVENT,
     watches=("s3://{bucket}/{prefix}",),
+    hook=("push", "path"),
     docs="https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html",
     sample={
         "bucket": "uploads",
@@ -138,6 +151,18 @@ async def s3_upload(
             examples=["https://sqs.eu-west-1.amazonaws.com/123456789012/hookline-uploads"],
         ),
     ] = "",
+    push: Annotated[
+        Push | None,
+        Field(
+            "Uploads are told by requests to `/hooks/<path>`, too: by SNS, EventBridge, MinIO or B2.",
+            examples=[
+                {
+                    "path": "uploads",
+                    "auth": {"type": "sns", "topics": ["arn:aws:sns:eu-west-1:123456789012:uploads"]},
+                }
+            ],
+        ),
+    ] = None,
     visibility: Annotated[
         str,
         Field(
@@ -166,14 +191,23 @@ async def s3_upload(
     """S3 upload.
 
     Starts a run for every new object, and for every new version of one, below a prefix: by looking
-    through the listing, by messages of a queue, or both. An upload is one event, however it is learned of
-    and however often.
+    through the listing, by messages of a queue, by requests, or all of them. An upload is one event, however
+    it is learned of and however often.
 
     Each look at the listing goes through all of it, because keys do not come in the order of time; so
     choose a prefix that does not grow for ever, or let a queue tell and look rarely.
     """
     given = locals()
     return await look_once(ctx, _wanted(given), _ways(given))
+
+
+@s3_upload.on_request
+async def told(ctx: TriggerContext, request: HookRequest, **parameters: Any) -> Poll | HookAnswered:
+    """Take in what a request tells."""
+    arguments = inspect.signature(s3_upload.run).bind(ctx, **parameters)
+    arguments.apply_defaults()
+    given = arguments.arguments
+    return await receive(ctx, request, given["push"], _wanted(given), lists=_ways(given).lists)
 
 
 def _wanted(given: Mapping[str, Any]) -> Wanted:
@@ -190,19 +224,22 @@ def _wanted(given: Mapping[str, Any]) -> Wanted:
         settle=_seconds(given["settle"], "settle"),
         content_types=_as_list(given["content_type"]),
         ignore_own=given["ignore_own"],
-        is_told=bool(given["queue"]),
+        is_told=_is_told(given),
     )
 
 
 def _ways(given: Mapping[str, Any]) -> Ways:
-    is_told = bool(given["queue"])
     return Ways(
         queue=given["queue"],
         visibility=_seconds(given["visibility"], "visibility"),
-        lists=given["reconcile"] or not is_told,
+        lists=given["reconcile"] or not _is_told(given),
         every=_seconds(given["interval"] or EVERY, "interval"),
         remember=given["start_from"] == "now",
     )
+
+
+def _is_told(given: Mapping[str, Any]) -> bool:
+    return bool(given["queue"] or given["push"])
 
 
 def _seconds(text: str, name: str) -> timedelta:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from hookline.sdk import (
@@ -26,6 +26,7 @@ from ._webhook.body import Body, checked_texts, parse
 from ._webhook.handshake import Handshake, answer_signed, answer_unsigned
 from ._webhook.identity import event_key
 from ._webhook.refusals import too_large, too_many, unreadable, unsupported, unusable, wrong_body
+from ._webhook.sns import SECONDS, Envelope, Sns, confirm, verified
 from ._webhook.verify import verify
 
 __all__ = ["webhook"]
@@ -52,7 +53,7 @@ class Preset(TypedDict):
     """A scheme that needs nothing but the secret."""
 
     type: Annotated[
-        Literal["standard_webhooks", "github", "stripe", "slack", "microsoft_graph", "none"],
+        Literal["standard_webhooks", "github", "stripe", "slack", "microsoft_graph", "b2", "none"],
         Field(
             "Who signs, and how.",
             options={
@@ -61,6 +62,7 @@ class Preset(TypedDict):
                 "stripe": "Stripe-Signature.",
                 "slack": "X-Slack-Signature.",
                 "microsoft_graph": "clientState of every notification is the secret.",
+                "b2": "X-Bz-Event-Notification-Signature of Backblaze B2.",
                 "none": "Nothing is checked: whoever knows the path starts the workflow.",
             },
         ),
@@ -138,7 +140,7 @@ _EVENT: dict[str, Any] = {
 
 def _is_protected(parameters: Mapping[str, Any]) -> bool:
     auth = parameters.get("auth")
-    return not isinstance(auth, Mapping) or auth.get("type") != "none"
+    return not isinstance(auth, Mapping) or auth.get("type") not in ("none", "sns")
 
 
 @trigger(
@@ -166,7 +168,7 @@ def webhook(
         {"pattern": "^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$"},
     ],
     auth: Annotated[
-        Hmac | Preset | Basic | Bearer,
+        Hmac | Preset | Basic | Bearer | Sns,
         Field('How the sender proves who it is. Without any proof: {"type": "none"}.'),
     ],
     dedupe: Annotated[
@@ -228,7 +230,11 @@ def webhook(
         raise HookRefused(405, f"{request.method[:20]} in place of POST", code="S405")
     if request.size > _limit(max_bytes):
         raise too_large(f"the body has {request.size} bytes")
-    signed = verify(auth, secrets, request, ctx.now())
+    envelope = None
+    if auth.get("type") == "sns":
+        envelope, signed = _by_sns(ctx, request, auth["topics"]), None
+    else:
+        signed = verify(auth, secrets, request, ctx.now())
     if rate_limit is not None:
         wait = ctx.take_turn(rate_limit["max"], _seconds(rate_limit["per"]))
         if wait > 0:
@@ -236,7 +242,9 @@ def webhook(
 
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise unsupported("a compressed body is not read")
-    body = parse(request.headers.get("content-type", ""), request)
+    # SNS says that its JSON is plain text.
+    mime = request.headers.get("content-type", "") if envelope is None else "application/json"
+    body = parse(mime, request)
     try:
         if handshake == "x" and not isinstance(body.value, dict):
             # Anybody can have a bare text signed by asking for the challenge-response check.
@@ -259,9 +267,27 @@ def webhook(
         files = [
             ctx.save_file(part.content, name=part.name, mime=part.mime).to_json() for part in body.uploads
         ]
-        return HookEvent({**data, "body": _with_files(body, files), "files": files}, key, answer)
+        skip = _about_subscription(envelope) if envelope is not None else ""
+        return HookEvent({**data, "body": _with_files(body, files), "files": files}, key, answer, skip)
     finally:
         body.close()
+
+
+def _by_sns(ctx: HookContext, request: HookRequest, topics: Sequence[str]) -> Envelope:
+    """The message, once SNS is proven to have sent it; a subscription is confirmed on the way."""
+    body = request.in_memory().body
+    envelope = ctx.ask(verified(ctx.http, body, topics, ctx.now()), timeout=SECONDS + 1)
+    if envelope.kind == "SubscriptionConfirmation":
+        ctx.ask(confirm(ctx.http, envelope), timeout=SECONDS + 1)
+    return envelope
+
+
+def _about_subscription(envelope: Envelope) -> str:
+    """Why a message that is no notification starts nothing."""
+    return {
+        "SubscriptionConfirmation": f"the subscription to {envelope.topic} is confirmed",
+        "UnsubscribeConfirmation": f"the subscription to {envelope.topic} has ended: nothing comes any more",
+    }.get(envelope.kind, "")
 
 
 def _fixed_answer(respond: Any, data: Mapping[str, Any]) -> HookReply | None:

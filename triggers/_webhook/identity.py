@@ -41,6 +41,7 @@ def event_key(
         "github": headers.get("x-github-delivery"),
         "stripe": _at(body, ".id"),
         "slack": _at(body, ".event_id"),
+        "sns": _at(body, ".MessageId"),
     }.get(kind)
     if isinstance(known, str) and known:
         return _short(known)

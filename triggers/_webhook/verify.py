@@ -2,7 +2,9 @@
 
 Sources: Standard Webhooks (https://www.standardwebhooks.com), GitHub (https://docs.github.com/en/webhooks),
 Stripe (https://docs.stripe.com/webhooks), Slack (https://docs.slack.dev/authentication/verifying-requests-from-slack),
-Microsoft Graph (https://learn.microsoft.com/graph/change-notifications-delivery-webhooks).
+Microsoft Graph (https://learn.microsoft.com/graph/change-notifications-delivery-webhooks),
+Backblaze B2 (https://www.backblaze.com/docs/cloud-storage-event-notifications-reference-guide).
+Amazon SNS signs with a certificate and not with a secret: `sns`.
 """
 
 from __future__ import annotations
@@ -91,6 +93,8 @@ def verify(
     keys = [secret.encode("utf-8", "replace") for secret in secrets]
     if kind == "github":
         return _check(request, _github(request), keys, _hex, now)
+    if kind == "b2":
+        return _check(request, _b2(request), keys, _hex, now)
     if kind == "stripe":
         return _check(request, _stripe(request), keys, _hex, now)
     if kind == "slack":
@@ -176,6 +180,10 @@ def _standard_webhooks(request: HookRequest) -> _Claim:
 
 def _github(request: HookRequest) -> _Claim:
     return _Claim([None], _prefixed(_header(request, "x-hub-signature-256"), "sha256="))
+
+
+def _b2(request: HookRequest) -> _Claim:
+    return _Claim([None], _prefixed(_header(request, "x-bz-event-notification-signature"), "v1="))
 
 
 def _stripe(request: HookRequest) -> _Claim:

@@ -301,4 +301,11 @@ COMPONENT_CODES: Final = (
         "rate_limit of the trigger is reached. Nothing was taken; the answer says when to come again.",
         "Send more slowly, or raise rate_limit.",
     ),
+    Code(
+        "C612",
+        "Signatures of SNS cannot be checked here",
+        "Amazon SNS signs with a certificate, and reading one needs the library cryptography, which is not "
+        "installed. The request is recorded; the sender comes again.",
+        "pip install 'hookline[sns]'",
+    ),
 )

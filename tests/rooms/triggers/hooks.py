@@ -138,6 +138,18 @@ VECTORS = [
         signature="x-bz-event-notification-signature",
     ),
     Vector(
+        "b2",
+        {"type": "b2"},
+        "12345678901234567890123456789012",
+        {
+            "x-bz-event-notification-signature": "v1="
+            "2df8e2d72cd22da01b1aa8c14637ce67fe4d9e3bc3b045b79c15965a806912da",
+            "content-type": "application/json",
+        },
+        b'{"events":[]}',
+        signature="x-bz-event-notification-signature",
+    ),
+    Vector(
         "hmac spelling out Slack's scheme",
         {
             "type": "hmac",
