@@ -251,6 +251,9 @@ async def run(
     body = await _body(ctx, client, wanted, health)
     job = f"hl{hashlib.sha256(ctx.idempotency_key.encode()).hexdigest()[:30]}"
     waiting = Waiting(job, iso(ctx.now()), health.boot, accepted=False)
+    if usd_per_second is not None:
+        # How long it takes is not known: what a minute costs, or what it cost lately if that is more.
+        await ctx.reserve(60.0 * usd_per_second, of=client.base_url)
     await ctx.note(intent=asdict(waiting))
     return await _put(ctx, client, wanted, waiting, body, hold=delivery == "connection")
 
@@ -376,7 +379,7 @@ async def _finish(
     cost = None
     if wanted.usd_per_second is not None and snapshot.predict_seconds is not None:
         cost = round(wanted.usd_per_second * snapshot.predict_seconds, 8)
-        ctx.cost(cost)
+        ctx.cost(cost, of=client.base_url)
     job = f"Cog prediction {waiting.job}"
     if snapshot.status == "canceled":
         raise Canceled(f"{job} was canceled")

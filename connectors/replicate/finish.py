@@ -12,7 +12,10 @@ from hookline.sdk import (
     Context,
     File,
     NotFound,
+    OutcomeUnknown,
+    RateLimited,
     TimedOut,
+    Unavailable,
     parse_duration,
 )
 from hookline.sdk.model_files import archive, web_urls
@@ -21,7 +24,7 @@ from hookline.sdk.predictions import Prediction, succeeded
 from .client import ReplicateClient
 from .expect import check_output
 from .failures import failed
-from .prices import estimate
+from .prices import charge, estimate
 from .records import Remote, Wanted
 
 __all__ = ["finish", "not_succeeded"]
@@ -43,24 +46,29 @@ async def finish(ctx: Context, client: ReplicateClient, wanted: Wanted, remote: 
         NotFound: Its output is gone already.
         RateLimited, Unavailable, OutcomeUnknown: A file cannot be fetched just now.
     """
-    cost = estimate(remote, wanted.hardware)
+    cost = await estimate(ctx, remote, wanted.hardware)
     if remote.status != "succeeded":
-        if cost:
-            ctx.cost(cost)
+        charge(ctx, remote, cost)
         limit = None if wanted.run_timeout is None else parse_duration(wanted.run_timeout, name="run_timeout")
         raise not_succeeded(remote, ctx.now(), run_timeout=limit)
     if remote.data_removed:
+        charge(ctx, remote, cost)
         raise NotFound(f"the output of Replicate prediction {remote.id} is gone", hint=_EXPIRED)
     schema = await client.catalogue.output_schema(remote, ctx.now()) if _needs_schema(remote) else None
 
     async def download(url: str, name: str) -> File:
         return await _download(ctx, client, remote, url, name)
 
-    output = await archive(
-        remote.output, files=ctx.files, download=download, schema=schema, addresses="unless_text"
-    )
-    if cost is not None:
-        ctx.cost(cost)
+    try:
+        output = await archive(
+            remote.output, files=ctx.files, download=download, schema=schema, addresses="unless_text"
+        )
+    except (RateLimited, Unavailable, OutcomeUnknown):
+        raise  # It is tried again, and is charged for once it is here.
+    except ActionError:
+        charge(ctx, remote, cost)
+        raise
+    charge(ctx, remote, cost)
     completed_at = remote.completed_at or ctx.now()
     result = succeeded(
         provider="replicate",

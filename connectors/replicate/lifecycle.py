@@ -21,6 +21,7 @@ from hookline.sdk import (
     MalformedOutput,
     NotFound,
     OutcomeUnknown,
+    OverBudget,
     Park,
     RateLimited,
     TimedOut,
@@ -85,6 +86,9 @@ class Task(ABC, Generic[R]):
     @abstractmethod
     async def prepare(self, ctx: Context, client: ReplicateClient, place: int) -> Order:
         """Everything before the POST of one candidate; raises what is wrong with it."""
+
+    async def reserve(self, ctx: Context, place: int, order: Order) -> None:
+        """Set aside what one candidate may cost; raises when a budget does not allow it."""
 
     @abstractmethod
     def target(self, ctx: Context, place: int) -> Target:
@@ -153,6 +157,7 @@ async def _create(ctx: Context, task: Task[R], *, misses: int) -> R | Park:
     while True:
         try:
             order = await task.prepare(ctx, client, place)
+            await task.reserve(ctx, place, order)
             callback = callback_for(task.webhook, ctx.callback_url, client.base_url)
             body = dict(order.body)
             if callback is not None:
@@ -178,7 +183,8 @@ async def _create(ctx: Context, task: Task[R], *, misses: int) -> R | Park:
 
 async def _next(ctx: Context, task: Task[R], place: int, error: ActionError) -> int | None:
     """The place of the next candidate, noted, if there is one and this error moves on."""
-    if place + 1 >= task.candidates or error.type not in task.fallback_on:
+    moves_on = error.type in task.fallback_on or (isinstance(error, OverBudget) and error.fallback)
+    if place + 1 >= task.candidates or not moves_on:
         return None
     if ctx.deadline is not None and (ctx.deadline - ctx.now()).total_seconds() < SHORTEST:
         return None

@@ -38,6 +38,7 @@ class Wanted:
     fallback_on: Sequence[str] | None = None
     run_timeout: str | float | None = None
     expect: Mapping[str, Json] | None = None
+    max_cost: str | float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from hookline.sdk import (
     Wake,
     WatchContext,
     parse_duration,
+    parse_usd,
 )
 from hookline.sdk.model_files import send_files
 from hookline.sdk.predictions import Prediction
@@ -25,7 +26,7 @@ from .client import MAX_UPLOAD, ReplicateClient
 from .expect import Expect, check_expect
 from .finish import finish
 from .lifecycle import FALLBACK_ERRORS, Order, Task, begin, go_on_after, look_up, stop
-from .prices import HARDWARE
+from .prices import HARDWARE, at_most, priced, prices_of
 from .recorded import FINISHED, FINISHED_RESULT, HELLO_VERSION, VERSION
 from .records import Remote, Target, Wanted, read_targets
 from .service import replicate
@@ -59,6 +60,8 @@ class RunTask(Task[Prediction]):
         Raises:
             BadInput: A parameter cannot be used.
         """
+        if self.wanted.max_cost is not None:
+            parse_usd(self.wanted.max_cost, name="max_cost")
         hardware = self.wanted.hardware
         if hardware is not None and hardware not in HARDWARE:
             raise BadInput(
@@ -87,6 +90,19 @@ class RunTask(Task[Prediction]):
         if target.version is not None:
             body["version"] = target.version
         return Order(target, body)
+
+    async def reserve(self, ctx: Context, place: int, order: Order) -> None:
+        wanted, target = self.wanted, self.target(ctx, place)
+        most = at_most(
+            target,
+            wanted.input,
+            await prices_of(ctx),
+            hardware=wanted.hardware,
+            run_timeout=self.run_timeout,
+            left=None if ctx.deadline is None else (ctx.deadline - ctx.now()).total_seconds(),
+            max_cost=None if wanted.max_cost is None else parse_usd(wanted.max_cost, name="max_cost"),
+        )
+        await ctx.reserve(most.usd, of=priced(target), firm=most.firm)
 
     async def finish(self, ctx: Context, client: ReplicateClient, remote: Remote) -> Prediction:
         return await finish(ctx, client, self.wanted, remote)
@@ -213,11 +229,19 @@ async def run(
     hardware: Annotated[
         str | None,
         Field(
-            "Hardware the model runs on, to estimate the cost (the API does not tell): one of "
-            + ", ".join(sorted(HARDWARE))
-            + ".",
+            "Hardware the model runs on, to estimate the cost (the API does not tell; prices.json of the "
+            "project can): one of " + ", ".join(sorted(HARDWARE)) + ".",
             advanced=True,
             examples=["gpu-l40s"],
+        ),
+    ] = None,
+    max_cost: Annotated[
+        str | float | None,
+        Field(
+            "What one prediction costs at most, to be set aside under budgets. Without it an estimate is: by "
+            "the price table and the input, by run_timeout, or by what the model cost lately.",
+            advanced=True,
+            examples=["0.05 usd"],
         ),
     ] = None,
     webhook: Annotated[
@@ -261,6 +285,7 @@ async def run(
             fallback_on=fallback_on,
             run_timeout=run_timeout,
             expect=expect,
+            max_cost=max_cost,
         )
     )
     task.check()

@@ -27,7 +27,7 @@ from .client import MAX_UPLOAD, ReplicateClient
 from .finish import not_succeeded
 from .lifecycle import Order, Task, begin, go_on_after, look_up, stop
 from .paging import Cursor, Limit, listed
-from .prices import HARDWARE, estimate
+from .prices import HARDWARE, charge, estimate
 from .reconcile import Intent, find
 from .recorded import HELLO_VERSION, TRAINER_VERSION, TRAINING, page_of
 from .records import Remote, Target
@@ -132,10 +132,16 @@ class TrainTask(Task[Trained]):
     async def prepare(self, ctx: Context, client: ReplicateClient, place: int) -> Order:
         return await _order(ctx, client, self.trainer, self.destination, self.input)
 
+    async def reserve(self, ctx: Context, place: int, order: Order) -> None:
+        # Nobody knows before how long a training takes: what one has cost lately is the measure.
+        per_second = HARDWARE.get(self.hardware or "", 0.0)
+        is_bounded = self.run_timeout is not None and per_second > 0
+        usd = (self.run_timeout or 0.0) * per_second
+        await ctx.reserve(usd, of=self.target(ctx, place).short, firm=is_bounded)
+
     async def finish(self, ctx: Context, client: ReplicateClient, remote: Remote) -> Trained:
-        cost = estimate(remote, self.hardware)
-        if cost:
-            ctx.cost(cost)
+        cost = await estimate(ctx, remote, self.hardware)
+        charge(ctx, remote, cost)
         if remote.status != "succeeded":
             raise not_succeeded(remote, ctx.now(), noun="training", run_timeout=self.run_timeout)
         output = remote.output if isinstance(remote.output, Mapping) else {}

@@ -18,7 +18,17 @@ from typing import Any
 
 from hookline.engine.http import GuardedClient, Policy
 from hookline.engine.http.sdk import SdkHttp
-from hookline.sdk import Action, ActionError, ConnectionContext, File, OutcomeUnknown, OverBudget, Park, Wake
+from hookline.sdk import (
+    Action,
+    ActionError,
+    ConnectionContext,
+    File,
+    NotFound,
+    OutcomeUnknown,
+    OverBudget,
+    Park,
+    Wake,
+)
 from hookline.testing.clock import Clock
 from hookline.testing.fakes import FakeFiles
 from hookline.testing.httpd import Answer, HttpServer, Request, Reset, Response
@@ -94,6 +104,9 @@ class Driver:
         self.usd = 0.0
         self.shown = ""
         self.budget: float | None = None
+        self.charged: list[tuple[str, float]] = []
+        self.reserved: list[tuple[str, float, bool]] = []
+        self.project: dict[str, bytes] = {}
         self.logged: list[str] = []
         self.key = "run_1/steps[0]/1"
         self._connect = connect
@@ -335,12 +348,19 @@ class Driver:
 
     def cost(self, usd: float, *, of: str = "") -> None:
         self.usd += usd
+        self.charged.append((of, usd))
+
+    async def project_file(self, path: str, *, max_bytes: int) -> bytes:
+        if path not in self.project:
+            raise NotFound(f"the project has no file {path}")
+        return self.project[path]
 
     def progress(self, text: str, *, replace: bool = False) -> None:
         self.shown = text if replace else self.shown + text
 
     async def reserve(self, usd: float, *, of: str = "", firm: bool = False) -> None:
         self.boundary(f"before reserve {of}")
+        self.reserved.append((of, usd, firm))
         if self.budget is not None and self.usd + usd > self.budget:
             raise OverBudget(f"{of} may cost {usd:g} USD", fallback=True)
         self.boundary(f"after reserve {of}")

@@ -9,16 +9,19 @@ from pathlib import Path
 
 from hookline.sdk import BadInput, NotFound
 
-__all__ = ["FOLDERS", "read_project_file"]
+__all__ = ["FILES", "FOLDERS", "read_project_file"]
 
 FOLDERS = ("policies",)
 """Folders of a project that steps may read. The rest of it holds settings and secrets."""
+
+FILES = ("prices.json",)
+"""Files in the project's own folder that they may read."""
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 def read_project_file(project: Path, path: str, max_bytes: int) -> bytes:
-    """The bytes of ``<folder>/<file>`` below a project.
+    """The bytes of ``<folder>/<file>`` below a project, or of one of `FILES`.
 
     Each part is opened relative to the one before, without following a link, so that a link leads
     nowhere even when it is put there between a check and its use.
@@ -29,7 +32,9 @@ def read_project_file(project: Path, path: str, max_bytes: int) -> bytes:
             larger than `max_bytes`.
     """
     folder, _, name = path.partition("/")
-    if folder not in FOLDERS or not name or "/" in name or "\0" in name or name in (".", ".."):
+    if path in FILES:
+        folder, name = ".", path
+    elif folder not in FOLDERS or not name or "/" in name or "\0" in name or name in (".", ".."):
         raise BadInput(
             f"{path[:100]!r} is no file that a step may read",
             hint=f"it is of the form {FOLDERS[0]}/name.json",

@@ -52,7 +52,7 @@ from .http import raise_for_status, retry_after
 from .limits import Limit, Slower, told_by
 from .summary import render_summary
 from .templates import render_event
-from .units import parse_duration, parse_size
+from .units import parse_duration, parse_size, parse_usd
 
 __all__ = [
     "ERROR_TYPES",
@@ -117,6 +117,7 @@ __all__ = [
     "is_file",
     "parse_duration",
     "parse_size",
+    "parse_usd",
     "raise_for_status",
     "render_event",
     "render_summary",

@@ -293,7 +293,7 @@ class Context(Protocol):
     async def project_file(self, path: str, *, max_bytes: int) -> bytes:
         """A small file that belongs to the project, such as ``policies/comments.json``.
 
-        Only the project's ``policies`` folder can be read, and no link is followed.
+        Only the project's ``policies`` folder and ``prices.json`` can be read, and no link is followed.
 
         Raises:
             NotFound: There is no such file.
