@@ -133,6 +133,13 @@ class Remote:
         body: dict[str, Json] = {"workflow": workflow, "trigger": data}
         return self._ask("POST", "runs", body if inputs is None else {**body, "inputs": dict(inputs)})
 
+    def costs(self, by: str, since: float | None, until: float | None) -> Json:
+        first, last = (None if moment is None else iso(moment) for moment in (since, until))
+        return self._ask("GET", "costs", by=by, since=first, until=last)
+
+    def connections(self) -> Json:
+        return self._ask("GET", "connections")
+
     def approvals(self, status: str | None, limit: int) -> Json:
         return self._ask("GET", "approvals", status=status, limit=limit)
 

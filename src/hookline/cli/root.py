@@ -46,9 +46,11 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
         "events": Lazy("events:events", "Look at what came in, send and replay events.", _RUNS),
         "schedules": Lazy("schedules:schedules", "Look at schedules, pause them, make up for them.", _RUNS),
         "approvals": Lazy("approvals:approvals", "Look at approvals and decide on them.", _RUNS),
+        "costs": Lazy("costs:costs", "Add up what was spent, by estimate.", _RUNS),
         "moderation": Lazy(
             "moderation:moderation", "Check policies, and try them on verdicts and examples.", _RUNS
         ),
+        "connections": Lazy("connections:connections", "Look at connections and their limits.", _INSTALLED),
         "connectors": Lazy("connectors:connectors", "Look at what is installed, and check it.", _INSTALLED),
         "serve": Lazy("serve:serve", "Run the project as a server.", _INSTALLED),
         "worker": Lazy("serve:worker", "Run an extra worker.", _INSTALLED),

@@ -32,7 +32,7 @@ from hookline.sdk import (
     told_by,
 )
 
-from .limiter import Limiter, Turntable, configured
+from .limiter import Figures, Limiter, Turntable, configured
 from .redaction import Redactor, Secret
 from .registry import Registry
 from .settings import FIELDS, Settings
@@ -170,6 +170,28 @@ class Connections:
                 self._clients[name] = kind.open(context, **values)
             return self._clients[name]
 
+    def documents(self) -> list[dict[str, Any]]:
+        """Every connection with its limits, and who waits for a turn in this process."""
+        figures = self.turntable.figures() if self.turntable is not None else []
+        found = []
+        for name, kind_name in sorted(self.types.items()):
+            kind = self._registry.connection_types[kind_name]
+            try:
+                limits = self._limits_of(name, kind)
+            except BadInput:
+                limits = tuple(kind.limits)
+            own = [each for each in figures if name in each.connections]
+            most = self._limits.get(name, {}).get("concurrency", kind.concurrency)
+            found.append(
+                {
+                    "name": name,
+                    "type": kind_name,
+                    "limits": [_limit_document(limit, own) for limit in limits],
+                    "concurrency": most if isinstance(most, int) and most > 0 else None,
+                }
+            )
+        return found
+
     def place(self, name: str) -> tuple[str, int] | None:
         """What steps under way with an opened connection share a number of, and that number."""
         return self._places.get(name)
@@ -226,6 +248,18 @@ class Connections:
             reason = error.validator if error.validator != "additionalProperties" else "unknown field"
             raise BadInput(f"the connection {name!r}: {where} cannot be used ({reason})", code="C923")
         return values
+
+
+def _limit_document(limit: Limit, figures: list[Figures]) -> dict[str, Any]:
+    used = [each for each in figures if each.limit == limit.name]
+    rates = [each.per_minute for each in used if each.per_minute is not None]
+    return {
+        "name": limit.name,
+        "per_minute": min(rates, default=limit.per_minute),
+        "waiting": sum(each.waiting for each in used),
+        "oldest_seconds": round(max((each.oldest for each in used), default=0.0), 1),
+        "blocked_seconds": round(max((each.blocked for each in used), default=0.0), 1),
+    }
 
 
 def _texts(value: Any) -> list[str]:

@@ -569,9 +569,8 @@ def decide(approval_id: str) -> Response:
     answers={200: Answer("All of them.", listing("connections", ref("Connection")))},
 )
 def connections() -> Response:
-    """Names and types of the connections; never what they hold."""
-    found = [{"name": name, "type": kind} for name, kind in sorted(_engine().connections.types.items())]
-    return answer_json({"connections": found, "next": None})
+    """Names, types and limits of the connections, and who waits for a turn; never what they hold."""
+    return answer_json({"connections": _engine().connections.documents(), "next": None})
 
 
 @api.get(

@@ -19,6 +19,7 @@ from hookline.store.port import StoreError
 from .access import Access, protect
 from .api import api
 from .artifacts import artifacts
+from .costs import costs
 from .forms import FormTokens, forms
 from .front import HookFront
 from .headers import SECURITY_HEADERS
@@ -35,7 +36,7 @@ __all__ = ["ROUTES", "create_app"]
 
 log = logging.getLogger(__name__)
 
-ROUTES: tuple[Route, ...] = (*hooks, *api, *schedules, *live, *probes, *artifacts, *pages, *forms)
+ROUTES: tuple[Route, ...] = (*hooks, *api, *costs, *schedules, *live, *probes, *artifacts, *pages, *forms)
 """Every address that is answered."""
 
 _WEB = Path(hookline.__file__).parent / "web"

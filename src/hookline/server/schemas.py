@@ -241,7 +241,23 @@ SCHEMAS: dict[str, Schema] = {
     "ConnectionType": record(
         {"name": TEXT, "title": TEXT, "docs": TEXT, "fields": {"type": "object"}, "schemes": many(TEXT)}
     ),
-    "Connection": record({"name": TEXT, "type": TEXT}),
+    "Connection": record(
+        {
+            "name": TEXT,
+            "type": TEXT,
+            "limits": many(ref("Limit")),
+            "concurrency": maybe({**COUNT, "description": "Steps that may be under way at a time."}),
+        }
+    ),
+    "Limit": record(
+        {
+            "name": TEXT,
+            "per_minute": maybe({"type": "number", "description": "Requests a minute, as it holds now."}),
+            "waiting": {**COUNT, "description": "Steps that wait for their turn, of this process."},
+            "oldest_seconds": {"type": "number", "description": "How long the first of them has waited."},
+            "blocked_seconds": {"type": "number", "description": "How long the service wants no request."},
+        }
+    ),
     "Catalogue": record(
         {
             "schema": {"const": "hookline.catalogue/1"},
