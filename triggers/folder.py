@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Protocol
 
-from hookline.sdk import BadInput, Field, File, Poll, TriggerContext, TriggerEvent, parse_size, trigger
+from hookline.sdk import (
+    BadInput,
+    Field,
+    File,
+    Poll,
+    TriggerContext,
+    TriggerEvent,
+    parse_duration,
+    parse_size,
+    trigger,
+)
 from hookline.sdk.patterns import Filter
 
+from ._folder.dispose import delete, move
 from ._folder.scan import Entry, Unstable, read, scan
 
 __all__ = ["folder"]
@@ -19,6 +30,12 @@ MAX_EVENTS = 100
 """Files taken in one look; the next one goes on at once."""
 MAX_PENDING = 1000
 """Files that are watched for being complete at the same time."""
+MAX_TAKEN = 10_000
+"""Files whose runs are waited for at the same time, to be moved or deleted."""
+SOON = 1.0
+"""Seconds after which a new file is looked at once more, if that is earlier than the next look."""
+NO_RUN_SECONDS = 86400.0
+"""How long a file that started no run is waited for: a batch may start one later."""
 
 _EVENT: dict[str, Any] = {
     "type": "object",
@@ -92,6 +109,25 @@ async def folder(
             options={"now": "They are remembered and start nothing.", "all": "Each of them starts a run."},
         ),
     ] = "now",
+    settle: Annotated[
+        str,
+        Field("How long a file must have stayed the same before it is taken.", format="duration"),
+    ] = "0s",
+    after: Annotated[
+        Literal["keep", "move", "delete"],
+        Field(
+            "What becomes of a file once its run has succeeded.",
+            options={
+                "keep": "It stays.",
+                "move": "It is moved to move_to.",
+                "delete": "It is deleted; the artifact store has its bytes for as long as the run is kept.",
+            },
+        ),
+    ] = "keep",
+    move_to: Annotated[
+        str,
+        Field("A folder below the watched one, on the same disk; not watched itself.", examples=["done"]),
+    ] = "done",
     interval: Annotated[
         str,
         Field("Time between two looks; 5s when left out.", format="duration", advanced=True),
@@ -102,7 +138,8 @@ async def folder(
     Starts a run for every new or changed file in a directory. A file is taken when two looks find it the
     same, so one that is still being written is left alone. Its bytes go to the artifact store at once:
     later steps have them even if it is moved away. Hidden files and symbolic links are passed over. Let
-    no step of the workflow write into the directory.
+    no step of the workflow write into the directory. With `pip install hookline[watch]` the system tells
+    of changes, and a look follows at once.
     """
     roots: _Roots = ctx.connection
     root = roots.resolve(path)
@@ -112,14 +149,27 @@ async def folder(
         glob,
         max_bytes=None if max_bytes is None else parse_size(max_bytes, name="max_bytes"),
     )
+    now = ctx.now().timestamp()
+    quiet = parse_duration(settle, name="settle")
+    settled = now - quiet
     before = _pending(ctx.cursor)
-    found = await asyncio.to_thread(_wanted, root, wanted, recursive)
+    without = move_to.strip("/") if after == "move" else ""
+    found = await asyncio.to_thread(_wanted, root, wanted, recursive, without)
+    taken, problem = await _disposed(ctx, root, found, after, without, now)
     if ctx.cursor is None and start_from == "now":
         return Poll(cursor={"pending": {}}, baseline=[each.identity for each in found])
 
     known = ctx.seen([each.identity for each in found])
     fresh = [each for each in found if each.identity not in known]
-    ready = [each for each in fresh if before.get(each.shown) == each.identity]
+    since = {
+        each.shown: before[each.shown][1] if before.get(each.shown, ("",))[0] == each.identity else now
+        for each in fresh
+    }
+    ready = [
+        each
+        for each in fresh
+        if before.get(each.shown, ("",))[0] == each.identity and since[each.shown] <= settled
+    ]
     # Those that could not be read before come last, so that they cannot keep the others out.
     unreadable = ctx.seen([_unreadable(each) for each in ready])
     ready.sort(key=lambda each: _unreadable(each) in unreadable)
@@ -137,21 +187,79 @@ async def folder(
                 skipped.append((event, f"it cannot be read: {error.strerror}"))
             continue
         events.append(TriggerEvent(each.identity, _data(each, file)))
+        if after != "keep":
+            taken[each.identity] = now
 
-    taken = {event.key for event in events}
-    pending = {each.shown: each.identity for each in fresh if each.identity not in taken}
+    had = {event.key for event in events}
+    pending = {each.shown: [each.identity, since[each.shown]] for each in fresh if each.identity not in had}
     # Those that have waited longest stay, so that many files cannot keep each other out.
-    kept = sorted(pending.items(), key=lambda item: before.get(item[0]) != item[1])[:MAX_PENDING]
+    kept = sorted(pending.items(), key=lambda item: item[1][1])[:MAX_PENDING]
+    newest = sorted(taken.items(), key=lambda item: item[1])[-MAX_TAKEN:]
     return Poll(
         events=sorted(events, key=lambda event: (event.data["modified_at"], event.data["path"])),
-        cursor={"pending": dict(kept)},
+        cursor={"pending": dict(kept), **({"taken": dict(newest)} if newest else {})},
         skipped=skipped,
-        next_at=ctx.now() if len(ready) > MAX_EVENTS else None,
+        next_at=ctx.now() if len(ready) > MAX_EVENTS else _next_look(ctx, since.values(), quiet),
+        problem=problem,
     )
 
 
-def _wanted(root: Path, wanted: Filter, recursive: bool) -> list[Entry]:
-    entries = scan(root, recursive=recursive)
+def _next_look(ctx: TriggerContext, since: Iterable[float], quiet: float) -> datetime | None:
+    """Soon, while a file is waited for that has only just been written."""
+    pause = max(quiet, SOON)
+    now = ctx.now().timestamp()
+    if pause >= ctx.interval or not any(now - each < pause for each in since):
+        return None
+    return ctx.now() + timedelta(seconds=pause)
+
+
+@folder.on_watch
+async def watch(ctx: TriggerContext, path: str, recursive: bool = True, **_: Any) -> AsyncIterator[None]:
+    """Tells when something has changed, where the system and the installation can."""
+    try:
+        from watchfiles import awatch
+    except ImportError:
+        return
+    roots: _Roots = ctx.connection
+    root = roots.resolve(path)
+    async for _changes in awatch(root, watch_filter=None, debounce=200, step=50, recursive=recursive):
+        yield None
+
+
+async def _disposed(
+    ctx: TriggerContext, root: Path, found: Sequence[Entry], after: str, target: str, now: float
+) -> tuple[dict[str, float], str]:
+    """Files whose runs are not over, after those whose runs have succeeded were taken away."""
+    before = ctx.cursor.get("taken", {}) if isinstance(ctx.cursor, Mapping) else {}
+    if not before or after == "keep":
+        return {}, ""
+    here = {each.identity: each for each in found}
+    outcomes = ctx.outcomes(before)
+    left: dict[str, float] = {}
+    problem = ""
+    for identity, since in before.items():
+        entry, outcome = here.get(identity), outcomes.get(identity)
+        if outcome == "succeeded":
+            # One that is not seen may have been set aside by a process that died then.
+            entry = entry or Entry.read(identity)
+            try:
+                if after == "delete":
+                    await asyncio.to_thread(delete, root, entry)
+                else:
+                    await asyncio.to_thread(move, root, entry, target)
+                continue
+            except OSError as error:
+                problem = f"{entry.shown[:100]} cannot be taken away: {error.strerror}"
+            except BadInput as error:
+                problem = error.message
+        # What started no run, or a run that has been forgotten, is waited for no longer than this.
+        if entry is not None and (outcome is not None or now - since < NO_RUN_SECONDS):
+            left[identity] = since
+    return left, problem
+
+
+def _wanted(root: Path, wanted: Filter, recursive: bool, without: str) -> list[Entry]:
+    entries = scan(root, recursive=recursive, without=without)
     return sorted(
         (each for each in entries if wanted.wants(each.shown, each.bytes)), key=lambda each: each.path
     )
@@ -161,13 +269,17 @@ def _unreadable(entry: Entry) -> str:
     return f"unreadable:{entry.identity}"
 
 
-def _pending(cursor: Any) -> Mapping[str, str]:
+def _pending(cursor: Any) -> Mapping[str, tuple[str, float]]:
+    """The files that were seen before and not taken: state, and since when they have it."""
     if cursor is None:
         return {}
     pending = cursor.get("pending") if isinstance(cursor, Mapping) else None
     if not isinstance(pending, Mapping):
         raise BadInput("the trigger's cursor cannot be read", hint="reset the trigger")
-    return pending
+    return {
+        name: (found, 0.0) if isinstance(found, str) else (str(found[0]), float(found[1]))
+        for name, found in pending.items()
+    }
 
 
 def _data(entry: Entry, file: File) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hookline.sdk import BadInput
 
-__all__ = ["Entry", "Unstable", "read", "scan"]
+__all__ = ["Entry", "Unstable", "entry_of", "open_folder", "read", "scan"]
 
 MAX_ENTRIES = 100_000
 """Files and folders that one look goes through."""
@@ -52,9 +52,21 @@ class Entry:
         path = self.shown if self.shown.encode() == exact else f"hex:{exact.hex()}"
         return f"{path}#{self.mtime_ns}:{self.bytes}:{self.inode}"
 
+    @classmethod
+    def read(cls, identity: str) -> Entry:
+        """The file that has this identity."""
+        path, _, state = identity.rpartition("#")
+        mtime_ns, size, inode = map(int, state.split(":"))
+        if path.startswith("hex:"):
+            path = os.fsdecode(bytes.fromhex(path.removeprefix("hex:")))
+        return cls(path, size, mtime_ns, inode)
 
-def scan(root: Path, *, recursive: bool) -> Iterator[Entry]:
+
+def scan(root: Path, *, recursive: bool, without: str = "") -> Iterator[Entry]:
     """Every regular file below `root`, neither hidden nor behind a symbolic link.
+
+    Args:
+        without: A folder, relative to the root, that is left out.
 
     Raises:
         BadInput: `root` is gone, or there are more than `MAX_ENTRIES`.
@@ -79,8 +91,13 @@ def scan(root: Path, *, recursive: bool) -> Iterator[Entry]:
                 try:
                     found = entry.stat(follow_symlinks=False)
                     if stat.S_ISREG(found.st_mode):
-                        yield _entry(prefix + entry.name, found)
-                    elif stat.S_ISDIR(found.st_mode) and recursive and depth < _MAX_DEPTH:
+                        yield entry_of(prefix + entry.name, found)
+                    elif (
+                        stat.S_ISDIR(found.st_mode)
+                        and recursive
+                        and depth < _MAX_DEPTH
+                        and prefix + entry.name != without
+                    ):
                         below = os.open(entry.name, _FOLDER, dir_fd=folder)
                         try:
                             yield from inside(below, f"{prefix}{entry.name}/", depth + 1)
@@ -113,26 +130,42 @@ async def read(root: Path, entry: Entry) -> AsyncIterator[bytes]:
         os.close(descriptor)
 
 
-def _open_beneath(root: Path, path: str) -> int:
-    *folders, name = path.split("/")
+def open_folder(root: Path, names: Sequence[str]) -> int:
+    """A folder below the root, opened without following any link.
+
+    Raises:
+        OSError: It is not there.
+    """
     folder = os.open(root, _FOLDER)
     try:
-        for each in folders:
+        for each in names:
             below = os.open(each, _FOLDER, dir_fd=folder)
             os.close(folder)
             folder = below
-        return os.open(name, _FILE, dir_fd=folder)
+    except BaseException:
+        os.close(folder)
+        raise
+    return folder
+
+
+def _open_beneath(root: Path, path: str) -> int:
+    *folders, name = path.split("/")
+    try:
+        folder = open_folder(root, folders)
+        try:
+            return os.open(name, _FILE, dir_fd=folder)
+        finally:
+            os.close(folder)
     except FileNotFoundError as error:
         raise Unstable from error
-    finally:
-        os.close(folder)
 
 
 def _check(entry: Entry, descriptor: int) -> None:
     found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode) or _entry(entry.path, found) != entry:
+    if not stat.S_ISREG(found.st_mode) or entry_of(entry.path, found) != entry:
         raise Unstable
 
 
-def _entry(path: str, found: os.stat_result) -> Entry:
+def entry_of(path: str, found: os.stat_result) -> Entry:
+    """A file by what the system says of it."""
     return Entry(path, found.st_size, found.st_mtime_ns, found.st_ino)

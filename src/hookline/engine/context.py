@@ -148,6 +148,7 @@ class PollContext:
     files: Files
     clock: Callable[[], float]
     has_seen: Callable[[Iterable[str]], set[str]]
+    find_outcomes: Callable[[Iterable[str]], Mapping[str, str]]
     open_connection: Callable[[str, str], Any]
     settings: Mapping[str, str] = field(default_factory=dict)
     pause: Pause | None = None
@@ -160,6 +161,9 @@ class PollContext:
 
     def seen(self, keys: Iterable[str]) -> set[str]:
         return self.has_seen(keys)
+
+    def outcomes(self, keys: Iterable[str]) -> Mapping[str, str]:
+        return self.find_outcomes(keys)
 
 
 @dataclass(slots=True)

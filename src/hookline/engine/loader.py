@@ -42,6 +42,7 @@ PROJECT = "hookline.project"
 EXTRAS = MappingProxyType(
     {
         "boto3": "s3",
+        "watchfiles": "watch",
         "botocore": "s3",
         "s3transfer": "s3",
         "urllib3": "s3",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
@@ -30,6 +30,9 @@ MAX_EVENTS = 500
 
 MAX_UNREADABLE_BYTES = 65_536
 """Most that is kept of something nobody can read."""
+
+WATCH_BREATH = 0.1
+"""Seconds between being told of a change and the look: more of them come together."""
 
 LONGEST_SLEEP = 30.0
 """Seconds after which a poller looks at the clock again."""
@@ -88,6 +91,14 @@ class Poller:
 
     async def run(self) -> None:
         """Look until canceled."""
+        watching = None if self._declared.watch is None else asyncio.create_task(self._watch())
+        try:
+            await self._look_again_and_again()
+        finally:
+            if watching is not None:
+                watching.cancel()
+
+    async def _look_again_and_again(self) -> None:
         while True:
             due = self._clock() + await self.look()
             # In slices: after a suspended night, or a clock that was set, it is due by the clock.
@@ -95,6 +106,25 @@ class Poller:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._asked.wait(), min(left, LONGEST_SLEEP))
                 self._asked.clear()
+
+    async def _watch(self) -> None:
+        """Look when the trigger is told that something has changed; see `Trigger.on_watch`."""
+        assert self._declared.watch is not None
+        try:
+            arguments = self._declared.bind(self._trigger.parameters)
+            async for _ in self._declared.watch(self._context(woken=False), **arguments):
+                self._want(self._clock() + WATCH_BREATH)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            # What it does not tell is found by the next look in turn.
+            log.info(
+                "the trigger %s of %s is not told of changes: %s", self._declared.name, self._plan.name, error
+            )
+
+    def _want(self, at: float) -> None:
+        self._wanted_at = at if self._wanted_at is None else min(at, self._wanted_at)
+        self._asked.set()
 
     def _next(self, due: float) -> float:
         return due if self._wanted_at is None else min(due, self._wanted_at)
@@ -151,9 +181,7 @@ class Poller:
             await found.acknowledge()
             crashpoint("poll.acknowledged")
         if found.next_at is not None:
-            at = found.next_at.timestamp()
-            self._wanted_at = at if self._wanted_at is None else min(at, self._wanted_at)
-            self._asked.set()
+            self._want(found.next_at.timestamp())
         return accepted
 
     def _interval(self) -> float:
@@ -198,8 +226,14 @@ class Poller:
             clock=self._clock,
             pause=pause_of(self._store, self.scope) if declared.ticks is not None else None,
             has_seen=lambda keys: self._store.seen(self.scope, keys),
+            find_outcomes=self._outcomes,
             open_connection=self._open_connection,
         )
+
+    def _outcomes(self, keys: Iterable[str]) -> dict[str, str]:
+        runs = self._store.started(self.scope, keys)
+        rows = {key: self._store.run(run) for key, run in runs.items() if run is not None}
+        return {key: row.status for key, row in rows.items() if row is not None}
 
     async def _store_all(self, poll: Poll, *, with_cursor: bool = True) -> Sequence[Accepted]:
         drafts = [self._draft(event.data, event.key) for event in poll.events]

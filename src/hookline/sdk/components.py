@@ -198,6 +198,7 @@ class Trigger(_Component):
         request: What a ``poll`` trigger does with such a request; see `on_request`.
         setup: What the outside needs for this trigger; see `on_setup`.
         ticks: Of a trigger whose events are known beforehand; see `on_ticks`.
+        watch: Tells a ``poll`` trigger when a look is worth it; see `on_watch`.
     """
 
     kind: Literal["poll", "webhook", "manual"] = "poll"
@@ -210,6 +211,7 @@ class Trigger(_Component):
     request: Function | None = None
     setup: Function | None = None
     ticks: Function | None = None
+    watch: Function | None = None
 
     def hook_path(self, parameters: Mapping[str, Any]) -> str | None:
         """The path below ``/hooks/`` of a trigger with these parameters, None when it has none."""
@@ -236,6 +238,15 @@ class Trigger(_Component):
         ``hookline triggers setup`` shows it, and makes it when it is asked to.
         """
         self.setup = function
+        return function
+
+    def on_watch(self, function: Function) -> Function:
+        """Declare ``async def watch(ctx: TriggerContext, **fields) -> AsyncIterator[None]``.
+
+        Whenever it yields, a look follows at once. It is a hint and never the truth: what it does not
+        tell of is found by the next look in turn, and it may end at any time.
+        """
+        self.watch = function
         return function
 
     def on_ticks(self, function: Function) -> Function:

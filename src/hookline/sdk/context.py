@@ -500,6 +500,12 @@ class TriggerContext(Protocol):
     def seen(self, keys: Iterable[str]) -> set[str]:
         """Which of these keys this trigger has had already."""
 
+    def outcomes(self, keys: Iterable[str]) -> Mapping[str, str]:
+        """The status of the run that each of these keys started: ``succeeded``, ``running``, …
+
+        Keys that started none (yet), and those whose run has been forgotten, are left out.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:

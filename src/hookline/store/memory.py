@@ -439,9 +439,15 @@ class MemoryStore:
         now = self.clock()
         with self.database.guard:
             found = {key: self._tables.dedupe.get((scope, key)) for key in keys}
-        return {
-            key: entry[2] for key, entry in found.items() if entry is not None and entry[0].expires_at > now
-        }
+            return {
+                key: entry[2] or self._run_of(entry[1])
+                for key, entry in found.items()
+                if entry is not None and entry[0].expires_at > now
+            }
+
+    def _run_of(self, event_id: str | None) -> str | None:
+        event = self._tables.events.get(event_id) if event_id is not None else None
+        return event.run_id if event is not None else None
 
     def kept(self, key: str, now: float) -> Kept | None:
         self._check()

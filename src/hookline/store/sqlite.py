@@ -455,7 +455,12 @@ class SQLiteStore:
         found: dict[str, str | None] = {}
         for part in parts(list(keys), MAX_ROWS):
             marks = ",".join("?" * len(part))
-            sql = f"SELECT key, run_id FROM dedupe WHERE scope = ? AND key IN ({marks}) AND expires_at > ?"
+            # A run that was started by several events together stands with each of them.
+            sql = (
+                "SELECT d.key, coalesce(d.run_id, e.run_id) FROM dedupe d"
+                " LEFT JOIN events e ON e.id = d.event_id"
+                f" WHERE d.scope = ? AND d.key IN ({marks}) AND d.expires_at > ?"
+            )
             found.update(self._query(sql, [scope, *part, self._clock()]))
         return found
 

@@ -454,6 +454,9 @@ class FakeTriggerContext:
     """What a polling trigger is given; satisfies `hookline.sdk.TriggerContext`.
 
     After a look, hand its result to `commit` to be given its cursor and keys at the next one.
+
+    Attributes:
+        statuses: Of runs, by the keys that started them; see `outcomes`.
     """
 
     def __init__(
@@ -482,6 +485,7 @@ class FakeTriggerContext:
         self.settings = dict(settings or {})
         self.keys: set[str] = set()
         self.pause: Pause | None = None
+        self.statuses: dict[str, str] = {}
 
     @property
     def requests(self) -> list[SentRequest]:
@@ -493,6 +497,9 @@ class FakeTriggerContext:
 
     def seen(self, keys: Iterable[str]) -> set[str]:
         return self.keys & set(keys)
+
+    def outcomes(self, keys: Iterable[str]) -> Mapping[str, str]:
+        return {key: self.statuses[key] for key in keys if key in self.statuses}
 
     async def open(self, connection: str, *, type: str) -> Any:
         if connection not in self.connections:
