@@ -319,7 +319,8 @@ class Rig:
         wrong = [row for row in runs.values() if row[1] != "succeeded"]
         assert not wrong, f"{wrong}\n{self.tail()}"
         self._check_batches(runs)
-        alone = "state = 'received' AND workflow <> 'many'"
+        self._check_followers(runs)
+        alone = "state = 'received' AND workflow NOT IN ('many', 'after')"
         received = {row[0] for row in self.query(f"SELECT run_id FROM events WHERE {alone}")}
         assert set(self.acknowledged.values()) <= received
         assert received <= set(runs)
@@ -346,6 +347,13 @@ class Rig:
         assert sorted(events) == sorted((event, run) for run, ids in outputs for event in json.loads(ids))
         assert self.query("SELECT * FROM gatherings") == []
         assert {run for run, _ in outputs} <= set(runs)
+
+    def _check_followers(self, runs: Mapping[str, tuple[Any, ...]]) -> None:
+        """Every end of a run that is followed has started one run."""
+        ended = sorted(run for run, _, workflow, _ in runs.values() if workflow in ("child", "fed", "many"))
+        outputs = self.query("SELECT output FROM runs WHERE workflow = 'after'")
+        assert sorted(json.loads(output) for (output,) in outputs) == ended
+        assert len(self.query("SELECT id FROM events WHERE workflow = 'after'")) == len(ended)
 
     def _check_effects(self, histories: Mapping[str, list[tuple[str, str, Json]]]) -> None:
         ledger = Counter((entry["run"], entry["step"]) for entry in self.ledger())

@@ -42,7 +42,7 @@ def is_over(rig: Rig) -> bool:
     (runs,) = rig.query("SELECT count(*), count(finished_at) FROM runs WHERE workflow IN ('main', 'fed')")
     (signals,) = rig.query("SELECT count(*) FROM signals")
     (waiting,) = rig.query("SELECT (SELECT count(*) FROM gatherings), (SELECT count(*) FROM runs WHERE"
-                           " workflow = 'many' AND finished_at IS NULL)")  # fmt: skip
+                           " workflow IN ('many', 'after') AND finished_at IS NULL)")  # fmt: skip
     return runs == (EVENTS + 2, EVENTS + 2) and signals == (0,) and waiting == (0, 0)
 
 

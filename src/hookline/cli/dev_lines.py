@@ -137,12 +137,16 @@ def trigger_lines(engine: Engine, address: str, now: datetime) -> list[str]:
 def _trigger_text(
     plan: Plan, trigger: TriggerPlan, declared: Trigger | None, hook: str, now: datetime
 ) -> str:
+    from hookline.engine.workflows import followed
+
     if hook:
         return hook
     if trigger.uses == "manual":
         return f"hookline run {plan.name}"
     if trigger.uses == "schedule":
         return _schedule_text(trigger.parameters, now)
+    if names := followed(trigger, declared):
+        return f"when a run of {', '.join(names)} has ended"
     if declared is None or declared.kind != "poll":
         return trigger.uses
     watched = ", ".join(_watched(trigger, declared))

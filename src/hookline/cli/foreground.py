@@ -104,6 +104,8 @@ class Foreground:
                 real.close()
                 raise
         set_up_logging(project.settings, self.engine.redactor, default="warning")
+        # The command ends with its run; what follows on that is for a server.
+        self.engine.followers.are_left = True
         self.engine.runner.on_events = self._happened
 
     def __enter__(self) -> Foreground:

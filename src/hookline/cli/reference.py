@@ -127,6 +127,7 @@ def _trigger(trigger: Trigger) -> str:
         "poll": f"looks every {trigger.interval:g} s",
         "webhook": "asked for each request",
         "manual": "by hand",
+        "workflow": "asked when a run has ended",
     }
     facts = [f"kind: {trigger.kind}, {kinds[trigger.kind]}"]
     if trigger.connection:

@@ -102,7 +102,9 @@ def _run(
 
 
 def deploy_with_callees(engine: Engine, workflows: Workflows, plan: Plan) -> None:
-    """Deploy a workflow and those it calls, however far; the others have nothing to do with it."""
+    """Deploy a workflow and those it calls, however far, and those that start when one of them has ended."""
+    from hookline.engine.workflows import followed
+
     waiting, seen = [plan.name], {plan.name}
     while waiting:
         current = workflows.plans.get(waiting.pop())
@@ -112,4 +114,8 @@ def deploy_with_callees(engine: Engine, workflows: Workflows, plan: Plan) -> Non
         called = {node.options["workflow"] for node in current.by_path.values() if node.kind == "call"}
         waiting += sorted(called - seen)
         seen |= called
+    for other in workflows.plans.values():
+        for trigger in other.triggers:
+            if seen.intersection(followed(trigger, engine.registry.triggers.get(trigger.uses))):
+                engine.deploy(other)
     engine.workflows.files = workflows.files

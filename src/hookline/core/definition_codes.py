@@ -403,6 +403,13 @@ DEFINITION_CODES: Final[tuple[Code, ...]] = (
         "another part.",
     ),
     Code(
+        "D418",
+        "Workflows start each other in a circle",
+        "A `workflow` trigger starts a run when another workflow's run has ended, and that one is started, "
+        "by its own trigger or by a `call`, by the first: there would be no end.",
+        "Use `while` to repeat something, and `on_error` or `finally` for what follows within one workflow.",
+    ),
+    Code(
         "D501",
         "A wait has no end",
         "Waiting for a callback or for a person must say how long (`timeout`) and what happens then "

@@ -70,7 +70,11 @@ Error: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RunCreated:
-    """Fact, always the first event. `parent` is ``{"run", "path"}`` when a step called it."""
+    """Fact, always the first event.
+
+    `parent` is ``{"run", "path"}`` when a step called it; `depth` says how many workflows in a row have
+    started each other by their ends.
+    """
 
     path: str
     run: str
@@ -82,6 +86,7 @@ class RunCreated:
     event: str | None = None
     parent: dict[str, str] | None = None
     replay_of: str | None = None
+    depth: int = 0
     kind: ClassVar[str] = "run.created"
 
 

@@ -221,6 +221,7 @@ class RunState:
     event: str | None = None
     parent: dict[str, str] | None = None
     replay_of: str | None = None
+    depth: int = 0
     created_at: float = 0.0
     started_at: float | None = None
     finished_at: float | None = None

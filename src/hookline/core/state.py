@@ -173,6 +173,7 @@ def _run_created(state: RunState, event: ev.RunCreated, at: float) -> bool:
     state.event = event.event
     state.parent = event.parent
     state.replay_of = event.replay_of
+    state.depth = event.depth
     state.created_at = event.created_at
     return True
 

@@ -48,7 +48,16 @@ class Calls:
         parent = {"run": run.id, "path": order.path}
         try:
             check_inputs(plan, inputs)
-            return self._intake.run(plan, trigger, inputs, None, scope, run_id=child_id, parent=parent)
+            return self._intake.run(
+                plan,
+                trigger,
+                inputs,
+                None,
+                scope,
+                run_id=child_id,
+                parent=parent,
+                depth=run.state.depth,
+            )
         except (WrongInputs, ExpressionError) as wrong:
             kind = "bad_input" if isinstance(wrong, WrongInputs) else "expression"
             error = {

@@ -55,6 +55,7 @@ from .context import HookContextImpl
 from .documents import event_document
 from .errors import Busy, EngineError
 from .files import EngineFiles
+from .followers import Followers
 from .gathering import Gatherer
 from .http import GuardedClient, Policy
 from .http.sdk import SdkHttp
@@ -270,6 +271,9 @@ class Engine:
         )
         self._answers = Answers(store, self.reader)
         self.intake.first_turn = self.runner.first_turn
+        self.followers = Followers(self.workflows, registry, self.intake)
+        self.runner.followers_of = self.followers.of
+        self.runner.on_followed = self._begin_followed
         self.gatherer = Gatherer(store, self.intake, self.plans, self.runner, clock)
         self.runner.on_finished = self._run_finished
         self.runner.on_changed = self.views.changed
@@ -828,6 +832,16 @@ class Engine:
             count=self._count,
             deliver=self.runner.deliver,
         )
+
+    def _begin_followed(self, draft: Draft) -> None:
+        """What followed on the end of a run is on disk: go on with it, as far as it has become true."""
+        row = self.store.event(draft.incoming.id)
+        if row is None:
+            return
+        state: Any = row.state
+        self._count([Accepted(row.id, row.run_id, state, row.due_at)])
+        if draft.run is not None and row.run_id == draft.run.id:
+            self.runner.begin(draft.run)
 
     def _begin(self, draft: Draft) -> None:
         assert draft.run is not None

@@ -39,6 +39,9 @@ Json = Any
 TRIGGER_MEMORY = 10 * 365 * 86400.0
 """How long a trigger remembers an event's key, in seconds: an object is uploaded once, ever."""
 
+FOLLOWING = "workflow"
+"""The trigger whose events come from the ends of runs."""
+
 MOST_BYTES = 4 * 1024 * 1024
 """Bytes of data (as JSON) with which a gathering is due at once: one run has to carry them."""
 
@@ -130,6 +133,8 @@ class Intake:
         memory: float = TRIGGER_MEMORY,
         skip: str = "",
         overlap: str | None = None,
+        depth: int = 0,
+        left: bool = False,
     ) -> Draft:
         """An event of a trigger, filtered by its ``when`` and the workflow's ``limits.dedupe``.
 
@@ -140,6 +145,8 @@ class Intake:
             memory: Seconds for which the key is remembered.
             skip: A reason to record the event and start nothing.
             overlap: In place of the trigger's own ``overlap``.
+            depth: How many workflows in a row have started each other.
+            left: Its run is for another process to create: the event waits for that one.
 
         Raises:
             ExpressionError: ``when`` or a key of the limits cannot be evaluated.
@@ -170,9 +177,12 @@ class Intake:
         if state == "received":
             if trigger.gather is not None:
                 hold = self._hold(plan, trigger, trigger.gather, scope)
+            elif left:
+                hold = self._hand_over(plan, trigger)
             else:
-                run = self.run(plan, data, {}, event_id, scope, one_at_a_time=overlap == "queue")
-            if trigger.throttle is not None:
+                alone = overlap == "queue"
+                run = self.run(plan, data, {}, event_id, scope, one_at_a_time=alone, depth=depth)
+            if trigger.throttle is not None and not left:
                 throttle = self._throttle(plan, trigger, trigger.throttle, scope)
         if hold is not None or throttle is not None:
             data = self._journal.masked(data)
@@ -211,6 +221,10 @@ class Intake:
             None if gather.most is None else MOST_BYTES,
         )
 
+    def _hand_over(self, plan: Plan, trigger: TriggerPlan) -> Hold:
+        id_, place = self._ids.new("gth"), trigger_scope(plan, trigger)
+        return Hold(id_, f"left {id_}", place, plan.version, "waits for a server", 0.0)
+
     def _throttle(
         self, plan: Plan, trigger: TriggerPlan, throttling: Throttling, scope: Mapping[str, Json]
     ) -> Throttle:
@@ -244,7 +258,9 @@ class Intake:
         scope = {"trigger": data, "inputs": {}, "vars": {}}
         overlap = trigger.parameters.get("overlap", "allow")
         try:
-            live, new = self.run(plan, data, {}, last.id, scope, one_at_a_time=overlap == "queue")
+            depth = max(_depth(row) for row in events)
+            alone = overlap == "queue"
+            live, new = self.run(plan, data, {}, last.id, scope, one_at_a_time=alone, depth=depth)
         except ExpressionError as error:
             return None, Release(gathering.id, gathering.count, None, error.message)
         chosen = last.id if gathering.count > 1 and not is_batch else ""
@@ -297,6 +313,7 @@ class Intake:
         replay_of: str | None = None,
         copied: Sequence[ev.Event] = (),
         one_at_a_time: bool = False,
+        depth: int = 0,
     ) -> tuple[LiveRun, NewRun]:
         """A new run: at once under way, or queued where the workflow has limits."""
         now = self._clock()
@@ -323,6 +340,7 @@ class Intake:
             event_id,
             parent,
             replay_of,
+            depth,
         )
         events: list[ev.Event] = [created, *copied]
         if not queued:
@@ -362,6 +380,13 @@ def rate_name(plan: Plan, state: RunState) -> str:
     """
     scope = {"trigger": state.trigger, "inputs": state.inputs, "vars": {}}
     return _limit_name(plan, plan.limits.rate_key, scope)
+
+
+def _depth(row: EventRow) -> int:
+    """How many workflows in a row have started each other, of an event that has waited."""
+    data = row.data if row.trigger == FOLLOWING else None
+    found = data.get("depth") if isinstance(data, dict) else None
+    return found if isinstance(found, int) else 0
 
 
 def _limit_name(plan: Plan, key: ValueTemplate | None, scope: Mapping[str, Json]) -> str:

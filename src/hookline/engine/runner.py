@@ -44,7 +44,7 @@ from hookline.store.port import (
 )
 
 from .calls import Calls
-from .intake import rate_name
+from .intake import Draft, rate_name
 from .journal import Journal
 from .live import LiveRun, Step, due_times
 from .performer import Desk, Performer
@@ -85,6 +85,7 @@ class Turn:
     children: Sequence[tuple[LiveRun, NewRun]]
     outbox: Sequence[PutSignal]
     kept: Sequence[Kept]
+    followers: Sequence[Draft]
 
 
 @dataclass(slots=True)
@@ -140,6 +141,8 @@ class Runner:
         self._background: set[asyncio.Task[Any]] = set()
         self.begun = 0
         self.on_finished: Callable[[RunState], None] = lambda state: None
+        self.followers_of: Callable[[RunState, ev.RunFinished], Sequence[Draft]] = lambda state, finished: ()
+        self.on_followed: Callable[[Draft], None] = lambda draft: None
         self.on_responded: Callable[[str, ev.Responded], None] = lambda run_id, response: None
         self.on_events: Callable[[RunState, Sequence[ev.Event]], None] | None = None
         self.on_changed: Callable[[str], None] = lambda run_id: None
@@ -392,6 +395,7 @@ class Runner:
         """What a step of the run means for other runs."""
         children: list[tuple[LiveRun, NewRun]] = []
         outbox: list[PutSignal] = []
+        followers: Sequence[Draft] = ()
         for order in step.orders:
             if isinstance(order, ev.StepWaiting) and order.waits_for == "run":
                 called = self._calls.start(run, order)
@@ -399,13 +403,15 @@ class Runner:
                     outbox.append(called)
                 else:
                     children.append(called)
-            elif isinstance(order, ev.RunFinished) and run.state.parent is not None:
-                outbox.append(self._calls.report(run.state, order))
+            elif isinstance(order, ev.RunFinished):
+                if run.state.parent is not None:
+                    outbox.append(self._calls.report(run.state, order))
+                followers = self.followers_of(run.state, order)
             elif isinstance(order, ev.StepCanceled | ev.AttemptFailed):
                 outbox.extend(self._calls.call_off(run, order.path))
         done = (event.path for event in step.events if event.kind == "step.succeeded")
         kept = [run.keeping.pop(path) for path in done if path in run.keeping]
-        return Turn(step, children, outbox, kept)
+        return Turn(step, children, outbox, kept, followers)
 
     @staticmethod
     def _unit(
@@ -429,6 +435,7 @@ class Runner:
             kept=turn.kept,
             released=step.ended,
             charges=step.charges,
+            events=[draft.incoming for draft in turn.followers],
         )
 
     def _advanced(self, run: LiveRun, turn: Turn, answer: Any) -> None:
@@ -446,6 +453,8 @@ class Runner:
         step = turn.step
         for child, _ in turn.children:
             self.begin(child)
+        for draft in turn.followers:
+            self.on_followed(draft)
         for signal in turn.outbox:
             self.wake(signal.run_id)
         for order in step.orders:

@@ -13,12 +13,22 @@ from hookline.core.diagnostics import DefinitionError, Diagnostic
 from hookline.core.document import Document, read, split_pointer
 from hookline.core.lint import check
 from hookline.core.plan import Plan, TriggerPlan, compile_plan
+from hookline.sdk import Trigger
 from hookline.store.port import Store
 
 from .connections import Connections
 from .registry import Registry
 
-__all__ = ["SUFFIXES", "Installed", "Plans", "WorkflowFile", "Workflows", "load_workflows", "read_workflow"]
+__all__ = [
+    "SUFFIXES",
+    "Installed",
+    "Plans",
+    "WorkflowFile",
+    "Workflows",
+    "followed",
+    "load_workflows",
+    "read_workflow",
+]
 
 SUFFIXES = (".json", ".jsonc", ".yaml", ".yml")
 """Files of a ``workflows/`` folder that are workflows; ``*.test.json`` are tests of them."""
@@ -76,28 +86,50 @@ class Workflows:
         files: Every file, also those that cannot be deployed.
         plans: Deployed workflows by name.
         hooks: Webhook path to its workflow and trigger.
+        followers: Name of a workflow to those that start when a run of it has ended, and their triggers.
     """
 
     files: list[WorkflowFile] = field(default_factory=list)
     plans: dict[str, Plan] = field(default_factory=dict)
     hooks: dict[str, tuple[Plan, TriggerPlan]] = field(default_factory=dict)
+    followers: Mapping[str, Sequence[tuple[Plan, TriggerPlan]]] = field(default_factory=dict)
 
     def deploy(self, plan: Plan, registry: Registry) -> None:
-        """Add a plan, in place of an earlier version of it."""
-        self.withdraw(plan.name)
-        self.plans[plan.name] = plan
+        """Put a plan in place of an earlier version of it; there is no moment without either."""
+        hooks, followers = self._without(plan.name)
         for trigger in plan.triggers:
             declared = registry.triggers.get(trigger.uses)
             path = declared.hook_path(trigger.parameters) if declared is not None else None
             if path is not None:
-                self.hooks[path] = (plan, trigger)
+                hooks[path] = (plan, trigger)
+            for name in followed(trigger, declared):
+                followers.setdefault(name, []).append((plan, trigger))
+        self.plans[plan.name] = plan
+        self.hooks, self.followers = hooks, followers
 
     def withdraw(self, name: str) -> None:
         """Take a workflow out of force; its hooks answer 404 from now on."""
         self.plans.pop(name, None)
-        self.hooks = {
-            path: (plan, trigger) for path, (plan, trigger) in self.hooks.items() if plan.name != name
+        self.hooks, self.followers = self._without(name)
+
+    def _without(
+        self, name: str
+    ) -> tuple[dict[str, tuple[Plan, TriggerPlan]], dict[str, list[tuple[Plan, TriggerPlan]]]]:
+        hooks = {path: found for path, found in self.hooks.items() if found[0].name != name}
+        followers = {
+            other: kept
+            for other, found in self.followers.items()
+            if (kept := [each for each in found if each[0].name != name])
         }
+        return hooks, followers
+
+
+def followed(trigger: TriggerPlan, declared: Trigger | None) -> Sequence[str]:
+    """Names of the workflows whose ends start a run by this trigger."""
+    if declared is None or declared.kind != "workflow":
+        return ()
+    names = trigger.parameters.get("workflow", ())
+    return [names] if isinstance(names, str) else names
 
 
 def read_workflow(path: Path) -> WorkflowFile:

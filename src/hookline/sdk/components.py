@@ -186,7 +186,8 @@ class Trigger(_Component):
 
     Attributes:
         kind: ``poll`` (looked at again and again), ``webhook`` (asked for every request to its
-            path), ``manual`` (only by hand).
+            path), ``manual`` (only by hand), ``workflow`` (asked when a run of the workflows in the field
+            ``workflow`` has ended).
         interval: Seconds between two looks of a ``poll`` trigger.
         sample: A realistic event.
         watches: Addresses watched, format strings over ``with``.
@@ -201,7 +202,7 @@ class Trigger(_Component):
         watch: Tells a ``poll`` trigger when a look is worth it; see `on_watch`.
     """
 
-    kind: Literal["poll", "webhook", "manual"] = "poll"
+    kind: Literal["poll", "webhook", "manual", "workflow"] = "poll"
     interval: float = 60.0
     sample: Mapping[str, Any] = field(default_factory=dict)
     watches: Sequence[str] = ()
@@ -453,7 +454,7 @@ def action(
 def trigger(
     name: str,
     *,
-    kind: Literal["poll", "webhook", "manual"],
+    kind: Literal["poll", "webhook", "manual", "workflow"],
     sample: Mapping[str, Any],
     output: Schema | None = None,
     interval: float = 60.0,
@@ -470,7 +471,8 @@ def trigger(
     A ``poll`` trigger is ``async def (ctx: TriggerContext, **fields) -> Poll`` (or a plain
     function, run in the pool); a ``webhook`` trigger is a plain function
     ``(ctx: HookContext, request: HookRequest, **fields) -> HookEvent | HookAnswered`` that raises
-    `HookRefused`; a ``manual`` trigger is ``(ctx, input, **fields)`` and returns the event's data.
+    `HookRefused`; a ``manual`` trigger is ``(ctx, input, **fields)`` and returns the event's data;
+    a ``workflow`` trigger is ``(ended, **fields)`` and returns the event's data, or None to start nothing.
 
     The path of a ``webhook`` trigger is its parameter ``path``, unless `hook` says otherwise.
 
@@ -486,7 +488,7 @@ def trigger(
             description=description,
             docs=docs,
             connection=connection,
-            input_schema=input_schema(function, skip=1 if kind == "poll" else 2),
+            input_schema=input_schema(function, skip=1 if kind in ("poll", "workflow") else 2),
             output_schema=output,
             run=function,
             needs=needs_connection,

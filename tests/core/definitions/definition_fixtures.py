@@ -151,6 +151,15 @@ TRIGGERS = (
         kind="webhook",
     ),
     Component("manual", parameters(), None, kind="manual"),
+    Component(
+        "workflow",
+        parameters(
+            ["workflow"],
+            workflow={"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+        ),
+        parameters(run="string", workflow="string", error={"type": ["object", "null"]}),
+        kind="workflow",
+    ),
 )
 
 CATALOGUE = FakeCatalogue(

@@ -45,6 +45,11 @@ def signed(**auth: Any) -> dict[str, Any]:
     return {"uses": "sign", "with": {"auth": auth}}
 
 
+def after(names: Any, *steps: Any) -> str:
+    """A workflow that starts when another one's run has ended."""
+    return workflow(*(steps or (act(),)), trigger={"uses": "workflow", "with": {"workflow": names}})
+
+
 def waits(trigger: Any = HOOK, *steps: Any, limits: Any = None, **keys: Any) -> str:
     """A workflow whose events wait."""
     more = {} if limits is None else {"limits": limits}
@@ -208,6 +213,11 @@ CASES: list[tuple[str, str, str, str]] = [
     ("D505", workflow(upload("s3://uploads/raw/{{ trigger.name }}"), trigger=S3), "/steps/0/with", "another"),
     ("D505", workflow(act(), trigger=S3, on_error=[upload("s3://uploads/raw/x")]), "/on_error/0/with", "another"),
     ("D506", workflow(upload("s3://{{ trigger.bucket }}/x"), trigger=S3), "/steps/0/with", "another"),
+    ("D412", after("nobody"), "/trigger/with/workflow", "project"),
+    ("D412", after(["other", "othr"]), "/trigger/with/workflow/1", '"other"'),
+    ("D418", after("w"), "/trigger/with/workflow", "on_error"),
+    ("D418", after(["other"], {"call": "other", "with": {"n": 1}}), "/trigger/with/workflow/0", "while"),
+    ("D313", after("other", act(x="{{ trigger.outputs }}")), "/steps/0/with/x", "run"),
     ("D508", workflow({"stop": "done"}, act()), "/steps/1", "when"),
     ("D207", waits(debounce={"quiet": "1s"}, batch={"within": "1s"}), "/trigger", "keep one"),
     ("D207", waits(throttle={"max": 1, "per": "1s"}, batch={"within": "1s"}), "/trigger", "keep one"),
@@ -500,3 +510,28 @@ def test_findings_in_yaml_have_positions() -> None:
 )
 def test_events_may_wait(text: str) -> None:
     assert findings(text) == []
+
+
+def test_circles_of_workflows_that_follow_each_other() -> None:
+    def following(name: str, *others: str, calls: str = "") -> dict[str, Any]:
+        steps = [{"call": calls}] if calls else [act()]
+        return {
+            "name": name,
+            "trigger": {"uses": "workflow", "with": {"workflow": [*others]}},
+            "steps": steps,
+        }
+
+    def codes(value: dict[str, Any], *others: dict[str, Any]) -> list[tuple[str, str]]:
+        found = check_value(value, CATALOGUE, others={other["name"]: other for other in others})
+        return [(finding.code, finding.message.partition(": ")[2]) for finding in found]
+
+    start = {"name": "start", "steps": [act()]}
+    assert codes(following("b", "start"), start) == []
+    assert codes(following("c", "b", "start"), following("b", "start"), start) == []
+    # a starts b, b starts c, c starts a.
+    a, b, c = following("a", "c"), following("b", "a"), following("c", "b")
+    assert codes(a, b, c) == [("D418", "a → b → c → a")]
+    # The end of b starts a, and a calls b.
+    assert codes(following("a", "b", calls="b"), {"name": "b", "steps": [act()]}) == [("D418", "a → b → a")]
+    # A circle that others are in is theirs to correct.
+    assert codes(following("d", "a"), a, b, c) == []

@@ -58,7 +58,7 @@ def _check(
         tree = build_tree(value)
         check_references(tree, catalogue, report)
         check_components(tree, catalogue, report)
-        check_calls(tree, shallow, report)
+        check_calls(tree, catalogue, shallow, report)
         check_webhooks(tree, catalogue, shallow, report)
         check_policies(tree, report)
         check_waiting_events(tree, catalogue, report)

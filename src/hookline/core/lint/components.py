@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hookline.core.catalogue import Catalogue, ComponentInfo
@@ -113,12 +113,13 @@ def _is_needed(info: ComponentInfo, given: Mapping[str, Any]) -> bool:
         return True
 
 
-def check_calls(tree: Tree, others: Mapping[str, object], report: Report) -> None:
-    """Check the workflows called: that they exist, take the input, and do not call back in a circle."""
+def check_calls(tree: Tree, catalogue: Catalogue, others: Mapping[str, object], report: Report) -> None:
+    """Check the workflows called or followed: that they exist, take the input, and lead to no circle."""
     name = tree.value.get("name")
     known = {**others, name: tree.value} if isinstance(name, str) else dict(others)
     parameters = ParameterChecker(report)
     targets: dict[str, frozenset[str]] = {}
+    _check_followed(tree, known, catalogue, report)
     for step in tree.of_kind("call"):
         target = step.value["call"]
         if not isinstance(target, str) or not target:
@@ -143,6 +144,54 @@ def check_calls(tree: Tree, others: Mapping[str, object], report: Report) -> Non
                 place,
                 hint="use `while` to repeat",
             )
+
+
+def _check_followed(tree: Tree, known: Mapping[str, object], catalogue: Catalogue, report: Report) -> None:
+    """Check the workflows whose ends start this one."""
+    name = tree.value.get("name")
+    started: dict[str, frozenset[str]] | None = None
+    for place, written in _followed(tree, catalogue):
+        for index, followed in written:
+            path = (*place, *index)
+            if followed not in known:
+                hint = report.suggest(followed, known, "name a workflow of this project")
+                report.add("D412", f"there is no workflow {show(followed)}", path, hint=hint)
+                continue
+            if started is None:
+                started = _started(known, catalogue)
+            if isinstance(name, str) and (circle := _circle(name, followed, known, started)):
+                shown = " → ".join([*circle, name])
+                message = f"the workflows start each other in a circle: {shown}"
+                hint = "use `while` to repeat, or let `on_error` do what is to follow on a failure"
+                report.add("D418", message, path, hint=hint)
+
+
+def _followed(
+    tree: Tree, catalogue: Catalogue
+) -> Iterator[tuple[Path, list[tuple[tuple[str | int, ...], str]]]]:
+    """Where each trigger stands that starts when another workflow has ended, and which ones it names."""
+    for place, trigger in tree.triggers:
+        uses, given = trigger.get("uses"), trigger.get("with")
+        info = catalogue.triggers.get(uses) if isinstance(uses, str) else None
+        if getattr(info, "kind", "") != "workflow" or not isinstance(given, dict):
+            continue
+        names = given.get("workflow")
+        if isinstance(names, str):
+            yield place, [(("with", "workflow"), names)]
+        elif isinstance(names, list):
+            listed = enumerate(names)
+            yield place, [(("with", "workflow", at), each) for at, each in listed if isinstance(each, str)]
+
+
+def _started(known: Mapping[str, object], catalogue: Catalogue) -> dict[str, frozenset[str]]:
+    """For each workflow those that a run of it starts: by a call, or by its end."""
+    found: dict[str, set[str]] = {name: set(_called_by(value)) for name, value in known.items()}
+    for name, value in known.items():
+        if isinstance(value, dict):
+            for _, written in _followed(build_tree(value), catalogue):
+                for _, followed in written:
+                    found.setdefault(followed, set()).add(name)
+    return {name: frozenset(started) for name, started in found.items()}
 
 
 def _circle(
