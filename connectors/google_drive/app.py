@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from hookline.sdk import AuthenticationFailed, BadInput, ConnectionContext, Connector, Field, Http
+from hookline.sdk import AuthenticationFailed, BadInput, ConnectionContext, Connector, Field, Http, Limit
 
 from .api import Api
 from .credentials import Credential, RefreshToken, ServiceAccount
 from .drive import Drive
+from .errors import told
+from .push import Pushes
 from .tokens import Tokens
 
 __all__ = ["check", "connect", "google_drive"]
@@ -27,7 +29,7 @@ google_drive = Connector(
 )
 
 
-@google_drive.connection(schemes=("gdrive",))
+@google_drive.connection(schemes=("gdrive",), limits=[Limit("requests")], told=told)
 def connect(
     ctx: ConnectionContext,
     service_account_key: Annotated[
@@ -75,9 +77,12 @@ def connect(
     tokens = Tokens(ctx.http(_origin(token_url)), token_url, credential, ctx.now)
 
     def authorized(token: str) -> Http:
-        return ctx.http(base_url, headers={"Authorization": f"Bearer {token}"})
+        # A token is another one every hour; the limits are the account's.
+        return ctx.http(base_url, headers={"Authorization": f"Bearer {token}"}, account=credential.account)
 
-    return Drive(ctx.name, Api(authorized, tokens, base_url.rstrip("/")))
+    api = Api(authorized, tokens, base_url.rstrip("/"))
+    secret = service_account_key or refresh_token
+    return Drive(ctx.name, api, Pushes(api, ctx.setting("HOOKLINE_BASE_URL"), secret))
 
 
 @google_drive.on_test
@@ -88,7 +93,7 @@ async def check(client: Drive) -> str:
     )
     user = answer.get("user")
     email = user.get("emailAddress") if isinstance(user, dict) else None
-    return str(email or client.api.tokens.account)
+    return str(email or "an account of Google Drive")
 
 
 def _credential(key: str, client_id: str, client_secret: str, refresh_token: str, access: str) -> Credential:

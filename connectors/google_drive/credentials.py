@@ -7,6 +7,7 @@ https://developers.google.com/identity/protocols/oauth2/web-server#offline
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,7 +39,11 @@ class RefreshToken:
     client_id: str
     client_secret: str = field(repr=False)
     refresh_token: str = field(repr=False)
-    account: str = "a person's account"
+
+    @property
+    def account(self) -> str:
+        """Two consents of one person are one account for Google; nobody says so, and each has its own."""
+        return f"{self.client_id}/{hashlib.sha256(self.refresh_token.encode()).hexdigest()[:16]}"
 
     def form(self, now: float, audience: str) -> Mapping[str, str]:
         return {

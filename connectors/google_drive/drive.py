@@ -26,6 +26,7 @@ from hookline.sdk import (
 from .address import SCHEME, Address
 from .api import FILES, Api
 from .finding import ALL_DRIVES, Finder, quoted
+from .push import Pushes
 from .reading import default_export, pieces
 from .resource import FIELDS, FOLDER, SHORTCUT, Resource
 from .writing import Upload
@@ -45,11 +46,13 @@ class Drive:
 
     Attributes:
         name: The connection's name, which the file references carry.
+        pushes: Push channels, for the trigger.
     """
 
-    def __init__(self, name: str, api: Api) -> None:
+    def __init__(self, name: str, api: Api, pushes: Pushes) -> None:
         self.name = name
         self.api = api
+        self.pushes = pushes
         self.find = Finder(api)
 
     def __repr__(self) -> str:

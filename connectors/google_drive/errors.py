@@ -22,12 +22,13 @@ from hookline.sdk import (
     OutcomeUnknown,
     RateLimited,
     Response,
+    Slower,
     Unavailable,
     retry_after,
 )
 from hookline.sdk.components import Effect
 
-__all__ = ["error_for", "reason_of"]
+__all__ = ["error_for", "reason_of", "told"]
 
 _LIMITED = frozenset(
     {
@@ -64,6 +65,7 @@ _PERMISSION: Mapping[str, str] = {
     "insufficientPermissions": "the credential's scope does not allow it: set access to write",
 }
 _MOST_WAIT = 3600.0
+_USUAL_WAIT = 2.0
 
 
 def reason_of(response: Response) -> str:
@@ -75,6 +77,14 @@ def reason_of(response: Response) -> str:
     except (MalformedOutput, KeyError, IndexError, TypeError):
         return ""
     return reason if isinstance(reason, str) and reason.isalnum() else ""
+
+
+def told(response: Response) -> Slower | None:
+    """How often Drive wants to be asked: it says it with 403, too, and mostly without a time."""
+    if response.status not in (403, 429) or (response.status == 403 and reason_of(response) not in _LIMITED):
+        return None
+    wait = retry_after(response.headers)
+    return Slower(_USUAL_WAIT if wait is None else min(wait, _MOST_WAIT))
 
 
 def error_for(response: Response, what: str, effect: Effect) -> ActionError:

@@ -47,7 +47,11 @@ class Wanted:
 
 @dataclass(slots=True)
 class Look:
-    """Collects events while pages come in; `place` moves along."""
+    """Collects events while pages come in; `place` moves along.
+
+    Attributes:
+        was_lost: Drive did not know the place in the list of changes any more; everything is listed anew.
+    """
 
     ctx: TriggerContext
     drive: Drive
@@ -56,6 +60,7 @@ class Look:
     events: list[TriggerEvent] = field(default_factory=list)
     baseline: list[str] = field(default_factory=list)
     skipped: list[tuple[TriggerEvent, str]] = field(default_factory=list)
+    was_lost: bool = False
     _taken: set[str] = field(default_factory=set)
     _batch: int = BATCH
 
@@ -161,6 +166,7 @@ class Look:
                 ) from error
             token, _ = await changes.start()
             place.start_over(token)
+            self.was_lost = True
             return False
         for change in page.changes:
             if change.id == place.root:

@@ -14,6 +14,7 @@ from typing import Any
 
 from hookline.sdk import BadInput
 
+from .push import Channel
 from .resource import Resource
 
 __all__ = ["MAX_FOLDERS", "Place"]
@@ -39,6 +40,8 @@ class Place:
         batch: How many of them that list is about.
         baseline: While what was there before is gone through for the first time, when that began; ``""``
             when everything new starts a run.
+        channel: The push channel that is open.
+        ask_again_at: Not before this, when Drive would not open one; ``""`` for at any time.
     """
 
     root: str
@@ -51,6 +54,8 @@ class Place:
     page: str = ""
     batch: int = 0
     baseline: str = ""
+    channel: Channel | None = None
+    ask_again_at: str = ""
 
     @classmethod
     def read(cls, cursor: Any) -> Place | None:
@@ -74,6 +79,8 @@ class Place:
                 page=str(given["page"]),
                 batch=int(given["batch"]),
                 baseline=str(given["baseline"]),
+                channel=Channel.read(given.get("channel")),
+                ask_again_at=str(given.get("ask_again_at") or ""),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadInput("the trigger's cursor cannot be read", hint="reset the trigger") from error
@@ -91,6 +98,8 @@ class Place:
             "page": self.page,
             "batch": self.batch,
             "baseline": self.baseline,
+            "channel": self.channel.to_json() if self.channel else None,
+            "ask_again_at": self.ask_again_at,
         }
 
     def start_over(self, token: str) -> None:

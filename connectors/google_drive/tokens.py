@@ -51,11 +51,6 @@ class Tokens:
         self._token = ""
         self._until = datetime.min
 
-    @property
-    def account(self) -> str:
-        """Whose tokens they are."""
-        return self._credential.account
-
     async def get(self) -> str:
         """A token that is good now.
 

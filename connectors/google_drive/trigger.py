@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from hookline.sdk import BadInput, Field, File, Poll, TriggerContext, parse_size
+from hookline.sdk import (
+    ActionError,
+    BadInput,
+    Field,
+    File,
+    HookAnswered,
+    HookReply,
+    HookRequest,
+    Poll,
+    TriggerContext,
+    parse_size,
+)
 from hookline.sdk.patterns import Filter
 
 from .address import folder_id
@@ -13,9 +26,13 @@ from .changes import Changes
 from .drive import Drive
 from .look import Look, Wanted
 from .place import Place
+from .push import RETRY, Channel, is_hint
 from .resource import EXPORTS, FOLDER
 
-__all__ = ["file_uploaded"]
+__all__ = ["file_uploaded", "told"]
+
+SOON = timedelta(seconds=1)
+"""From a notification to the look that it asks for."""
 
 _EVENT: dict[str, Any] = {
     "type": "object",
@@ -47,6 +64,7 @@ _EVENT: dict[str, Any] = {
     "file_uploaded",
     kind="poll",
     interval=30.0,
+    hook=("push_path",),
     output=_EVENT,
     watches=("gdrive://{folder}/",),
     docs="https://developers.google.com/workspace/drive/api/guides/manage-changes",
@@ -139,6 +157,17 @@ async def file_uploaded(
         bool,
         Field("Pass over files as a run has written them, so that no workflow starts itself.", advanced=True),
     ] = True,
+    push_path: Annotated[
+        str | None,
+        Field(
+            "Have Drive tell of changes at /hooks/<path>, so that a look comes at once. It needs "
+            "HOOKLINE_BASE_URL, with https.",
+            advanced=True,
+            max_length=200,
+            examples=["drive-inbox"],
+        ),
+        {"pattern": "^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$"},
+    ] = None,
     interval: Annotated[
         str,
         Field("Time between two looks; 30s when left out.", format="duration", advanced=True),
@@ -165,12 +194,22 @@ async def file_uploaded(
         ignore_own=ignore_own,
     )
     watched = folder_id(folder)
-    place = Place.read(ctx.cursor)
-    if place is None or watched not in (place.named, place.root):
+    before = Place.read(ctx.cursor)
+    if before is not None and watched in (before.named, before.root):
+        place = before
+    else:
         place = await _begin(ctx, drive, watched, remember=start_from == "now")
+        # The channel may be about another shared drive: it is replaced and closed.
+        channel = before.channel if before else None
+        place.channel = replace(channel, renew_at=ctx.now()) if channel else None
     look = Look(ctx, drive, wanted, place)
     is_done = await look.go()
     look.events.sort(key=lambda event: (event.data["modified_at"], event.data["path"]))
+    closing, problem = await _push(ctx, drive, place, push_path or "")
+    if look.was_lost:
+        problem = (
+            "Google Drive did not know the place in its list of changes any more; the folder is listed anew"
+        )
     return Poll(
         events=look.events,
         baseline=look.baseline,
@@ -178,7 +217,45 @@ async def file_uploaded(
         cursor=place.to_json(),
         # What is not gone through goes on at once.
         next_at=None if is_done else ctx.now(),
+        acknowledge=None if closing is None else lambda: drive.pushes.close(closing),
+        problem=problem,
     )
+
+
+@file_uploaded.on_request
+async def told(ctx: TriggerContext, request: HookRequest, **given: Any) -> Poll | HookAnswered:
+    """A notification: it says that something was changed, and not what."""
+    drive: Drive = ctx.connection
+    place = Place.read(ctx.cursor)
+    if not is_hint(drive.pushes, request, place.channel if place else None):
+        return HookAnswered(HookReply())
+    # Not at once: many files at a time are told of one by one, and one look finds them all.
+    return Poll(next_at=ctx.now() + SOON)
+
+
+async def _push(ctx: TriggerContext, drive: Drive, place: Place, path: str) -> tuple[Channel | None, str]:
+    """See to the push channel; gives the one to be closed once this look is stored, and what went wrong."""
+    open_now, pushes, now = place.channel, drive.pushes, ctx.now()
+    address = pushes.address(path) if path else ""
+    if not address:
+        place.channel = None
+        missing = (
+            "push_path is set, and HOOKLINE_BASE_URL is not: Google Drive has nowhere to tell of changes"
+        )
+        return open_now, missing if path else ""
+    if not pushes.is_due(open_now, address, now):
+        return None, ""
+    if place.ask_again_at and now < datetime.fromisoformat(place.ask_again_at):
+        return None, "Google Drive would not open a push channel; it is asked again within ten minutes"
+    try:
+        place.channel = await pushes.open(
+            ctx.workflow, address, place.token, Changes(drive.api, place.drive), now
+        )
+    except ActionError as error:
+        place.ask_again_at = (now + RETRY).isoformat()
+        return None, f"Google Drive does not tell of changes, and is looked at as usual: {error.message}"
+    place.ask_again_at = ""
+    return open_now, ""
 
 
 async def _begin(ctx: TriggerContext, drive: Drive, watched: str, *, remember: bool) -> Place:

@@ -51,17 +51,17 @@ class OpenContext:
     client: GuardedClient
     files: Files
     settings: Settings
-    limited: Callable[[str, Mapping[str, str] | None], Limiter | None] = lambda base_url, headers: None
+    limited: Callable[[str, Mapping[str, str] | None, str], Limiter | None] = lambda *given: None
     clock: Callable[[], float] = time.time
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)
 
-    def http(self, base_url: str, *, headers: Mapping[str, str] | None = None) -> Http:
+    def http(self, base_url: str, *, headers: Mapping[str, str] | None = None, account: str = "") -> Http:
         # Checking a definition needs the names of connections, and not a client's import time.
         from .http.sdk import SdkHttp
 
-        limiter = self.limited(base_url, headers)
+        limiter = self.limited(base_url, headers, account)
         return SdkHttp(self.client, files=self.files, base_url=base_url, headers=headers, limiter=limiter)
 
     def smtp(
@@ -163,8 +163,8 @@ class Connections:
                 values = self._checked(name, kind)
                 limits = self._limits_of(name, kind)
 
-                def limited(base_url: str, headers: Mapping[str, str] | None) -> Limiter | None:
-                    return self._limiter(name, kind, limits, base_url, headers)
+                def limited(base_url: str, headers: Mapping[str, str] | None, account: str) -> Limiter | None:
+                    return self._limiter(name, kind, limits, base_url, headers, account)
 
                 context = OpenContext(name, client, files, self._settings, limited)
                 self._clients[name] = kind.open(context, **values)
@@ -216,6 +216,7 @@ class Connections:
         limits: tuple[Limit, ...],
         base_url: str,
         headers: Mapping[str, str] | None,
+        account: str,
     ) -> Limiter | None:
         """The limiter of a credential; where there is none, that of the address."""
         has_secret = any(
@@ -225,7 +226,8 @@ class Connections:
         if self.turntable is None or (has_secret and not headers):
             return None
         table, told = self.turntable, kind.told or told_by
-        credential = json.dumps([kind.name, base_url.rstrip("/"), sorted((headers or {}).items())])
+        whose = account or sorted((headers or {}).items())
+        credential = json.dumps([kind.name, base_url.rstrip("/"), whose])
         limiter = table.limiter(credential, lambda mark: Limiter(mark, kind.title, limits, told, table))
         limiter.tighten(limits)
         limiter.connections[name] = None

@@ -368,11 +368,15 @@ class ConnectionContext(Protocol):
 
     name: str
 
-    def http(self, base_url: str, *, headers: Mapping[str, str] | None = None) -> Http:
+    def http(self, base_url: str, *, headers: Mapping[str, str] | None = None, account: str = "") -> Http:
         """A guarded client for the service at `base_url`.
 
         The headers are a credential: they go to the origin of `base_url` and nowhere else.
         Only the operator sets `base_url`, so its origin may be private or plain http.
+
+        Args:
+            account: Whose limits the requests count for. The headers say it when this is empty; give
+                it where they hold a token that is another one every hour.
         """
 
     def smtp(

@@ -294,7 +294,7 @@ class FakeConnectionContext:
         self._files = files
         self._settings = dict(settings or {})
 
-    def http(self, base_url: str, *, headers: Mapping[str, str] | None = None) -> FakeHttp:
+    def http(self, base_url: str, *, headers: Mapping[str, str] | None = None, account: str = "") -> FakeHttp:
         return FakeHttp(base_url=base_url, headers=headers, files=self._files, exchange=self._exchange)
 
     def smtp(

@@ -55,26 +55,46 @@ class OwnLoop:
             return await http.request(*args, **options)
 
 
-def connect(drive: DriveStandIn, *, person: bool = True, **changes: str) -> Any:
+def connect(drive: DriveStandIn, *, person: bool = True, public_url: str = "", **changes: str) -> Any:
     """The client of a connection called ``gd``, which goes by the clock of the stand-in."""
 
     class Opening(FakeConnectionContext):
-        def http(self, base_url: str, *, headers: Any = None) -> Any:
+        def http(self, base_url: str, *, headers: Any = None, account: str = "") -> Any:
             return OwnLoop(base_url, headers)
 
         def now(self) -> datetime:
             return datetime.fromtimestamp(drive.clock.now(), UTC)
 
     kind = ROOM.google_drive.connection_type
-    return kind.open(Opening("gd"), **(fields(drive, person=person) | changes))
+    settings = {"HOOKLINE_BASE_URL": public_url}
+    return kind.open(Opening("gd", settings=settings), **(fields(drive, person=person) | changes))
+
+
+class _Following:
+    """The clock of the stand-in."""
+
+    def __init__(self, drive: DriveStandIn) -> None:
+        self._clock = drive.clock
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.now(), UTC)
 
 
 class Watch:
     """One trigger over many looks, with what the engine keeps of it."""
 
-    def __init__(self, drive: DriveStandIn, folder: str, *, person: bool = True, **parameters: Any) -> None:
+    def __init__(
+        self,
+        drive: DriveStandIn,
+        folder: str,
+        *,
+        person: bool = True,
+        public_url: str = "",
+        **parameters: Any,
+    ) -> None:
         self.parameters = {"folder": folder, **parameters}
-        self.ctx = FakeTriggerContext(connection=connect(drive, person=person))
+        self.ctx = FakeTriggerContext(connection=connect(drive, person=person, public_url=public_url))
+        self.ctx.clock = _Following(drive)  # type: ignore[assignment]
         self.started: list[str] = []
         self.skipped: list[str] = []
 
@@ -86,6 +106,8 @@ class Watch:
         if commit:
             data = {event.key: event.data for event in poll.events}
             self.started += [str(data[key]["path"]) for key in self.ctx.commit(poll)]
+            if poll.acknowledge is not None:
+                asyncio.run(poll.acknowledge())  # type: ignore[arg-type]
             self.skipped += [reason for _, reason in poll.skipped]
         return poll
 
