@@ -102,6 +102,7 @@ def install(
     change: Callable[[str], str] = lambda text: text,
     clock: Callable[[], float] = time.time,
     triggers: bool = False,
+    reachable: bool = False,
 ) -> Iterator[Installation]:
     """A project of these starters with the repository's own ``hookline.toml``.
 
@@ -109,6 +110,7 @@ def install(
         origins: Addresses on this machine that workflows may reach.
         definitions: Further workflows, by which the project is more than starters.
         change: Applied to the text of every workflow.
+        reachable: Services are told of the server's address as of one that they reach.
     """
     (folder / "workflows").mkdir(parents=True, exist_ok=True)
     for name in names:
@@ -122,6 +124,7 @@ def install(
         "HOOKLINE_WEBHOOK_SECRET": SECRET,
         "HOOKLINE_PROJECT_DIR": str(folder),
         "HOOKLINE_ALLOW_ORIGINS": ",".join(origins),
+        **({"HOOKLINE_BASE_URL": f"http://{LOOPBACK}:{port}"} if reachable else {}),
         **environment,
     }
     settings = load_settings(folder, variables)
