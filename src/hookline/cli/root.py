@@ -41,7 +41,11 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
         "fmt": Lazy("fmt:fmt", "Write workflows in their canonical form.", _FILES),
         "schema": Lazy("schema:schema", "Print the JSON Schema of workflows, for editors.", _FILES),
         "explain": Lazy("explain:explain", "Say what a code means and what to do.", _FILES),
-        "models": Lazy("models:models", "See what is newest, pin models, and compare them.", _FILES),
+        "models": Lazy(
+            "models:models",
+            "See which models the workflows name, pin them, and compare models with each other.",
+            _FILES,
+        ),
         "runs": Lazy("runs:runs", "Look at runs, cancel, replay and resume them.", _RUNS),
         "events": Lazy("events:events", "Look at what came in, send and replay events.", _RUNS),
         "schedules": Lazy("schedules:schedules", "Look at schedules, pause them, make up for them.", _RUNS),
