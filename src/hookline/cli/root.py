@@ -48,7 +48,9 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
         ),
         "runs": Lazy("runs:runs", "Look at runs, cancel, replay and resume them.", _RUNS),
         "events": Lazy("events:events", "Look at what came in, send and replay events.", _RUNS),
-        "schedules": Lazy("schedules:schedules", "Look at schedules, pause them, make up for them.", _RUNS),
+        "schedules": Lazy(
+            "schedules:schedules", "Look at schedules, pause them, and make up for a range of time.", _RUNS
+        ),
         "approvals": Lazy("approvals:approvals", "Look at approvals and decide on them.", _RUNS),
         "costs": Lazy("costs:costs", "Add up what was spent, by estimate.", _RUNS),
         "moderation": Lazy(
