@@ -49,10 +49,13 @@ class Health:
     Attributes:
         status: STARTING, READY, BUSY, SETUP_FAILED, UNHEALTHY, DEFUNCT, UNKNOWN.
         boot: When the model was set up; changes when the server starts anew.
+        is_coglet: Whether it is of the newer generation. Webhooks of the older one, up to 0.16, name
+            files by their paths on the server's disk; only the answer to a held request has their bytes.
     """
 
     status: str
     boot: str | None
+    is_coglet: bool = True
 
     @property
     def works(self) -> bool:
@@ -131,7 +134,9 @@ class CogClient:
             raise Unavailable("the server's health check is not a Cog server's", hint="check the base_url")
         setup = body.get("setup")
         boot = setup.get("started_at") if isinstance(setup, Mapping) else None
-        return Health(body["status"], boot if isinstance(boot, str) else None)
+        version = body.get("version")
+        is_coglet = isinstance(version, Mapping) and "coglet" in version
+        return Health(body["status"], boot if isinstance(boot, str) else None, is_coglet)
 
     async def schema(self, boot: str | None) -> ModelSchema | None:
         """The model's schema, None when the server does not publish it."""

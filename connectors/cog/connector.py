@@ -16,7 +16,9 @@ signed but goes to an address nobody can guess.
    ``"when_lost": "fail"`` never puts an id twice, and fails the step instead.
 3. So the effect is ``check``: it is looked up before anything is repeated, never run twice while it
    runs, and run again only when its result is provably not to be had.
-4. A server without a free slot (409, BUSY) or without a working model is `RateLimited` or
+4. Up to Cog 0.16 a webhook names files by their paths on the server's own disk. A model that gives
+   files is then waited for on a held connection, whatever ``delivery`` says.
+5. A server without a free slot (409, BUSY) or without a working model is `RateLimited` or
    `Unavailable`: nothing was started.
 """
 
@@ -49,10 +51,10 @@ from hookline.sdk import (
     Unavailable,
     Wake,
 )
-from hookline.sdk.model_files import archive, send_files
+from hookline.sdk.model_files import ModelSchema, archive, send_files
 from hookline.sdk.predictions import Prediction, failure, iso, parse_time, succeeded
 
-from .client import BUSY_SECONDS, CogClient, Health, Snapshot, busy, not_working
+from .client import BUSY_SECONDS, CogClient, Snapshot, busy, not_working
 from .inputs import check_input
 
 Json = Any
@@ -137,6 +139,7 @@ class Waiting:
         idle: Looks in a row at which the server had nothing to do.
         misses: Looks in a row at which the server did not answer.
         restarts: Times it was started again.
+        held: Whether its result has to be waited for on a connection: see `Health.is_coglet`.
     """
 
     job: str
@@ -146,6 +149,7 @@ class Waiting:
     idle: int = 0
     misses: int = 0
     restarts: int = 0
+    held: bool = False
 
     def park(self, ctx: Context, wanted: Wanted, *, seconds: float | None = None) -> Park:
         """Wait for the callback, or ask after some time."""
@@ -209,7 +213,8 @@ async def run(
             "How the result comes.",
             advanced=True,
             options={
-                "callback": "The server posts it to HOOKLINE_BASE_URL; nothing is held meanwhile.",
+                "callback": "The server posts it to HOOKLINE_BASE_URL; nothing is held meanwhile. Up to Cog "
+                "0.16, files come on a held connection all the same.",
                 "connection": "On a connection held for up to 30 minutes: for a server that cannot reach us.",
             },
         ),
@@ -244,18 +249,21 @@ async def run(
         raise not_working(health.status)
     if health.status == "BUSY":
         raise busy()
-    if delivery == "callback" and not ctx.callback_url:
+    schema = await client.schema(health.boot)
+    # Files of the older generation come on a held connection only.
+    held = delivery == "connection" or (not health.is_coglet and schema is not None and schema.gives_files)
+    if not held and not ctx.callback_url:
         raise BadInput(
             "there is no callback address", hint='set HOOKLINE_BASE_URL, or "delivery": "connection"'
         )
-    body = await _body(ctx, client, wanted, health)
+    body = await _body(ctx, wanted, schema)
     job = f"hl{hashlib.sha256(ctx.idempotency_key.encode()).hexdigest()[:30]}"
-    waiting = Waiting(job, iso(ctx.now()), health.boot, accepted=False)
+    waiting = Waiting(job, iso(ctx.now()), health.boot, accepted=False, held=held)
     if usd_per_second is not None:
         # How long it takes is not known: what a minute costs, or what it cost lately if that is more.
         await ctx.reserve(60.0 * usd_per_second, of=client.base_url)
     await ctx.note(intent=asdict(waiting))
-    return await _put(ctx, client, wanted, waiting, body, hold=delivery == "connection")
+    return await _put(ctx, client, wanted, waiting, body, hold=held)
 
 
 @run.on_resume
@@ -299,10 +307,10 @@ async def verify(ctx: Context, headers: Mapping[str, str], body: bytes) -> bool:
     return hmac.compare_digest(right, headers.get("authorization", "").encode("utf-8", "replace"))
 
 
-async def _body(ctx: Context, client: CogClient, wanted: Wanted, health: Health) -> Mapping[str, Json]:
+async def _body(ctx: Context, wanted: Wanted, schema: ModelSchema | None) -> Mapping[str, Json]:
     """The input as sent, refused if the server would read its own disk for it."""
     sent = await send_files(wanted.input, ctx.files, inline=INLINE, largest=INLINE)
-    check_input(sent, await client.schema(health.boot))
+    check_input(sent, schema)
     return {"input": sent}
 
 
@@ -342,9 +350,10 @@ async def _ask(ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting
         raise _lost(waiting, f"the server was restarted {waiting.restarts + 1} times while it ran")
     again = replace(waiting, boot=health.boot, restarts=waiting.restarts + restarted)
     # A server that could not deliver the result is asked to hold it out; one that lost it is not at fault.
-    hold = wanted.delivery == "connection" or (again.accepted and not restarted)
+    hold = again.held or (again.accepted and not restarted)
     try:
-        return await _put(ctx, client, wanted, again, await _body(ctx, client, wanted, health), hold=hold)
+        body = await _body(ctx, wanted, await client.schema(health.boot))
+        return await _put(ctx, client, wanted, again, body, hold=hold)
     except RateLimited:
         return replace(waiting, misses=0).park(ctx, wanted, seconds=BUSY_SECONDS)
     except (Unavailable, OutcomeUnknown) as error:

@@ -22,6 +22,7 @@ from hookline.sdk.model_files import (
     web_urls,
 )
 from hookline.testing.fakes import FakeFiles
+from hookline.testing.replicate import openapi_schema
 
 
 def _archive(output: Any, schema: ModelSchema | None = None, addresses: Any = "unless_text") -> Any:
@@ -168,3 +169,40 @@ def test_a_file_that_is_too_large_or_gone_is_refused() -> None:
         asyncio.run(send_files(large, files, inline=10, largest=20))
     with pytest.raises(NotFound):
         asyncio.run(send_files({"$file": "artifact:none"}, files, inline=10, largest=20))
+
+
+def test_a_path_of_somebody_else_s_disk_is_no_file_and_no_text() -> None:
+    schema = ModelSchema(
+        openapi_schema({}, [], {"type": "array", "items": {"type": "string", "format": "uri"}})
+    )
+
+    async def download(url: str, name: str) -> File:
+        raise AssertionError(url)
+
+    with pytest.raises(MalformedOutput, match="no address"):
+        asyncio.run(
+            archive(
+                ["/tmp/out.png"], files=FakeFiles(), download=download, schema=schema, addresses="if_declared"
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    ("output", "gives"),
+    [
+        ({"type": "string"}, False),
+        ({"type": "string", "format": "uri"}, True),
+        ({"type": "array", "items": {"type": "string", "format": "uri"}}, True),
+        (
+            {
+                "type": "object",
+                "properties": {"a": {"type": "object", "additionalProperties": {"format": "uri"}}},
+            },
+            True,
+        ),
+        ({"anyOf": [{"type": "null"}, {"type": "string", "format": "uri"}]}, True),
+        ({}, False),
+    ],
+)
+def test_whether_files_may_come(output: dict[str, Any], gives: bool) -> None:
+    assert ModelSchema(openapi_schema({}, [], output)).gives_files is gives

@@ -107,6 +107,11 @@ def main(base_url: str, token: str, echo: str, picture: str, sleepy: str, tokens
     data = picture_output[0].read() if hasattr(picture_output[0], "read") else b""
     assert data.startswith(b"\x89PNG") or isinstance(picture_output[0], str)
 
+    # Its stream looks at the prediction again and again, every half second.
+    os.environ |= {"REPLICATE_BASE_URL": f"{base_url}/v1", "REPLICATE_API_TOKEN": token}
+    streaming = replicate.use(f"hookline/tokens:{tokens}", streaming=True)
+    assert "".join(map(str, streaming(prompt="a b c"))) == "a b c"
+
     # By default it sends a POST again, twice, after a lost answer: the stand-in must count three predictions.
     order = json.dumps({"name": "create.reset_after", "times": 3}).encode()
     urllib.request.urlopen(urllib.request.Request(f"{base_url}/_standin/faults", data=order)).close()

@@ -118,7 +118,7 @@ class TestWithoutCog:
         with pytest.raises(CogNotInstalledError, match=text):
             CogServer(MODELS / "shout").start()
 
-    @pytest.mark.parametrize("name", ["restyle", "shout"])
+    @pytest.mark.parametrize("name", ["restyle", "shout", "tokens"])
     def test_the_shipped_schemas_have_described_inputs(self, name: str) -> None:
         schema = json.loads((MODELS / name / ".cog" / "openapi_schema.json").read_text())
         properties = input_schema(schema)["properties"]

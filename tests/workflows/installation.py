@@ -80,6 +80,10 @@ class Installation:
         assert run["status"] == "succeeded", (run["error"], run["steps"])
         return run
 
+    def until_waiting(self, run: str) -> None:
+        """Wait until a run waits for something."""
+        wait_until(lambda: self.engine.run_document(run)["status"] == "waiting")
+
     def approval(self) -> Any:
         """The approval that is waited for."""
         (found,) = wait_until(lambda: self.engine.store.approvals("pending", 10, None).rows)
@@ -99,6 +103,7 @@ def install(
     environment: Mapping[str, str],
     origins: tuple[str, ...] = (),
     definitions: Sequence[Mapping[str, Any]] = (),
+    settings: str = "",
     change: Callable[[str], str] = lambda text: text,
     clock: Callable[[], float] = time.time,
     triggers: bool = False,
@@ -109,6 +114,7 @@ def install(
     Args:
         origins: Addresses on this machine that workflows may reach.
         definitions: Further workflows, by which the project is more than starters.
+        settings: What is added to ``hookline.toml``.
         change: Applied to the text of every workflow.
         reachable: Services are told of the server's address as of one that they reach.
     """
@@ -119,6 +125,8 @@ def install(
     for definition in definitions:
         (folder / "workflows" / f"{definition['name']}.json").write_text(json.dumps(definition), "utf-8")
     shutil.copy(ROOT / "hookline.toml", folder)
+    with (folder / "hookline.toml").open("a") as table:
+        table.write(settings)
     port = free_port()
     variables = {
         "HOOKLINE_WEBHOOK_SECRET": SECRET,
@@ -127,11 +135,11 @@ def install(
         **({"HOOKLINE_BASE_URL": f"http://{LOOPBACK}:{port}"} if reachable else {}),
         **environment,
     }
-    settings = load_settings(folder, variables)
+    loaded_settings = load_settings(folder, variables)
     engine = Engine(
-        settings,
+        loaded_settings,
         load_registry(),
-        open_store(settings, f"test-{port}", clock),
+        open_store(loaded_settings, f"test-{port}", clock),
         clock=clock,
         base_url=f"http://{LOOPBACK}:{port}",
     )

@@ -165,6 +165,21 @@ class ModelSchema:
         """Whether the output is a list of separate values, not a stream."""
         return self.output.get("type") == "array" and self.output.get("x-cog-array-type") != "iterator"
 
+    @property
+    def gives_files(self) -> bool:
+        """Whether the output may hold files."""
+        return self._holds_files(self.output, 8)
+
+    def _holds_files(self, node: Mapping[str, Json], depth: int) -> bool:
+        if node.get("format") == "uri":
+            return True
+        properties = node.get("properties")
+        members = list(properties.values()) if isinstance(properties, Mapping) else []
+        choices = node.get("anyOf")
+        members += choices if isinstance(choices, list) else []
+        members += [node.get("items"), node.get("additionalProperties")]
+        return depth > 0 and any(self._holds_files(self.resolve(each), depth - 1) for each in members)
+
     def resolve(self, node: Json, depth: int = 8) -> Mapping[str, Json]:
         """A schema with its reference followed; empty when nothing is known."""
         if not isinstance(node, Mapping) or depth == 0:
@@ -225,7 +240,8 @@ async def archive(
             text, ``if_declared`` only if the schema calls it a file. ``data:`` URLs always are.
 
     Raises:
-        MalformedOutput: A ``data:`` URL is broken, or there are more than `MAX_FILES` files.
+        MalformedOutput: A ``data:`` URL is broken, a file is no address, or there are more than
+            `MAX_FILES` files.
         ActionError: What `download` raises.
     """
     walk = _Walk(files, download, schema, addresses)
@@ -266,6 +282,12 @@ class _Walk:
                 return await self._keep(value, self._save)
             if is_web_url(value) and self._is_file(node):
                 return await self._keep(value, self._fetch)
+            if node.get("format") == "uri":
+                # A Cog server may name a path on its own disk; as a text it would pass for a result.
+                raise MalformedOutput(
+                    "the output holds something that is no address where the model's schema promises a file",
+                    hint="for a Cog server: start it with --upload-url, or use a newer one",
+                )
             return value
         if isinstance(value, Mapping):
             return {key: await self.visit(item, self._child(node, key)) for key, item in value.items()}

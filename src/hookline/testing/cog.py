@@ -25,7 +25,7 @@ from hookline.testing.processes import ProcessFailedError, ServerProcess, start_
 __all__ = ["MODELS", "CogNotInstalledError", "CogServer", "cog_unavailable_reason"]
 
 MODELS = Path(__file__).parent / "models"
-"""Directories of the models shipped with Hookline: ``restyle`` and ``shout``."""
+"""Directories of the models shipped with Hookline: ``restyle``, ``shout`` and ``tokens``."""
 
 SCHEMA = Path(".cog") / "openapi_schema.json"
 READY_SECONDS = 60.0
@@ -58,6 +58,8 @@ class CogServer:
         port: A free one when ``None``.
         predictor: File and class, as in ``cog.yaml``.
         environment: Added to the server's environment, for instance ``WEBHOOK_AUTH_TOKEN``.
+        python: Interpreter in whose environment Cog is installed, this one when ``None``. Up to Cog 0.16
+            the server reads ``cog.yaml`` and makes its schema itself.
 
     Raises:
         CogNotInstalledError: Cog is not installed, or has no wheel for this platform.
@@ -72,7 +74,10 @@ class CogServer:
         *,
         predictor: str = "predict.py:Predictor",
         environment: Mapping[str, str] | None = None,
+        python: Path | str | None = None,
     ) -> None:
+        self._python = Path(python or sys.executable)
+        self._is_ours = python is None
         self._directory = Path(model_dir)
         self._wanted_port = port
         self._predictor = predictor
@@ -107,7 +112,7 @@ class CogServer:
 
     def start(self) -> None:
         """Start the server and return once it takes predictions."""
-        reason = cog_unavailable_reason()
+        reason = cog_unavailable_reason() if self._is_ours else None
         if reason is not None:
             raise CogNotInstalledError(reason)
         for needed in (Path(self._predictor.partition(":")[0]), SCHEMA):
@@ -131,7 +136,7 @@ class CogServer:
             "PORT": str(port),
             "COG_LOG_LEVEL": "warn",
             # The server starts its worker as `python`, whichever comes first on the PATH.
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            "PATH": os.pathsep.join([str(self._python.parent), os.environ.get("PATH", os.defpath)]),
             # An installed package's directory may be read-only, and is not ours to write to.
             "PYTHONDONTWRITEBYTECODE": "1",
             "NO_PROXY": "127.0.0.1,localhost",
@@ -139,7 +144,7 @@ class CogServer:
             **self._environment,
         }
         # Cog itself would listen on all addresses, without any authentication.
-        command = [sys.executable, "-m", "cog.server.http", "--host", LOOPBACK]
+        command = [str(self._python), "-m", "cog.server.http", "--host", LOOPBACK]
         return ServerProcess("cog", command, environment=environment, directory=self._directory)
 
     def _await_ready(self, process: ServerProcess, port: int) -> None:

@@ -494,14 +494,14 @@ def test_a_server_that_is_gone_ends_the_step_as_a_timeout() -> None:
 
 
 def test_no_callback_address_is_said_before_anything_is_sent() -> None:
-    ctx = _context(READY)
+    ctx = _context(READY, NO_SCHEMA)
     ctx.callback_url = ""
     with pytest.raises(BadInput):
         _start(ctx)
 
 
 def test_a_file_above_the_limit_is_refused() -> None:
-    ctx = _context(READY)
+    ctx = _context(READY, NO_SCHEMA)
     file = ctx.fake_files.put(bytes(20_000_001), name="big.bin")
     with pytest.raises(BadInput):
         asyncio.run(run_action(connector.run, {"input": {"image": file.to_json()}}, ctx))

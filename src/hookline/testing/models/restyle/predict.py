@@ -33,7 +33,8 @@ class Predictor(BasePredictor):
         target = LocalPath(tempfile.mkdtemp()) / f"restyled.{output_format}"
         result.save(target)
         print(f"made a {style} of {target.stat().st_size} bytes")
-        self.record_metric("image_output_count", 1)
+        if hasattr(self, "record_metric"):  # not up to Cog 0.16
+            self.record_metric("image_output_count", 1)
         return Path(str(target))
 
 
