@@ -89,15 +89,25 @@ class Drive:
         return self.file(at, await self.find.file(at))
 
     @asynccontextmanager
-    async def stream(self, uri: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def stream(self, uri: str, *, version_id: str = "") -> AsyncIterator[AsyncIterator[bytes]]:
         """The bytes in pieces; all of them or an error. A document of Google's own is exported, as PDF
         where its address names no other type.
 
+        Args:
+            version_id: Revision of the content; the newest when empty. Drive gives earlier ones only to
+                those who may edit the file, and for a time.
+
         Raises:
+            NotFound: The file is gone, or this version of it.
             ActionError: See `errors`, `finding` and `reading`.
         """
         at = Address.parse(uri)
-        yield pieces(self.api, at, await self.find.file(at))
+        found = await self.find.file(at)
+        if version_id and not found.is_native and found.revision != version_id:
+            earlier = await self.find.earlier(found, version_id, f"reading {uri}")
+            yield pieces(self.api, at, earlier, earlier=True)
+        else:
+            yield pieces(self.api, at, found)
 
     async def write(
         self,

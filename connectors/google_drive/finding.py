@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
-from hookline.sdk import BadInput, MalformedOutput, NotFound, Writing
+from hookline.sdk import AuthenticationFailed, BadInput, MalformedOutput, NotFound, Writing
 
 from .address import Address
 from .api import FILES, Api
@@ -43,6 +44,29 @@ class Finder:
         if found.trashed:
             raise NotFound(f"{what}: it is in the trash")
         return found
+
+    async def earlier(self, file: Resource, revision: str, what: str) -> Resource:
+        """A file as it was before somebody gave it another content.
+
+        Raises:
+            NotFound: C047: Drive does not keep that version any more, or does not show it.
+        """
+        try:
+            answer = await self._api.ask(
+                "GET",
+                f"{FILES}/{file.id}/revisions/{quote(revision, safe='')}",
+                what,
+                params={"fields": "id,mimeType,size,md5Checksum"},
+            )
+        except (NotFound, AuthenticationFailed) as error:
+            raise NotFound(
+                f"{what}: the file was given another content, and this version cannot be read any more",
+                code="C047",
+                hint="let the account edit the file, so that it may read earlier versions, or run it again "
+                "with the newest",
+            ) from error
+        found = Resource.parse({**answer, "id": file.id, "name": file.name})
+        return replace(found, revision=revision)
 
     async def file(self, at: Address) -> Resource:
         """The file at an address; where it is a shortcut, the file that it leads to.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -236,6 +236,9 @@ class Look:
         path = self.place.path(found)
         export = self.wanted.exports.get(found.mime, "") if found.is_native else ""
         file = self.drive.file(Address(found.id, export=export), found)
+        if found.revision and not export:
+            # What is examined, and what is published later, are the same bytes, whoever replaces them.
+            file = replace(file, version=found.revision)
         name = PurePosixPath(file.name)
         return {
             "id": found.id,

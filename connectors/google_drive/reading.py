@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 from hookline.sdk import BadInput, Unavailable
 
 from .address import Address
 from .api import FILES, TRANSFER_TIMEOUT, Api
+from .finding import ALL_DRIVES
 from .resource import EXPORTS, Resource
 
 __all__ = ["MAX_EXPORT_BYTES", "PART", "default_export", "pieces"]
@@ -34,8 +36,11 @@ def default_export(found: Resource) -> str:
     return mime
 
 
-async def pieces(api: Api, at: Address, found: Resource) -> AsyncIterator[bytes]:
+async def pieces(api: Api, at: Address, found: Resource, *, earlier: bool = False) -> AsyncIterator[bytes]:
     """All bytes of a file, or an error.
+
+    Args:
+        earlier: `found` is not the newest version.
 
     Raises:
         Unavailable: They are not those that Drive describes: the file was replaced meanwhile, or what
@@ -45,7 +50,7 @@ async def pieces(api: Api, at: Address, found: Resource) -> AsyncIterator[bytes]
     if found.is_native or at.export:
         parts = _exported(api, at, found, what)
     else:
-        parts = _parts(api, found, what)
+        parts = _parts(api, found, what, earlier=earlier)
     async for part in parts:
         for start in range(0, len(part), _PIECE):
             yield part[start : start + _PIECE]
@@ -63,17 +68,19 @@ async def _exported(api: Api, at: Address, found: Resource, what: str) -> AsyncI
     yield response.content
 
 
-async def _parts(api: Api, found: Resource, what: str) -> AsyncIterator[bytes]:
+async def _parts(api: Api, found: Resource, what: str, *, earlier: bool) -> AsyncIterator[bytes]:
     size = found.bytes or 0
     digest = hashlib.sha256() if found.sha256 else hashlib.md5(usedforsecurity=False)
     expected = found.sha256 or found.md5
-    params = {"alt": "media", "supportsAllDrives": "true"}
+    path, params = f"{FILES}/{found.id}", {"alt": "media", **({} if earlier else ALL_DRIVES)}
+    if earlier:
+        path = f"{path}/revisions/{quote(found.revision, safe='')}"
     start = 0
     while start < size:
         end = min(start + PART, size)
         response = await api.send(
             "GET",
-            f"{FILES}/{found.id}",
+            path,
             what,
             params=params,
             headers={"Range": f"bytes={start}-{end - 1}"},

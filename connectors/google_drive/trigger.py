@@ -89,6 +89,7 @@ _EVENT: dict[str, Any] = {
             "bytes": 48213,
             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
             "etag": "0B1standin0revision0of0a0cat",
+            "version": "0B1standin0revision0of0a0cat",
             "connection": "google_drive",
         },
     },

@@ -365,10 +365,13 @@ def _counter() -> Connector:
 
     @counter.connection(limits=limits)
     def connect(
-        ctx: Any, url: Annotated[str, Field("Where.")], token: Annotated[str, Field("A secret.", secret=True)]
+        ctx: Any,
+        url: Annotated[str, Field("Where.")],
+        token: Annotated[str, Field("A secret.", secret=True)],
+        account: Annotated[str, Field("Whose token it is.")] = "",
     ) -> Any:
         """Open."""
-        return ctx.http(url, headers={"Authorization": f"Bearer {token}"})
+        return ctx.http(url, headers={"Authorization": f"Bearer {token}"}, account=account)
 
     @counter.action("visit", effect="check", summary="Went there")
     async def visit(

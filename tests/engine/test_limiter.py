@@ -102,6 +102,28 @@ def test_all_workflows_and_connections_with_one_credential_share_its_limit(
     assert {lab.step(run, "v")["attempts"] for run in runs} == {1}
 
 
+@pytest.mark.parametrize(("account", "at_once"), [("account = 'ada'", 2), ("", 4)])
+def test_tokens_of_one_account_share_its_limit(
+    labs: LabMaker, service: Service, account: str, at_once: int
+) -> None:
+    """A token that is another one every hour must not begin the minute anew."""
+    tables = [
+        f"[connections.{name}]\ntype = 'counter'\nurl = '{service.server.origin}'\n"
+        f"token = 'the-token-of-{name}'\n{account}"
+        for name in ("this_hour", "next_hour")
+    ]
+    (labs.folder / "hookline.toml").write_text("\n".join(tables))
+    lab = labs()
+    lab.deploy(
+        flow(visit("POST send", connection="this_hour")),
+        flow(visit("POST send", connection="next_hour"), name="other"),
+    )
+    runs = [lab.begin(name) for name in ["flow", "other"] * 3]
+    lab.until(lambda: len(service.came) == at_once)
+    lab.until_idle()
+    assert len([run for run in runs if lab.status(run) == "waiting"]) == 6 - at_once
+
+
 def test_nobody_is_held_who_comes_alone(labs: LabMaker, service: Service) -> None:
     configure(labs, service)
     lab = labs()

@@ -188,6 +188,13 @@ COMPONENT_CODES: Final = (
         "Check the connection and the folder; watch a smaller one.",
     ),
     Code(
+        "C047",
+        "A version of a file in Google Drive cannot be read any more",
+        "The run is about a version of the file that has been replaced. Drive keeps earlier versions for a "
+        "time only, and shows them only to those who may edit the file.",
+        "Share the file with the account as editor, or run the workflow again with the newest version.",
+    ),
+    Code(
         "C060",
         "No address can be signed for this file",
         "Only stores with signed addresses make them: S3 does; the artifact store and a local folder do not.",

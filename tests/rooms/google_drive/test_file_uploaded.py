@@ -65,6 +65,35 @@ def test_an_event_leads_to_the_bytes(drive: DriveStandIn, inbox: str) -> None:
     assert asyncio.run(read(watch.ctx.connection, file.uri)) == b"content"
 
 
+def test_a_run_reads_the_version_it_is_about(drive: DriveStandIn, inbox: str) -> None:
+    """What was examined and what is published are the same bytes, whoever replaces them in between."""
+    watch = Watch(drive, inbox, starts_for="new_versions")
+    watch.settle()
+    id = drive.people.put("a.bin", b"first" * 2_000_000, inbox)
+    (event,) = watch.look().events
+    file = File.from_json(event.data["file"])
+    assert file.version
+
+    async def content() -> bytes:
+        async with watch.ctx.connection.stream(file.uri, version_id=file.version) as pieces:
+            return b"".join([piece async for piece in pieces])
+
+    before = drive.count("revisions.get")
+    assert asyncio.run(content()) == b"first" * 2_000_000
+    assert drive.count("revisions.get") == before
+    drive.people.replace(id, b"second")
+    assert asyncio.run(content()) == b"first" * 2_000_000
+    drive.people.allow(inbox, "reader")
+    with pytest.raises(NotFound) as caught:
+        asyncio.run(content())
+    assert caught.value.code == "C047"
+    drive.people.allow(inbox, None)
+    drive.people.purge(id)
+    with pytest.raises(NotFound):
+        asyncio.run(content())
+    assert asyncio.run(read(watch.ctx.connection, file.uri)) == b"second"
+
+
 # Folders.
 
 

@@ -14,7 +14,15 @@ from hookline.testing.drive.holdings import Holdings
 from hookline.testing.drive.media import media
 from hookline.testing.drive.parameters import Parameters
 from hookline.testing.drive.records import FOLDER, SHORTCUT, Item, is_native
-from hookline.testing.drive.resources import DEFAULT_FILE, FILE, FILES, file_resource, written
+from hookline.testing.drive.resources import (
+    DEFAULT_FILE,
+    FILE,
+    FILES,
+    REVISION,
+    file_resource,
+    revision_resource,
+    written,
+)
 from hookline.testing.faults import FaultPlan
 from hookline.testing.httpd import Answer, Request, Response
 
@@ -76,6 +84,20 @@ class Files:
         if given.media:
             return media(item, request, self._faults, acknowledged=given.flag("acknowledgeAbuse"))
         return self.resource(item, given)
+
+    def revision(self, request: Request, file_id: str, revision: str) -> Answer:
+        """revisions.get, of the metadata or of the bytes. Only who may edit a file sees its revisions."""
+        given = Parameters(request.query, {"acknowledgeAbuse"})
+        item = self._allowed(self._holdings.find(file_id, all_drives=True), "writer")
+        is_head = item.content is not None and revision == item.head_revision
+        content = item.content if is_head else item.history.get(revision)
+        if content is None or is_native(item.mime):
+            raise DriveError(404, "notFound", f"Revision not found: {revision}.", location="revisionId")
+        if given.media:
+            acknowledged = given.flag("acknowledgeAbuse")
+            return media(item, request, self._faults, acknowledged=acknowledged, earlier=content)
+        tree = selection.check(given.text("fields", "kind,id,mimeType,modifiedTime"), REVISION)
+        return Response.of(200, selection.select(revision_resource(item, revision, content), tree))
 
     def resource(self, item: Item, given: Parameters, status: int = 200) -> Response:
         """The answer about one item, with the fields that were asked for."""

@@ -15,8 +15,13 @@ MAX_EXPORT_BYTES = 10 * 1024 * 1024
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
-def media(item: Item, request: Request, faults: FaultPlan, *, acknowledged: bool) -> Answer:
-    """The bytes of a file, or of a part of it. Raises `DriveError`."""
+def media(
+    item: Item, request: Request, faults: FaultPlan, *, acknowledged: bool, earlier: bytes | None = None
+) -> Answer:
+    """The bytes of a file, or of a part of it; of an earlier revision, when that is given.
+
+    Raises `DriveError`.
+    """
     if is_native(item.mime):
         raise DriveError(
             403,
@@ -32,7 +37,7 @@ def media(item: Item, request: Request, faults: FaultPlan, *, acknowledged: bool
             "cannotDownloadAbusiveFile",
             "This file has been identified as malware or spam and cannot be downloaded.",
         )
-    content = item.content or b""
+    content = (item.content or b"") if earlier is None else earlier
     if faults.take("content.corrupt"):
         content = bytes([content[0] ^ 1]) + content[1:]
     if faults.take("content.cut"):

@@ -57,8 +57,13 @@ class People:
         """Upload a new version."""
         with self._holdings.guard:
             item = self._holdings.items[file_id]
-            item.content, item.revision = content, item.revision + 1
+            item.replace(content)
             self._holdings.touch(item)
+
+    def purge(self, file_id: str) -> None:
+        """Let earlier versions go, as Drive does after 30 days or 100 versions."""
+        with self._holdings.guard:
+            self._holdings.items[file_id].history.clear()
 
     def edit(self, file_id: str, exports: Mapping[str, bytes]) -> None:
         """Change one of Google's own documents."""

@@ -38,6 +38,7 @@ class Item:
     Attributes:
         content: Bytes of the head revision; None for what has none.
         revision: Number of revisions of the content.
+        history: Content of earlier revisions that are still kept, by their ids.
         version: Grows with every change, visible or not.
         drive: Id of its shared drive, ``""`` in My Drive.
         role: What the account may do; None is what it may do in the folder above.
@@ -53,6 +54,7 @@ class Item:
     modified: float
     content: bytes | None = None
     revision: int = 0
+    history: dict[str, bytes] = field(default_factory=dict)
     version: int = 1
     trashed: bool = False
     drive: str = ""
@@ -71,6 +73,12 @@ class Item:
     def head_revision(self) -> str:
         """Id of the newest content."""
         return f"{self.id[:12]}R{self.revision:04}"
+
+    def replace(self, content: bytes) -> None:
+        """Give it another content; the one before is kept."""
+        if self.content is not None:
+            self.history[self.head_revision] = self.content
+        self.content, self.revision = content, self.revision + 1
 
     def digest(self, algorithm: str) -> str:
         """Hexadecimal digest of the content."""

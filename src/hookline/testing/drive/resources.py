@@ -5,6 +5,7 @@ Source: https://developers.google.com/workspace/drive/api/reference/rest/v3/file
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -14,7 +15,17 @@ from hookline.testing.drive.holdings import RANK, Holdings
 from hookline.testing.drive.records import FOLDER, SHORTCUT, Item, is_native
 from hookline.testing.drive.selection import Known
 
-__all__ = ["CHANGE", "CHANGES", "DEFAULT_FILE", "FILE", "FILES", "file_resource", "written"]
+__all__ = [
+    "CHANGE",
+    "CHANGES",
+    "DEFAULT_FILE",
+    "FILE",
+    "FILES",
+    "REVISION",
+    "file_resource",
+    "revision_resource",
+    "written",
+]
 
 _CAPABILITIES = ("canAddChildren", "canCopy", "canDelete", "canDownload", "canEdit", "canRename", "canTrash")
 
@@ -65,6 +76,19 @@ FILE: Known = {
     "owners": dict.fromkeys(("kind", "displayName", "me", "emailAddress", "permissionId")),
 }
 FILES: Known = {"kind": None, "nextPageToken": None, "incompleteSearch": None, "files": FILE}
+REVISION: Known = dict.fromkeys(
+    [
+        "kind",
+        "id",
+        "mimeType",
+        "modifiedTime",
+        "keepForever",
+        "published",
+        "size",
+        "md5Checksum",
+        "originalFilename",
+    ]
+)
 CHANGE: Known = {
     **dict.fromkeys(("kind", "removed", "fileId", "time", "driveId", "type", "changeType")),
     "file": FILE,
@@ -133,6 +157,20 @@ def file_resource(holdings: Holdings, item: Item) -> dict[str, Any]:
                 "sha256Checksum": item.digest("sha256"),
             }
     return found
+
+
+def revision_resource(item: Item, revision: str, content: bytes) -> dict[str, Any]:
+    """All fields of one revision of a file's content."""
+    return {
+        "kind": "drive#revision",
+        "id": revision,
+        "mimeType": item.mime,
+        "modifiedTime": _time(item.modified),
+        "keepForever": False,
+        "published": False,
+        "size": str(len(content)),
+        "md5Checksum": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+    }
 
 
 def written(body: Any, *, refused: Collection[str] = ()) -> Mapping[str, Any]:

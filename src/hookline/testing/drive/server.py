@@ -40,6 +40,7 @@ _ROUTES: tuple[tuple[str, str, str, str], ...] = (
     ("GET", f"{API}/files", "files.list", "files"),
     ("POST", f"{API}/files", "files.create", "files"),
     ("GET", f"{API}/files/([^/]+)/export", "files.export", "content"),
+    ("GET", f"{API}/files/([^/]+)/revisions/[^/]+", "revisions.get", "content"),
     ("POST", f"{API}/files/([^/]+)/copy", "files.copy", "files"),
     ("GET", f"{API}/files/([^/]+)", "files.get", "files"),
     ("PATCH", f"{API}/files/([^/]+)", "files.update", "files"),
@@ -214,6 +215,8 @@ class DriveStandIn:
                 given = Parameters(request.query, {"mimeType"})
                 item = self._holdings.find(file_id, all_drives=True)
                 return export(item, given.required("mimeType"))
+            case "revisions.get":
+                return self._files.revision(request, file_id, request.path.rpartition("/")[2])
             case "files.copy":
                 return self._files.copy(request, file_id, grant)
             case "files.get":

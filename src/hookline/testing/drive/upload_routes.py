@@ -141,7 +141,7 @@ class Uploads:
                     403, "cannotModifyInheritedPermission", "Docs Editors files have no content."
                 )
             self._files.change(item, body, given)
-            item.content, item.revision = content, item.revision + 1
+            item.replace(content)
             item.mime = str(body.get("mimeType") or mime or item.mime)
             self._holdings.touch(item)
         else:
