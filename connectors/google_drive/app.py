@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from hookline.sdk import AuthenticationFailed, BadInput, ConnectionContext, Connector, Field, Http, Limit
+from hookline.sdk import BadInput, ConnectionContext, Connector, Field, Http, Limit
 
 from .api import Api
 from .credentials import Credential, RefreshToken, ServiceAccount
@@ -29,7 +29,12 @@ google_drive = Connector(
 )
 
 
-@google_drive.connection(schemes=("gdrive",), limits=[Limit("requests")], told=told)
+@google_drive.connection(
+    schemes=("gdrive",),
+    limits=[Limit("requests")],
+    told=told,
+    one_of=[("service_account_key",), ("client_id", "client_secret", "refresh_token")],
+)
 def connect(
     ctx: ConnectionContext,
     service_account_key: Annotated[
@@ -105,11 +110,6 @@ def _credential(key: str, client_id: str, client_secret: str, refresh_token: str
         )
     if key:
         return ServiceAccount.parse(key, _SCOPE if access == "write" else f"{_SCOPE}.readonly")
-    if not all(person):
-        raise AuthenticationFailed(
-            "the connection has no complete credential",
-            hint="set service_account_key, or client_id, client_secret and refresh_token",
-        )
     return RefreshToken(*person)
 
 

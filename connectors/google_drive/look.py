@@ -9,7 +9,15 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from hookline.sdk import BadInput, NotFound, TriggerContext, TriggerEvent
+from hookline.sdk import (
+    ActionError,
+    BadInput,
+    NotFound,
+    RateLimited,
+    TriggerContext,
+    TriggerEvent,
+    Unavailable,
+)
 from hookline.sdk.patterns import Filter
 
 from .address import SCHEME, Address
@@ -51,6 +59,7 @@ class Look:
 
     Attributes:
         was_lost: Drive did not know the place in the list of changes any more; everything is listed anew.
+        interrupted: Why the look ended early.
     """
 
     ctx: TriggerContext
@@ -61,17 +70,32 @@ class Look:
     baseline: list[str] = field(default_factory=list)
     skipped: list[tuple[TriggerEvent, str]] = field(default_factory=list)
     was_lost: bool = False
+    interrupted: ActionError | None = None
+    _pages: int = 0
     _taken: set[str] = field(default_factory=set)
-    _batch: int = BATCH
+    _batch: int = 0
 
     async def go(self) -> bool:
         """Look; returns whether everything was gone through.
+
+        What was found before Drive wanted no more requests is kept: `interrupted` says why it ended. Else
+        a large folder under a tight limit would be begun again and again.
 
         Raises:
             NotFound: The watched folder is gone.
             BadInput: C046.
             ActionError: See `errors`.
         """
+        try:
+            return await self._go()
+        except (RateLimited, Unavailable) as error:
+            # While what was there is remembered, a page counts only together with the changes since.
+            if not self._pages or self.place.baseline:
+                raise
+            self.interrupted = error
+            return False
+
+    async def _go(self) -> bool:
         changes = Changes(self.drive.api, self.place.drive)
         before: list[Resource] = []
         for _ in range(MAX_PAGES):
@@ -92,7 +116,7 @@ class Look:
     async def _list(self) -> list[Resource]:
         """List a page of folders that became known; gives the files while nothing may start."""
         place = self.place
-        folders = place.waiting[: place.batch or self._batch]
+        folders = place.waiting[: place.batch or self._batch or BATCH]
         parents = " or ".join(f"{quoted(id)} in parents" for id in folders)
         try:
             page = await self.drive.find.list(
@@ -111,6 +135,7 @@ class Look:
             # The page token has expired: these folders are listed from their beginning.
             place.page, place.batch = "", 0
             return []
+        self._pages += 1
         place.listed(folders, page.next)
         for found in page.found:
             if found.mime == FOLDER and self.wanted.recursive and place.knows(found.parent):
@@ -168,6 +193,7 @@ class Look:
             place.start_over(token)
             self.was_lost = True
             return False
+        self._pages += 1
         for change in page.changes:
             if change.id == place.root:
                 if change.file is None or change.file.trashed:

@@ -31,6 +31,8 @@ from .resource import EXPORTS, FOLDER
 
 __all__ = ["file_uploaded", "told"]
 
+PAUSE = 15.0
+"""Seconds after a look that Drive interrupted without saying for how long."""
 SOON = timedelta(seconds=1)
 """From a notification to the look that it asks for."""
 
@@ -206,8 +208,14 @@ async def file_uploaded(
     look = Look(ctx, drive, wanted, place)
     is_done = await look.go()
     look.events.sort(key=lambda event: (event.data["modified_at"], event.data["path"]))
-    closing, problem = await _push(ctx, drive, place, push_path or "")
-    if look.was_lost:
+    closing, problem = None, ""
+    if look.interrupted is None:
+        closing, problem = await _push(ctx, drive, place, push_path or "")
+    next_at = None if is_done else ctx.now()
+    if look.interrupted is not None:
+        problem = look.interrupted.message
+        next_at = ctx.now() + timedelta(seconds=look.interrupted.retry_after or PAUSE)
+    elif look.was_lost:
         problem = (
             "Google Drive did not know the place in its list of changes any more; the folder is listed anew"
         )
@@ -217,7 +225,7 @@ async def file_uploaded(
         skipped=look.skipped,
         cursor=place.to_json(),
         # What is not gone through goes on at once.
-        next_at=None if is_done else ctx.now(),
+        next_at=next_at,
         acknowledge=None if closing is None else lambda: drive.pushes.close(closing),
         problem=problem,
     )

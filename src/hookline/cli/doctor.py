@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from hookline.sdk import ConnectionType
+
 from .errors import DONE, FAILED, CliError
 from .foreground import opened
 from .office import MAX_PAGE
@@ -142,33 +144,28 @@ def _components(project: Project) -> Iterator[Check]:
             message = f"the extra {extra} is not installed ({', '.join(sorted(absent))})"
             yield Check("extras", "note", message, f"pip install 'hookline[{extra}]'")
     for name, kind in registry.connection_types.items():
-        yield from _connection(project, name, kind.fields)
+        yield from _connection(project, name, kind)
     for name, table in project.settings.connections.items():
         if table.get("type", name) not in registry.connection_types:
             message = f"{name}: there is no type {table.get('type', name)!r}"
             yield Check("connections", "problem", message, "see `hookline connectors list --kind connection`")
 
 
-def _connection(project: Project, name: str, fields: dict[str, object]) -> Iterator[Check]:
+def _connection(project: Project, name: str, kind: ConnectionType) -> Iterator[Check]:
     """Each connection of this type, and the variables that it misses."""
-    properties, required = fields["properties"], fields["required"]
-    assert isinstance(properties, dict)
-    assert isinstance(required, list)
+    properties, environment = kind.fields["properties"], project.settings.environment
+    known = [field for field, part in properties.items() if environment.get(part.get("x-env", ""))]
     usable = [each for each, kind in project.connections.types.items() if kind == name]
     for each in usable:
         table = project.settings.connections.get(each, {})
-        absent = [
-            field
-            for field in required
-            if field not in table and not project.settings.environment.get(properties[field].get("x-env", ""))
-        ]
+        absent = kind.missing({*table, *known})
         if absent:
             variables = [properties[field].get("x-env", field) for field in absent]
             yield Check("connections", "note", f"{each}: not set: {', '.join(variables)}", "set it in .env")
         else:
             yield Check("connections", "ok", f"{each} ({name})")
     if not usable:
-        variables = [properties[field].get("x-env", field) for field in required]
+        variables = [properties[field].get("x-env", field) for field in kind.missing(known)]
         yield Check("connections", "note", f"{name}: not set: {', '.join(variables)}")
 
 

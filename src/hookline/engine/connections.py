@@ -100,7 +100,7 @@ class Connections:
         self.types: dict[str, str] = {}
         for name, kind in registry.connection_types.items():
             values = self._from_environment(kind)
-            if all(field in values for field in kind.fields["required"]):
+            if not kind.missing(values):
                 self._declare(name, kind, values, redactor)
         for name, table in settings.connections.items():
             type_name = table.get("type", name)
@@ -238,7 +238,7 @@ class Connections:
 
     def _checked(self, name: str, kind: ConnectionType) -> dict[str, Any]:
         values = self._values[name]
-        missing = [field for field in kind.fields["required"] if field not in values]
+        missing = kind.missing(values)
         if missing:
             raise AuthenticationFailed(
                 f"the connection {name!r} has no {missing[0]}", code="C922", hint=_how_to(name, kind.name)

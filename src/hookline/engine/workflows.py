@@ -51,7 +51,7 @@ class Installed:
     @classmethod
     def of(cls, registry: Registry, connections: Connections) -> Installed:
         variables = {
-            name: [kind.fields["properties"][each].get("x-env", "") for each in kind.fields["required"]]
+            name: [kind.fields["properties"][each].get("x-env", "") for each in kind.missing(())]
             for name, kind in registry.connection_types.items()
         }
         sufficient = {name: needed for name, needed in variables.items() if needed and all(needed)}

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -276,6 +276,8 @@ class ConnectionType:
         told: What an answer says about that; as usual in HTTP when None.
         concurrency: How many steps may be under way at once with one credential, parked ones included
             and those that only read left out; None for any number.
+        one_of: Groups of fields of which one must be complete, where there is more than one way to
+            prove who one is; the first is the one to recommend.
     """
 
     name: str
@@ -289,6 +291,15 @@ class ConnectionType:
     limits: Sequence[Limit] = ()
     told: Callable[[Response], Slower | None] | None = None
     concurrency: int | None = None
+    one_of: Sequence[Sequence[str]] = ()
+
+    def missing(self, given: Collection[str]) -> list[str]:
+        """Fields that must have a value, and have none; of several ways, those of the nearest one."""
+        absent = [name for name in self.fields["required"] if name not in given]
+        if self.one_of and not any(all(name in given for name in group) for group in self.one_of):
+            nearest = max(self.one_of, key=lambda group: sum(name in given for name in group))
+            absent += [name for name in nearest if name not in given]
+        return absent
 
 
 def _read_files(value: Any) -> Any:
@@ -347,6 +358,7 @@ class Connector:
         limits: Sequence[Limit] = (),
         told: Callable[[Response], Slower | None] | None = None,
         concurrency: int | None = None,
+        one_of: Sequence[Sequence[str]] = (),
     ) -> Any:
         """Declare how to open a connection; the parameters after the context are its fields.
 
@@ -365,6 +377,7 @@ class Connector:
                 limits=limits,
                 told=told,
                 concurrency=concurrency,
+                one_of=one_of,
             )
             return function
 

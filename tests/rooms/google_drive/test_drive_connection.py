@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from hookline.engine.connections import Connections
+from hookline.engine.loader import load_registry
+from hookline.engine.redaction import Redactor
+from hookline.engine.settings import load_settings
 from hookline.sdk import (
     ActionError,
     AuthenticationFailed,
@@ -190,7 +195,6 @@ def key_of(**changes: Any) -> str:
         {"service_account_key": key_of(client_email=None)},
         {"service_account_key": key_of(private_key="-----BEGIN PRIVATE KEY-----\ncanary\n")},
         {"service_account_key": key_of()},
-        {"client_id": "a", "client_secret": "b"},
         {"service_account_key": "{}", "refresh_token": "x"},
         {"refresh_token": "x", "client_id": "a", "client_secret": "b", "base_url": "ftp://example.com"},
         {
@@ -199,13 +203,29 @@ def key_of(**changes: Any) -> str:
             "client_secret": "b",
             "token_url": "https://u:p@example.com",
         },
-        {},
     ],
 )
 def test_what_cannot_be_a_credential(given: dict[str, str]) -> None:
     with pytest.raises((AuthenticationFailed, BadInput)) as caught:
         ROOM.google_drive.connection_type.open(FakeConnectionContext("gd"), **given)
     assert "canary" not in f"{caught.value}{caught.value.hint}{caught.value.detail}"
+
+
+def connections(folder: Path, environment: dict[str, str], toml: str = "") -> Connections:
+    (folder / "hookline.toml").write_text(toml)
+    return Connections(load_settings(folder, environment), load_registry(), Redactor())
+
+
+def test_a_connection_is_there_when_one_of_its_two_ways_is_complete(tmp_path: Path) -> None:
+    person = {"GOOGLE_CLIENT_ID": "a", "GOOGLE_CLIENT_SECRET": "b", "GOOGLE_REFRESH_TOKEN": "c"}
+    for environment in ({"GOOGLE_SERVICE_ACCOUNT_KEY": "{}"}, person):
+        assert "google_drive" in connections(tmp_path, environment).types
+    for environment in ({}, {"GOOGLE_CLIENT_ID": "a"}, {"GOOGLE_DRIVE_BASE_URL": "https://example.com"}):
+        assert "google_drive" not in connections(tmp_path, environment).types
+    partly = 'connections.archive = { type = "google_drive", client_id = "a", refresh_token = "c" }'
+    with pytest.raises(AuthenticationFailed, match="no client_secret") as caught:
+        connections(tmp_path, {}, partly).open("archive", "google_drive", None, None)  # type: ignore[arg-type]
+    assert caught.value.code == "C922"
 
 
 def test_nothing_shows_a_credential(drive: DriveStandIn) -> None:

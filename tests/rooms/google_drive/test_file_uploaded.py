@@ -491,6 +491,33 @@ def test_limits_and_permissions_are_told_apart(drive: DriveStandIn, inbox: str) 
     assert watch.settle() == ["a.txt"]
 
 
+def test_a_look_that_drive_interrupts_keeps_what_it_has(
+    drive: DriveStandIn, inbox: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a large folder under a tight limit would be begun again and again."""
+    monkeypatch.setattr(LOOK, "BATCH", 1)
+    for number in range(3):
+        drive.people.put("a.txt", b"x", drive.people.folder(f"box{number}", inbox))
+    watch = Watch(drive, inbox, start_from="all")
+    send, asked = watch.ctx.connection.api.send, 0
+
+    async def limited(method: str, path: str, what: str, **options: Any) -> Any:
+        nonlocal asked
+        asked += path.endswith("/files")
+        if path.endswith("/files") and asked % 3 == 0:
+            raise RateLimited("slow down", retry_after=5)
+        return await send(method, path, what, **options)
+
+    watch.ctx.connection.api.send = limited
+    poll = watch.look()
+    assert poll.problem == "slow down"
+    assert poll.next_at is not None
+    assert (poll.next_at.timestamp() - drive.clock.now()) > 4
+    assert watch.started == ["box0/a.txt"]
+    watch.settle()
+    assert sorted(watch.started) == ["box0/a.txt", "box1/a.txt", "box2/a.txt"]
+
+
 def test_a_reader_sees_everything_it_needs(drive: DriveStandIn, inbox: str) -> None:
     drive.people.allow(inbox, "reader")
     watch = Watch(drive, inbox, person=False)

@@ -135,7 +135,7 @@ class _Context(FakeContext):
 def sample_fields(connection_type: ConnectionType) -> dict[str, Json]:
     """Values for the fields that must be given, and for one credential at least."""
     properties = connection_type.fields["properties"]
-    required = set(connection_type.fields["required"])
+    required = set(connection_type.missing(()))
     secrets = [name for name, part in properties.items() if part.get("x-secret")]
     if secrets and not required & set(secrets):
         required.add(secrets[0])
