@@ -13,6 +13,8 @@ from hookline.sdk import (
     HookAnswered,
     HookRequest,
     Poll,
+    SetupContext,
+    SetupStep,
     TriggerContext,
     parse_duration,
     parse_size,
@@ -208,6 +210,23 @@ async def told(ctx: TriggerContext, request: HookRequest, **parameters: Any) -> 
     arguments.apply_defaults()
     given = arguments.arguments
     return await receive(ctx, request, given["push"], _wanted(given), lists=_ways(given).lists)
+
+
+@s3_upload.on_setup
+async def setup(ctx: SetupContext, bucket: str, prefix: str = "", **parameters: Any) -> Sequence[SetupStep]:
+    """The queue, its policy, and the bucket's notification."""
+    # An address and an ARN both end in the account and the name.
+    *_, account, named = ["", "", *str(parameters.get("queue") or "").replace(":", "/").split("/")]
+    queue = ctx.options.get("queue") or named or f"hookline-{ctx.workflow}"
+    steps: Sequence[SetupStep] = await ctx.connection.wiring(
+        bucket,
+        prefix,
+        queue,
+        id=f"hookline-{ctx.workflow}",
+        account=ctx.options.get("account", account),
+        look=ctx.look,
+    )
+    return steps
 
 
 def _wanted(given: Mapping[str, Any]) -> Wanted:

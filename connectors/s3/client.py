@@ -18,6 +18,7 @@ from hookline.sdk import (
     IfExists,
     ListedFile,
     NotFound,
+    SetupStep,
     Unavailable,
     Writing,
 )
@@ -28,6 +29,7 @@ from .queue import Queue
 from .services import Services
 from .session import Session
 from .upload import CannotCopyParts, Written, upload
+from .wiring import Plan, Wiring
 
 __all__ = ["MAX_EXPIRES", "S3", "Listed", "Object", "Page"]
 
@@ -390,6 +392,28 @@ class S3:
         if named not in self._queues:
             self._queues[named] = Queue(self.services, named)
         return self._queues[named]
+
+    async def wiring(
+        self, bucket: str, prefix: str, queue: str, *, id: str, account: str = "", look: bool = False
+    ) -> list[SetupStep]:
+        """What is needed for a bucket to tell a queue of its uploads.
+
+        Args:
+            queue: The queue's name.
+            id: Name of our part of the bucket's configuration.
+            account: The account of bucket and queue; asked for when empty.
+            look: Whether to ask what is there.
+
+        Raises:
+            NotFound, AuthenticationFailed, RateLimited, Unavailable, BadInput: See `errors`.
+        """
+        if not self.services.has_queues:
+            raise BadInput(
+                f"the connection {self.name!r} is to a store without SQS",
+                hint="set the store up with its own tools to push to Hookline; see the guide on uploads",
+            )
+        plan = Plan(id, bucket, prefix, queue, account, self.session.settings.region)
+        return await Wiring(self.session.call, self.services).steps(plan, look=look)
 
     def close(self) -> None:
         """Let go of threads and connections."""

@@ -137,9 +137,10 @@ def trigger_lines(engine: Engine, address: str, now: datetime) -> list[str]:
 def _trigger_text(
     plan: Plan, trigger: TriggerPlan, declared: Trigger | None, hook: str, now: datetime
 ) -> str:
+    from hookline.engine.trigger_states import watched
     from hookline.engine.workflows import followed
 
-    if hook:
+    if hook and (declared is None or declared.kind != "poll"):
         return hook
     if trigger.uses == "manual":
         return f"hookline run {plan.name}"
@@ -149,22 +150,16 @@ def _trigger_text(
         return f"when a run of {', '.join(names)} has ended"
     if declared is None or declared.kind != "poll":
         return trigger.uses
-    watched = ", ".join(_watched(trigger, declared))
+    places = ", ".join(watched(trigger, declared))
+    looks = f"{trigger.uses} looks{f' at {places}' if places else ''}"
     interval = trigger.parameters.get("interval")
+    if hook or trigger.parameters.get("queue"):
+        # Told, and so looking rarely; how rarely is the trigger's own affair.
+        heard = [f"every {interval}"] if isinstance(interval, str) else ["now and then"]
+        heard += ["and listens to a queue"] if trigger.parameters.get("queue") else []
+        return " ".join([looks, *heard, *([f"and is told at {hook}"] if hook else [])])
     every = interval if isinstance(interval, str) else duration_text(declared.interval)
-    return f"{trigger.uses} looks{f' at {watched}' if watched else ''} every {every}"
-
-
-def _watched(trigger: TriggerPlan, declared: Trigger) -> list[str]:
-    """What a polled trigger looks at: as it says itself, or else its texts and numbers."""
-    given = {
-        name: value for name, value in trigger.parameters.items() if isinstance(value, (str, int, float))
-    }
-    if declared.watches:
-        properties = declared.input_schema.get("properties", {})
-        defaults = {name: each.get("default", "") for name, each in properties.items()}
-        return [address.format_map({**defaults, **given}) for address in declared.watches]
-    return [f"{name} {value}" for name, value in given.items() if name != "interval"]
+    return f"{looks} every {every}"
 
 
 def _schedule_text(parameters: Any, now: datetime) -> str:

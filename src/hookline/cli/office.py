@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hookline.engine.engine import Engine
     from hookline.engine.replays import Slice
 
-__all__ = ["Local", "Office", "at_office", "office_of", "parse_since"]
+__all__ = ["Local", "Office", "at_office", "office_of", "parse_since", "project_office"]
 
 Json = Any
 P = ParamSpec("P")
@@ -53,6 +53,7 @@ class Office(Protocol):
     def decide(self, approval_id: str, decision: str, by: str, comment: str) -> Json: ...
     def costs(self, by: str, since: float | None, until: float | None) -> Json: ...
     def connections(self) -> Json: ...
+    def triggers(self) -> Json: ...
     def schedules(self) -> Json: ...
     def next_ticks(self, workflow: str, trigger: str | None, count: int) -> Json: ...
     def pause_schedule(self, workflow: str, trigger: str | None, by: str) -> Json: ...
@@ -137,6 +138,9 @@ class Local:
         is_new = self.engine.decide(approval_id, decision, by=by, comment=comment)
         return {"approval": approval_id, "decided": is_new}
 
+    def triggers(self) -> Json:
+        return {"triggers": self.engine.trigger_states(), "next": None}
+
     def schedules(self) -> Json:
         return {"schedules": self.engine.schedules.all(), "next": None}
 
@@ -190,6 +194,21 @@ def office_of(project: Project, server: str | None) -> Iterator[Office]:
     from .foreground import opened
 
     with opened(project) as engine, translated():
+        yield Local(engine)
+
+
+@contextmanager
+def project_office(project: Project, server: str | None) -> Iterator[Office]:
+    """The server's; or the project's own, with its workflows in force, which executes nothing."""
+    if server is not None:
+        with office_of(project, server) as office:
+            yield office
+        return
+    from .again import handing_over
+
+    project.note_unavailable()
+    with handing_over(project) as engine, translated():
+        engine.load_project()
         yield Local(engine)
 
 

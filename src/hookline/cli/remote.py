@@ -147,6 +147,9 @@ class Remote:
         body = {"decision": decision, "by": by, "comment": comment}
         return self._ask("POST", f"approvals/{_part(approval_id)}", body)
 
+    def triggers(self) -> Json:
+        return self._ask("GET", "triggers")
+
     def schedules(self) -> Json:
         return self._ask("GET", "schedules")
 

@@ -48,6 +48,9 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
         ),
         "runs": Lazy("runs:runs", "Look at runs, cancel, replay and resume them.", _RUNS),
         "events": Lazy("events:events", "Look at what came in, send and replay events.", _RUNS),
+        "triggers": Lazy(
+            "triggers:triggers", "Look at what starts workflows, and set up what it needs elsewhere.", _RUNS
+        ),
         "schedules": Lazy(
             "schedules:schedules", "Look at schedules, pause them, and make up for a range of time.", _RUNS
         ),

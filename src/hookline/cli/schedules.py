@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-from .errors import translated
-from .office import Local, Office, office_of
+from .office import project_office
 from .output import emit_json, say, table
 from .project import Project, pass_project
 from .root import Group
@@ -38,21 +36,6 @@ def schedules() -> None:
     """
 
 
-@contextmanager
-def _office(project: Project, server: str | None) -> Iterator[Office]:
-    """The server's; or the project's own, with its workflows in force, which executes nothing."""
-    if server is not None:
-        with office_of(project, server) as office:
-            yield office
-        return
-    from .again import handing_over
-
-    project.note_unavailable()
-    with handing_over(project) as engine, translated():
-        engine.load_project()
-        yield Local(engine)
-
-
 def _server(function: F) -> F:
     return click.option(
         "--server",
@@ -77,7 +60,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON 
 @pass_project
 def list_(project: Project, as_json: bool, server: str | None) -> None:
     """List schedules with their next ticks."""
-    with _office(project, server) as office:
+    with project_office(project, server) as office:
         found = office.schedules()
     if as_json:
         emit_json({"schema": "hookline.schedules/1", **found})
@@ -111,7 +94,7 @@ def next_(
     project: Project, workflow: str, trigger: str | None, count: int, as_json: bool, server: str | None
 ) -> None:
     """Print the next ticks, in the schedule's own time zone."""
-    with _office(project, server) as office:
+    with project_office(project, server) as office:
         found = office.next_ticks(workflow, trigger, count)
     if as_json:
         emit_json({"schema": "hookline.ticks/1", **found})
@@ -129,7 +112,7 @@ def pause(project: Project, workflow: str, trigger: str | None, as_json: bool, s
 
     Ticks that come meanwhile are recorded as skipped. It survives a restart.
     """
-    with _office(project, server) as office:
+    with project_office(project, server) as office:
         found = office.pause_schedule(workflow, trigger, whoever())
     _tell(found, as_json, f"{workflow} is paused since {found['paused_since']}")
 
@@ -140,7 +123,7 @@ def pause(project: Project, workflow: str, trigger: str | None, as_json: bool, s
 @pass_project
 def resume(project: Project, workflow: str, trigger: str | None, as_json: bool, server: str | None) -> None:
     """Let ticks start runs again, those from now on."""
-    with _office(project, server) as office:
+    with project_office(project, server) as office:
         found = office.resume_schedule(workflow, trigger, whoever())
     _tell(found, as_json, f"{workflow} ticks again at {found['next'] or 'no time any more'}")
 
@@ -183,7 +166,7 @@ def backfill(
     was interrupted is simply given again. The runs are left to a server.
     """
     told: list[Json] = []
-    with _office(project, server) as office:
+    with project_office(project, server) as office:
         following: str | None = since
         while following is not None:
             part = office.backfill(workflow, trigger, following, until, MAX_SHOWN if dry_run else 1, dry_run)

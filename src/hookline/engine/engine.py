@@ -78,6 +78,7 @@ from .runner import Runner
 from .schedules import Schedules
 from .settings import Settings, SettingsError
 from .tokens import CallbackTokens
+from .trigger_states import trigger_states
 from .watching import LiveViews
 from .workflows import Installed, Plans, Workflows, find_workflows, load_workflows
 
@@ -842,6 +843,10 @@ class Engine:
         self._count([Accepted(row.id, row.run_id, state, row.due_at)])
         if draft.run is not None and row.run_id == draft.run.id:
             self.runner.begin(draft.run)
+
+    def trigger_states(self) -> list[dict[str, Json]]:
+        """What starts the deployed workflows: what is watched, the last look, and what is wrong."""
+        return trigger_states(self.workflows, self.registry, self.store, self.pollers)
 
     def _begin(self, draft: Draft) -> None:
         assert draft.run is not None

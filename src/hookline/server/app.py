@@ -31,12 +31,24 @@ from .probes import probes
 from .problems import problem
 from .routes import Route, install
 from .schedules import schedules
+from .triggers import triggers
 
 __all__ = ["ROUTES", "create_app"]
 
 log = logging.getLogger(__name__)
 
-ROUTES: tuple[Route, ...] = (*hooks, *api, *costs, *schedules, *live, *probes, *artifacts, *pages, *forms)
+ROUTES: tuple[Route, ...] = (
+    *hooks,
+    *api,
+    *costs,
+    *schedules,
+    *triggers,
+    *live,
+    *probes,
+    *artifacts,
+    *pages,
+    *forms,
+)
 """Every address that is answered."""
 
 _WEB = Path(hookline.__file__).parent / "web"

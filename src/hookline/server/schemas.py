@@ -157,6 +157,19 @@ SCHEMAS: dict[str, Schema] = {
         },
         optional=("headers", "body", "data"),
     ),
+    "TriggerState": record(
+        {
+            "workflow": TEXT,
+            "trigger": {**TEXT, "description": "Its id, or its place among the workflow's triggers."},
+            "uses": TEXT,
+            "watches": {**many(TEXT), "description": "What is looked at."},
+            "path": {**maybe(TEXT), "description": "Where requests reach it, below /hooks/."},
+            "is_looked_at": {**YES, "description": "Whether this process looks."},
+            "has_looked": {**YES, "description": "Whether a look was ever committed."},
+            "last_look": {**maybe(TIME), "description": "The last good look of this process."},
+            "problem": {**TEXT, "description": "What is wrong; empty when nothing is."},
+        }
+    ),
     "Schedule": record(
         {
             "workflow": TEXT,
