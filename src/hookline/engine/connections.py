@@ -162,9 +162,14 @@ class Connections:
             if name not in self._clients:
                 values = self._checked(name, kind)
                 limits = self._limits_of(name, kind)
+                carries: list[bool] = []
 
                 def limited(base_url: str, headers: Mapping[str, str] | None, account: str) -> Limiter | None:
-                    return self._limiter(name, kind, limits, base_url, headers, account)
+                    carries.append(bool(headers))
+                    # A client without the credential, beside one with it, is for other things.
+                    if any(carries) and not headers:
+                        return None
+                    return self._limiter(name, kind, limits, base_url, headers or {}, account)
 
                 context = OpenContext(name, client, files, self._settings, limited)
                 self._clients[name] = kind.open(context, **values)
@@ -181,6 +186,9 @@ class Connections:
             except BadInput:
                 limits = tuple(kind.limits)
             own = [each for each in figures if name in each.connections]
+            if not (kind.limits or own or self._limits.get(name)):
+                # It may not even be asked by HTTP.
+                limits = ()
             most = self._limits.get(name, {}).get("concurrency", kind.concurrency)
             found.append(
                 {
@@ -215,19 +223,22 @@ class Connections:
         kind: ConnectionType,
         limits: tuple[Limit, ...],
         base_url: str,
-        headers: Mapping[str, str] | None,
+        headers: Mapping[str, str],
         account: str,
     ) -> Limiter | None:
         """The limiter of a credential; where there is none, that of the address."""
-        has_secret = any(
-            schema.get("x-secret") and self._values[name].get(field)
-            for field, schema in kind.fields["properties"].items()
-        )
-        if self.turntable is None or (has_secret and not headers):
+        if self.turntable is None:
             return None
         table, told = self.turntable, kind.told or told_by
-        whose = account or sorted((headers or {}).items())
-        credential = json.dumps([kind.name, base_url.rstrip("/"), whose])
+        secrets = {
+            text
+            for field, schema in kind.fields["properties"].items()
+            if schema.get("x-secret")
+            for text in _texts(self._values[name].get(field))
+        }
+        # What is sent names the account, if it is the secret itself and not a token lent for an hour.
+        sent = {text for text in secrets if any(text in value for value in headers.values())}
+        credential = json.dumps([kind.name, base_url.rstrip("/"), account or sorted(sent or secrets)])
         limiter = table.limiter(credential, lambda mark: Limiter(mark, kind.title, limits, told, table))
         limiter.tighten(limits)
         limiter.connections[name] = None
