@@ -242,6 +242,27 @@ def test_a_throttle_lets_the_rest_wait_for_their_turns(labs: LabMaker) -> None:
     assert [seen["body"] for seen in told(lab)] == ["0", "1", "2", "3", "4"]
 
 
+def test_a_rate_holds_after_an_outage(labs: LabMaker) -> None:
+    """Turns that passed while nothing was running are not made up for all at once."""
+    lab = labs()
+    lab.deploy(gathered(throttle={"max": 1, "per": "10s", "key": "{{ trigger.query.k }}"}))
+    answers = [lab.hook("in", b"%d" % number, k="x") for number in range(4)]
+    lab = labs.again(lab, crash=True)
+    lab.stop()
+    labs.clock.advance(3600)
+    lab = labs()
+    lab.deploy(gathered(throttle={"max": 1, "per": "10s", "key": "{{ trigger.query.k }}"}))
+    lab.until(lambda: len(lab.runs()) == 2)
+    lab.until_idle()
+    answers.append(lab.hook("in", b"4", k="x"))
+    assert answers[-1].run_id is None, "it does not overtake those that have waited"
+    for expected in (3, 4, 5):
+        assert len(lab.runs()) == expected - 1
+        pass_time(lab, 10.01)
+        lab.until(lambda expected=expected: len(lab.runs()) == expected)
+    assert [seen["body"] for seen in told(lab)] == ["0", "1", "2", "3", "4"]
+
+
 def test_a_throttle_may_drop(lab: Lab) -> None:
     definition = gathered(
         throttle={"max": 1, "per": "1m", "key": "{{ trigger.query.k }}", "on_excess": "drop"}

@@ -273,7 +273,7 @@ _WAITING_EVENTS = """\
 With `batch`, and with `debounce` and `"events": "all"`, a run is about several events. Its `trigger` is an
 object with `events` (a list; each is what `trigger` would be for this event alone), `ids` (of the events in
 the inbox), `count`, `key` (what the key gave, or null), `first_at` and `last_at`. The trigger's `when`, the
-`key` and `limits.dedupe` see the single event.
+`key` and `limits.dedupe` see the single event. Examples: [events](../how-to/events-and-replay.md).
 """.splitlines()
 
 _INTRODUCTION = f"""\

@@ -183,7 +183,9 @@ class Intake:
                 alone = overlap == "queue"
                 run = self.run(plan, data, {}, event_id, scope, one_at_a_time=alone, depth=depth)
             if trigger.throttle is not None and not left:
-                throttle = self._throttle(plan, trigger, trigger.throttle, scope)
+                key_of = trigger.throttle.key
+                turns = None if key_of is None else _text(key_of, scope)
+                throttle = self._throttle(plan, trigger, trigger.throttle, turns)
         if hold is not None or throttle is not None:
             data = self._journal.masked(data)
         incoming = Incoming(
@@ -226,10 +228,9 @@ class Intake:
         return Hold(id_, f"left {id_}", place, plan.version, "waits for a server", 0.0)
 
     def _throttle(
-        self, plan: Plan, trigger: TriggerPlan, throttling: Throttling, scope: Mapping[str, Json]
+        self, plan: Plan, trigger: TriggerPlan, throttling: Throttling, key: str | None
     ) -> Throttle:
         place = trigger_scope(plan, trigger)
-        key = None if throttling.key is None else _text(throttling.key, scope)
         name = f"throttle {place}" if key is None else f"throttle {place}/{key}"
         hold = None
         if throttling.waits:
@@ -263,9 +264,19 @@ class Intake:
             live, new = self.run(plan, data, {}, last.id, scope, one_at_a_time=alone, depth=depth)
         except ExpressionError as error:
             return None, Release(gathering.id, gathering.count, None, error.message)
-        chosen = last.id if gathering.count > 1 and not is_batch else ""
-        is_alone = overlap == "skip"
-        return live, Release(gathering.id, gathering.count, new, chosen=chosen, skip_if_open=is_alone)
+        throttle = None
+        if trigger.throttle is not None and trigger.throttle.waits:
+            throttle = self._throttle(plan, trigger, trigger.throttle, gathering.key)
+        unit = Release(
+            gathering.id,
+            gathering.count,
+            new,
+            chosen=last.id if gathering.count > 1 and not is_batch else "",
+            skip_if_open=overlap == "skip",
+            throttle=throttle,
+            now=self._clock(),
+        )
+        return live, unit
 
     def manual(
         self,

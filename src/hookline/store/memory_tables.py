@@ -283,17 +283,32 @@ class Tables:
         return row.id, due_at
 
     def _turn_at(self, throttle: Throttle, now: float) -> float | None:
-        spacing = throttle.per / throttle.rate
-        earliest = max(self.rates.get(throttle.name, now), now) - (throttle.per - spacing)
-        has_turn = earliest <= now + 1e-6
+        earliest = turn = self._earliest(throttle.name, throttle, now)
+        if throttle.hold is not None:
+            start = self._earliest(throttle.started, throttle, now)
+            turn = max(earliest, start)
+            if turn <= now + 1e-6:
+                self._set(self.rates, throttle.started, start + throttle.per)
+        has_turn = turn <= now + 1e-6
         if has_turn or throttle.hold is not None:
             self._set(self.rates, throttle.name, earliest + throttle.per)
-        return None if has_turn else earliest
+        return None if has_turn else turn
+
+    def _earliest(self, name: str, throttle: Throttle, now: float) -> float:
+        spacing = throttle.per / throttle.rate
+        return max(self.rates.get(name, now), now) - (throttle.per - spacing)
 
     def _release(self, unit: Release) -> Released:
         record = self.gatherings.get(unit.gathering)
         if record is None or record.row.count != unit.count:
             return Released(False)
+        if unit.throttle is not None:
+            start = self._earliest(unit.throttle.started, unit.throttle, unit.now)
+            if start > unit.now + 1e-6:
+                later = dataclasses.replace(record, row=dataclasses.replace(record.row, due_at=start))
+                self._set(self.gatherings, unit.gathering, later)
+                return Released(False)
+            self._set(self.rates, unit.throttle.started, start + unit.throttle.per)
         self._remove(self.gatherings, unit.gathering)
         run, reason = unit.run, unit.reason
         if run is not None and unit.skip_if_open and self._has_open_run(run.workflow):

@@ -200,6 +200,8 @@ class Hold:
 class Throttle:
     """At most `rate` events of a name start a run within `per` seconds; unused turns may be made up for.
 
+    Where events wait, turns are booked ahead under `name`, and starts are counted under `started`.
+
     Attributes:
         hold: An event without a turn books the next one and waits for it in a gathering of its own;
             None: it is filtered.
@@ -211,6 +213,10 @@ class Throttle:
     per: float
     hold: Hold | None = None
     reason: str = ""
+
+    @property
+    def started(self) -> str:
+        return f"{self.name} started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,6 +440,9 @@ class Release:
         chosen: The event that the run is about; the others are filtered, as replaced by it. Empty
             when the run is about all of them.
         skip_if_open: As for `Incoming`.
+        throttle: What the event waited for a turn of. After an outage many turns have passed, and
+            the rate holds all the same: without room for one more start at `now` it is refused, and the
+            gathering is due later.
     """
 
     gathering: str
@@ -442,6 +451,8 @@ class Release:
     reason: str = ""
     chosen: str = ""
     skip_if_open: bool = False
+    throttle: Throttle | None = None
+    now: float = 0.0
     is_intake = False
 
 

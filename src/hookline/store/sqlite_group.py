@@ -273,17 +273,30 @@ class Group:
 
     def _turn_at(self, throttle: Throttle, now: float) -> float | None:
         """When an event may start its run; None when that is now. A turn is taken if it can wait."""
-        earliest = self._earliest(throttle.name, throttle.rate, throttle.per, now)
-        has_turn = earliest <= now + 1e-6
+        rate, per = throttle.rate, throttle.per
+        earliest = turn = self._earliest(throttle.name, rate, per, now)
+        if throttle.hold is not None:
+            start = self._earliest(throttle.started, rate, per, now)
+            turn = max(earliest, start)
+            if turn <= now + 1e-6:
+                self._book(throttle.started, start + per)
+        has_turn = turn <= now + 1e-6
         if has_turn or throttle.hold is not None:
-            self._book(throttle.name, earliest + throttle.per)
-        return None if has_turn else earliest
+            self._book(throttle.name, earliest + per)
+        return None if has_turn else turn
 
     def _release(self, unit: Release) -> Released:
         db, run, reason = self._db, unit.run, unit.reason
         row = db.execute("SELECT name, count FROM gatherings WHERE id = ?", [unit.gathering]).fetchone()
         if row is None or row[1] != unit.count:
             return Released(False)
+        if unit.throttle is not None:
+            throttle = unit.throttle
+            start = self._earliest(throttle.started, throttle.rate, throttle.per, unit.now)
+            if start > unit.now + 1e-6:
+                db.execute("UPDATE gatherings SET due_at = ? WHERE id = ?", [start, unit.gathering])
+                return Released(False)
+            self._book(throttle.started, start + throttle.per)
         db.execute("DELETE FROM gatherings WHERE id = ?", [unit.gathering])
         self._gatherings.pop(row[0], None)
         if run is not None and unit.skip_if_open and self._has_open_run(run.workflow):

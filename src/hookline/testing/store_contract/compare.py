@@ -171,7 +171,11 @@ class StoreComparison(RuleBasedStateMachine):
             run = new_run(run_id, workflow, self.clock.now)
         chosen = data.draw(st.sampled_from(("", f"e{self.events - 1}")))
         count, skip = data.draw(st.integers(1, 4)), data.draw(st.booleans())
-        self.waiting.append(Release(gathering, count, run, "spent", chosen, skip_if_open=skip))
+        turns = data.draw(st.sampled_from((None, None, Throttle("turns", 2, 10.0))))
+        unit = Release(
+            gathering, count, run, "spent", chosen, skip_if_open=skip, throttle=turns, now=self.clock.now
+        )
+        self.waiting.append(unit)
 
     @rule(data=st.data())
     def advance(self, data: st.DataObject) -> None:

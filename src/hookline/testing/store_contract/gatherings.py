@@ -239,6 +239,22 @@ class GatheringsContract(Contract):
             ("r4", None),
         ]
 
+    def test_turns_that_have_passed_are_not_made_up_for_at_once(self, store: Store, write: Write) -> None:
+        late, turns = START + 1000, Throttle("t", 2, 10.0, hold("x", "t"))
+        write(store, *(throttled(n) for n in range(6)))
+
+        def release(number: int, at: float) -> Release:
+            return Release(f"g{number}", 1, new_run(f"late{number}"), throttle=turns, now=at)
+
+        answers = write(store, *(release(number, late) for number in (2, 3, 4, 5)))
+        assert answers == [Released(True, "late2"), Released(True, "late3"), Released(False), Released(False)]
+        assert due(store, 9999) == [("g4", 1005.0, 1), ("g5", 1005.0, 1)]
+        # Nor does a new event overtake them by much: the rate is that of all starts together.
+        assert write(store, throttled(7, 1000.0))[0][0].due_at == late + 5
+        answers = write(store, release(4, late + 5), release(5, late + 5))
+        assert answers == [Released(True, "late4"), Released(False)]
+        assert due(store, 9999)[-1] == ("g5", 1010.0, 1)
+
     def test_without_a_queue_what_has_no_turn_is_filtered(self, store: Store, write: Write) -> None:
         answers = write(
             store, *(throttled(n, queues=False) for n in range(4)), throttled(4, 5.0, queues=False)
