@@ -42,11 +42,11 @@ from hookline.sdk import (
     HookRequest,
     Trigger,
 )
-from hookline.store.artifacts import ArtifactStore
 from hookline.store.port import Accept, Accepted, Health, PutDefinition, Store, StoreError
 from hookline.store.sqlite import SQLiteStore
 
 from .answers import Answers
+from .artifact_stores import open_artifacts
 from .budgets import Budgets
 from .calls import Calls
 from .claims import Claims
@@ -61,7 +61,7 @@ from .http import GuardedClient, Policy
 from .http.sdk import SdkHttp
 from .ids import IdFactory
 from .intake import WEBHOOK_MEMORY, Draft, Intake, WrongInputs, check_inputs, trigger_scope
-from .journal import Journal
+from .journal import REMOTE_SPILL_BYTES, SPILL_BYTES, Journal
 from .limiter import Turntable
 from .live import replayed_from
 from .pacing import Paces, Refusals
@@ -201,8 +201,9 @@ class Engine:
         self.redactor = Redactor()
         self.connections = Connections(settings, registry, self.redactor)
         self.installed = Installed.of(registry, self.connections)
-        self.artifacts = ArtifactStore(settings.path("artifacts_dir"))
-        self.journal = Journal(self.artifacts, self.redactor.redact_known)
+        self.artifacts = open_artifacts(settings)
+        spill_bytes = REMOTE_SPILL_BYTES if settings["artifacts_url"] else SPILL_BYTES
+        self.journal = Journal(self.artifacts, self.redactor.redact_known, spill_bytes)
         self.ids = IdFactory(clock, random_bytes)
         claims = Claims(store)
         self.budgets = Budgets(settings, store, claims, clock)

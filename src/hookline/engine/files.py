@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hookline.sdk import BadInput, File, FileStore, InternalError, NotFound, Unavailable
-from hookline.store.artifacts import ArtifactMissing, ArtifactStore, ArtifactTooLarge
+from hookline.store.artifacts import ArtifactMissing, Artifacts, ArtifactTooLarge
 from hookline.store.port import CorruptStore, StoreUnavailable
 
 __all__ = ["EngineFiles", "OpenReferred"]
@@ -24,7 +24,7 @@ ARTIFACT = "artifact:"
 class EngineFiles:
     """`hookline.sdk.Files`."""
 
-    def __init__(self, artifacts: ArtifactStore, open_referred: OpenReferred) -> None:
+    def __init__(self, artifacts: Artifacts, open_referred: OpenReferred) -> None:
         self._artifacts = artifacts
         self._open_referred = open_referred
 
@@ -52,14 +52,16 @@ class EngineFiles:
 
     async def _artifact_pieces(self, file: File) -> AsyncIterator[bytes]:
         try:
-            for piece in self._artifacts.pieces(file.uri.removeprefix(ARTIFACT)):
+            pieces = await asyncio.to_thread(self._artifacts.pieces, file.uri.removeprefix(ARTIFACT))
+            # A disk, or an object store, must not keep the loop from everybody else.
+            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
                 yield piece
-                # A large file must not keep the loop from everybody else.
-                await asyncio.sleep(0)
         except ArtifactMissing as error:
             raise NotFound(str(error), code="C931") from error
         except CorruptStore as error:
             raise InternalError(str(error), code="C932") from error
+        except StoreUnavailable as error:
+            raise Unavailable(str(error), code="C933") from error
 
     async def save(self, content: bytes | AsyncIterator[bytes], *, name: str, mime: str = "") -> File:
         name = safe_name(name)
@@ -79,9 +81,13 @@ class EngineFiles:
             async with self.stream(file) as pieces:
                 file = await self.save(pieces, name=file.name, mime=file.mime)
         try:
-            return self._artifacts.path(file.uri.removeprefix(ARTIFACT))
+            return await asyncio.to_thread(self._artifacts.path, file.uri.removeprefix(ARTIFACT))
         except ArtifactMissing as error:
             raise NotFound(str(error), code="C931") from error
+        except CorruptStore as error:
+            raise InternalError(str(error), code="C932") from error
+        except StoreUnavailable as error:
+            raise Unavailable(str(error), code="C933") from error
 
 
 def stored_file(sha256: str, size: int, name: str, mime: str = "") -> File:

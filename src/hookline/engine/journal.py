@@ -13,15 +13,18 @@ from typing import Any
 
 from hookline.core import events as ev
 from hookline.core.state import Entry
-from hookline.store.artifacts import ArtifactStore
+from hookline.store.artifacts import Artifacts
 from hookline.store.port import Chunk, StoreUnavailable
 
-__all__ = ["SPILL_BYTES", "Journal", "dump_json"]
+__all__ = ["REMOTE_SPILL_BYTES", "SPILL_BYTES", "Journal", "dump_json"]
 
 Json = Any
 
 SPILL_BYTES = 64 * 1024
-"""Size in bytes from which a chunk's large values are kept as artifacts."""
+"""Size in bytes from which a chunk's large values are kept as artifacts, in a folder."""
+
+REMOTE_SPILL_BYTES = 1024 * 1024
+"""The same where each of them takes requests to an object store, and the run waits for them."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
@@ -44,11 +47,15 @@ class Journal:
     Args:
         artifacts: Where large values go.
         mask: Replaces known secrets in a text; what it gives is JSON if the text was.
+        spill_bytes: Size from which a chunk's large values are kept as artifacts.
     """
 
-    def __init__(self, artifacts: ArtifactStore, mask: Callable[[str], str] = str) -> None:
+    def __init__(
+        self, artifacts: Artifacts, mask: Callable[[str], str] = str, spill_bytes: int = SPILL_BYTES
+    ) -> None:
         self._artifacts = artifacts
         self._mask = mask
+        self._spill_bytes = spill_bytes
 
     def encode(self, first_seq: int, at: float, events: Sequence[ev.Event]) -> Chunk:
         """Events that were recorded together.
@@ -58,7 +65,7 @@ class Journal:
         """
         records = [ev.to_record(event) for event in events]
         body = _encode(records)
-        if len(body) > SPILL_BYTES:
+        if len(body) > self._spill_bytes:
             body = _encode([(kind, path, self._spill(data)) for kind, path, data in records])
         if not body.isascii():
             try:
@@ -82,7 +89,7 @@ class Journal:
         spilled = {}
         for name, value in data.items():
             text = _encode(value)
-            if len(text) > SPILL_BYTES // 4:
+            if len(text) > self._spill_bytes // 4:
                 # Without room for an artifact it stays in the row, which waits for the database.
                 with contextlib.suppress(StoreUnavailable):
                     stored = self._artifacts.save(self._mask(text).encode())

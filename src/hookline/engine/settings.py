@@ -57,7 +57,20 @@ FIELDS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting("artifacts_dir", ".hookline/artifacts", "Folder of the artifact store."),
-    Setting("files_dir", "files", "The only folder that `files.upload` writes to."),
+    Setting(
+        "artifacts_url",
+        "",
+        "`s3://bucket/prefix`: keep artifacts in an object store, which several machines can share; the "
+        "folder is then only a cache. Reached with the usual `AWS_*` variables.",
+    ),
+    Setting(
+        "artifacts_grace",
+        "1d",
+        "Artifacts that nothing refers to any more are kept this long, and then removed; never when empty.",
+    ),
+    Setting(
+        "files_dir", "files", "The only folder below which `files.*` reads and writes `file:` addresses."
+    ),
     Setting(
         "watch_dirs",
         "",

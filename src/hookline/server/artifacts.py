@@ -49,7 +49,7 @@ def artifact(sha256: str) -> Response:
     """A file that a run has kept, as a download."""
     engine: Engine = current_app.extensions["hookline"]
     try:
-        size = engine.artifacts.path(sha256).stat().st_size
+        size = engine.artifacts.size(sha256)
     except ArtifactMissing as error:
         raise EngineError("there is no such file", code="S404", status=404) from error
     media_type = request.args.get("type", "")

@@ -1,9 +1,15 @@
 """Files kept by their content: the same bytes are kept once, under their SHA-256.
 
-A file is written to a temporary name, flushed to disk, and only then renamed to its digest; so
+`Artifacts` is what every such store offers; `ArtifactStore` is a folder, `S3Artifacts` (in
+`s3_artifacts`) a place in an object store.
+
+In the folder, a file is written to a temporary name, flushed to disk, and only then renamed to its digest; so
 a name that exists holds the whole content, whatever crashed. Reading checks the digest again.
 A temporary file is locked by the process that writes it; those without a lock are left over from
 a crash and are removed at the next start.
+
+Content that is kept again gets a new file, and with it a new time. Giving a file its name and removing
+one exclude each other by a lock, so that what is kept again in the very moment of its removal stays.
 """
 
 from __future__ import annotations
@@ -18,13 +24,22 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from hookline.crashpoints import crashpoint
 
 from .port import CorruptStore, StoreUnavailable
 
-__all__ = ["ArtifactMissing", "ArtifactStore", "ArtifactTooLarge", "Stored"]
+__all__ = [
+    "ArtifactMissing",
+    "ArtifactStore",
+    "ArtifactTooLarge",
+    "ArtifactWriter",
+    "Artifacts",
+    "Stored",
+    "StoredAt",
+    "is_digest",
+]
 
 PIECE = 256 * 1024
 """Bytes read or written at a time."""
@@ -47,6 +62,90 @@ class Stored:
 
     sha256: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAt:
+    """What is kept, and when it was kept last (seconds since the epoch, by the store's clock)."""
+
+    sha256: str
+    size: int
+    at: float
+
+
+class ArtifactWriter(Protocol):
+    """Takes the pieces of one content; `stored` is set when it is kept.
+
+    Attributes:
+        size: Bytes so far.
+    """
+
+    size: int
+    stored: Stored
+
+    def write(self, piece: bytes) -> None:
+        """Add bytes.
+
+        Raises:
+            ArtifactTooLarge: There are more than allowed.
+            StoreUnavailable: The store cannot be written.
+        """
+
+
+class Artifacts(Protocol):
+    """Contents under their SHA-256. Safe for threads and for several processes.
+
+    Everything may raise `StoreUnavailable`; what names a content may raise `ArtifactMissing`, and what
+    reads it `CorruptStore` when it is not what its name says.
+    """
+
+    def save(self, content: bytes) -> Stored:
+        """Keep bytes; they are safe when this returns."""
+
+    async def save_stream(self, pieces: AsyncIterator[bytes], max_bytes: int | None = None) -> Stored:
+        """Keep a stream, with one piece in memory at a time. What the stream raises is passed on.
+
+        Raises:
+            ArtifactTooLarge: It has more than `max_bytes`.
+        """
+
+    def writer(self, max_bytes: int | None = None) -> contextlib.AbstractContextManager[ArtifactWriter]:
+        """A sink for one content; it is kept when the block ends without an error.
+
+        Raises:
+            ArtifactTooLarge: It has more than `max_bytes`.
+        """
+
+    def read(self, sha256: str, max_bytes: int | None = None) -> bytes:
+        """All bytes, checked.
+
+        Raises:
+            ArtifactTooLarge: There are more than `max_bytes`.
+        """
+
+    def pieces(self, sha256: str) -> Iterator[bytes]:
+        """The bytes in pieces; a damaged content raises `CorruptStore` at its end."""
+
+    def size(self, sha256: str) -> int:
+        """How many bytes a content has."""
+
+    def path(self, sha256: str) -> Path:
+        """A file of this machine with the content, to be read at once and never to be written."""
+
+    def listed(self) -> Iterator[StoredAt]:
+        """Everything that is kept, in no order; what comes or goes meanwhile may be left out."""
+
+    def remove(self, sha256: str, kept_before: float) -> bool:
+        """Remove a content, unless it was kept again since; True when it is gone.
+
+        Args:
+            kept_before: Only if it was kept last before this (seconds since the epoch).
+        """
+
+
+def is_digest(text: str) -> bool:
+    """Whether this is a SHA-256 as names are made of them."""
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")
 
 
 class ArtifactStore:
@@ -81,12 +180,66 @@ class ArtifactStore:
         Raises:
             ArtifactMissing: It is not there.
         """
-        if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+        if not is_digest(sha256):
             raise ArtifactMissing(f"{sha256[:70]!r} is no SHA-256")
         path = self.folder / sha256[:2] / sha256
         if not path.is_file():
             raise ArtifactMissing(f"artifact {sha256} is gone")
         return path
+
+    def size(self, sha256: str) -> int:
+        """How many bytes a content has.
+
+        Raises:
+            ArtifactMissing: It is not there.
+        """
+        try:
+            return self.path(sha256).stat().st_size
+        except FileNotFoundError:
+            raise ArtifactMissing(f"artifact {sha256} is gone") from None
+
+    def listed(self) -> Iterator[StoredAt]:
+        """Everything that is kept, in no order.
+
+        Raises:
+            StoreUnavailable: The folder cannot be read.
+        """
+        with _as_unavailable():
+            folders = [entry.path for entry in os.scandir(self.folder) if len(entry.name) == 2]
+        for folder in folders:
+            with _as_unavailable(), os.scandir(folder) as entries:
+                found = [entry for entry in entries if is_digest(entry.name)]
+            for entry in found:
+                with contextlib.suppress(FileNotFoundError):
+                    stat = entry.stat()
+                    yield StoredAt(entry.name, stat.st_size, stat.st_mtime)
+
+    def remove(self, sha256: str, kept_before: float) -> bool:
+        """Remove a content, unless it was kept again since.
+
+        Raises:
+            StoreUnavailable: It cannot be removed.
+        """
+        if not is_digest(sha256):
+            return False
+        path = self.folder / sha256[:2] / sha256
+        with _as_unavailable(), self._locked(fcntl.LOCK_EX):
+            try:
+                if path.stat().st_mtime >= kept_before:
+                    return False
+                path.unlink()
+            except FileNotFoundError:
+                return False
+        return True
+
+    @contextlib.contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, how)
+            yield
+        finally:
+            os.close(descriptor)
 
     def save(self, content: bytes) -> Stored:
         """Keep bytes.
@@ -116,7 +269,7 @@ class ArtifactStore:
         return writer.stored
 
     @contextlib.contextmanager
-    def writer(self, max_bytes: int | None = None) -> Iterator[ArtifactWriter]:
+    def writer(self, max_bytes: int | None = None) -> Iterator[FolderWriter]:
         """A sink for one content; it is kept when the block ends without an error.
 
         Raises:
@@ -130,11 +283,11 @@ class ArtifactStore:
         finally:
             writer.discard()
 
-    def _begin(self, max_bytes: int | None) -> ArtifactWriter:
+    def _begin(self, max_bytes: int | None) -> FolderWriter:
         with _as_unavailable():
             descriptor, name = tempfile.mkstemp(dir=self._temporary)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return ArtifactWriter(self.folder, Path(name), open(descriptor, "wb"), max_bytes)
+        return FolderWriter(self, Path(name), open(descriptor, "wb"), max_bytes)
 
     def read(self, sha256: str, max_bytes: int | None = None) -> bytes:
         """All bytes, checked.
@@ -172,11 +325,11 @@ class ArtifactStore:
             raise StoreUnavailable(f"artifact {sha256} cannot be read: {error.strerror}") from error
 
 
-class ArtifactWriter:
+class FolderWriter:
     """Takes the pieces of one content; `stored` is set when it is kept."""
 
-    def __init__(self, folder: Path, temporary: Path, file: BinaryIO, max_bytes: int | None) -> None:
-        self._folder = folder
+    def __init__(self, store: ArtifactStore, temporary: Path, file: BinaryIO, max_bytes: int | None) -> None:
+        self._store = store
         self._path = temporary
         self._file = file
         self._max_bytes = max_bytes
@@ -205,15 +358,19 @@ class ArtifactWriter:
             StoreUnavailable: The disk is full or cannot be written.
         """
         stored = Stored(self._digest.hexdigest(), self.size)
-        folder = self._folder / stored.sha256[:2]
+        root = self._store.folder
+        folder = root / stored.sha256[:2]
         with _as_unavailable():
             self._file.flush()
             os.fsync(self._file.fileno())
             crashpoint("artifact.written")
             if not folder.is_dir():
                 folder.mkdir(exist_ok=True)
-                _flush_folder(self._folder)
-            self._path.rename(folder / stored.sha256)
+                _flush_folder(root)
+            with self._store._locked(fcntl.LOCK_SH):
+                # The time of the last writing may be long ago, and counts as when it was kept.
+                os.utime(self._path)
+                self._path.rename(folder / stored.sha256)
             _flush_folder(folder)
             crashpoint("artifact.renamed")
         self.stored = stored
