@@ -63,6 +63,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
         "connectors": Lazy("connectors:connectors", "Look at what is installed, and check it.", _INSTALLED),
         "serve": Lazy("serve:serve", "Run the project as a server.", _INSTALLED),
         "worker": Lazy("serve:worker", "Run an extra worker.", _INSTALLED),
+        "artifacts": Lazy("artifacts:artifacts", "Look at kept files, and remove unused ones.", _INSTALLED),
         "doctor": Lazy("doctor:doctor", "Check the installation and its settings.", _INSTALLED),
         "completion": Lazy("completion:completion", "Print a shell's completion script.", _INSTALLED),
     }

@@ -50,6 +50,7 @@ from .artifact_stores import open_artifacts
 from .budgets import Budgets
 from .calls import Calls
 from .claims import Claims
+from .collecting import COLLECT_SECONDS, Collector, artifacts_grace, collect_quietly
 from .connections import Connections
 from .context import HookContextImpl
 from .documents import event_document
@@ -202,6 +203,7 @@ class Engine:
         self.connections = Connections(settings, registry, self.redactor)
         self.installed = Installed.of(registry, self.connections)
         self.artifacts = open_artifacts(settings)
+        self.collector = Collector(self.artifacts, store, artifacts_grace(settings), clock)
         spill_bytes = REMOTE_SPILL_BYTES if settings["artifacts_url"] else SPILL_BYTES
         self.journal = Journal(self.artifacts, self.redactor.redact_known, spill_bytes)
         self.ids = IdFactory(clock, random_bytes)
@@ -328,6 +330,7 @@ class Engine:
         if recover:
             self._call(self.gatherer.start)
             self._call(lambda: self.runner.keep(self._retain_forever()))
+            self._call(lambda: self.runner.keep(self._collect_forever()))
 
     def _run_loop(self, started: Future[None]) -> None:
         try:
@@ -862,6 +865,11 @@ class Engine:
                 self.retain(plan)
             self.retain(None)
             await asyncio.sleep(RETENTION_SECONDS)
+
+    async def _collect_forever(self) -> None:
+        while True:
+            await asyncio.sleep(COLLECT_SECONDS)
+            await asyncio.to_thread(collect_quietly, self.collector)
 
     def retain(self, plan: Plan | None) -> None:
         """Forget the runs and events that this workflow does not want to keep; None: those of no workflow."""

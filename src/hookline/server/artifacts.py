@@ -60,7 +60,7 @@ def artifact(sha256: str) -> Response:
     response.content_length = size
     # Never shown by the browser as a page of ours: neither the type nor the name is the sender's.
     response.headers["Content-Disposition"] = f'attachment; filename="{sha256[:16]}.{suffix}"'
-    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'; frame-ancestors 'none'"
     response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
     return response
 

@@ -135,6 +135,12 @@ class Artifacts(Protocol):
     def listed(self) -> Iterator[StoredAt]:
         """Everything that is kept, in no order; what comes or goes meanwhile may be left out."""
 
+    def owner(self, name: str) -> str:
+        """Whose store this is: `name`, unless somebody asked before with another one.
+
+        Two databases must not share a store: each would remove what only the other refers to.
+        """
+
     def remove(self, sha256: str, kept_before: float) -> bool:
         """Remove a content, unless it was kept again since; True when it is gone.
 
@@ -213,6 +219,21 @@ class ArtifactStore:
                 with contextlib.suppress(FileNotFoundError):
                     stat = entry.stat()
                     yield StoredAt(entry.name, stat.st_size, stat.st_mtime)
+
+    def owner(self, name: str) -> str:
+        """Whose store this is: `name`, unless somebody asked before with another one.
+
+        Raises:
+            StoreUnavailable: The folder cannot be read or written.
+        """
+        path = self.folder / "owner"
+        with _as_unavailable():
+            try:
+                with path.open("x") as file:
+                    file.write(name)
+            except FileExistsError:
+                return path.read_text() or name
+        return name
 
     def remove(self, sha256: str, kept_before: float) -> bool:
         """Remove a content, unless it was kept again since.

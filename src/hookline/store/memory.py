@@ -21,6 +21,7 @@ from typing import Any
 
 from . import cursors, port
 from .memory_tables import EventRecord, RunRecord, Tables, copied
+from .mentions import mentioned_in
 from .port import (
     Approval,
     Chunk,
@@ -32,6 +33,7 @@ from .port import (
     Gathering,
     Health,
     Kept,
+    Mentions,
     Outcome,
     Page,
     RunFilter,
@@ -456,6 +458,18 @@ class MemoryStore:
         if found is None or found.expires_at <= now:
             return None
         return Kept(found.key, copied(found.output), found.expires_at)
+
+    def mentions(self) -> Mentions:
+        self._check()
+        with self.database.guard:
+            tables = [value for value in vars(self._tables).values() if isinstance(value, dict)]
+            digests, spilled = mentioned_in(map(repr, tables))
+            began = [
+                row.created_at if row.started_at is None else row.started_at
+                for row in (record.row for record in self._tables.runs.values())
+                if row.status == "running"
+            ]
+        return Mentions(frozenset(digests), frozenset(spilled), min(began, default=None))
 
     def cursor(self, of: str) -> Json:
         self._check()

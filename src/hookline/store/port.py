@@ -51,6 +51,7 @@ __all__ = [
     "Hold",
     "Incoming",
     "Kept",
+    "Mentions",
     "NewRun",
     "Outcome",
     "Page",
@@ -766,6 +767,22 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Mentions:
+    """One consistent look at everything that is kept.
+
+    Attributes:
+        digests: Every SHA-256 that stands anywhere beside a reference.
+        spilled: Those of large values of histories, which may speak of others in their turn.
+        running_since: When the first of the runs that are executing something began, None without one.
+            What such a run has kept may not be mentioned yet.
+    """
+
+    digests: frozenset[str]
+    spilled: frozenset[str]
+    running_since: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """Whether the store can be written; `reason` is for the operator."""
 
@@ -835,6 +852,9 @@ class Store(Protocol):
         """When the earliest timer is due."""
 
     def signals(self, run_id: str) -> list[Signal]: ...
+    def mentions(self) -> Mentions:
+        """Which artifacts anything here refers to: histories, events, cached outputs, approvals, all."""
+
     def signalled_runs(self, limit: int) -> list[str]:
         """Runs that have signals and no living owner, or this worker as their owner."""
 

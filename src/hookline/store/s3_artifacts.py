@@ -23,8 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hookline.crashpoints import crashpoint
-
 from .artifacts import (
     PIECE,
     ArtifactMissing,
@@ -207,6 +205,23 @@ class S3Artifacts:
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
+    def owner(self, name: str) -> str:
+        """Whose store this is: `name`, unless somebody asked before with another one.
+
+        Raises:
+            StoreUnavailable: The object store cannot be read or written.
+        """
+        at = {"Bucket": self._place.bucket, "Key": f"{self._place.prefix}owner"}
+        try:
+            with self._translated("looking at", "the owner's name"):
+                answer = self._client.get_object(**at)
+                with contextlib.closing(answer["Body"]) as body:
+                    return str(body.read().decode()) or name
+        except ArtifactMissing:
+            with self._translated("writing"):
+                self._client.put_object(**at, Body=name.encode())
+        return name
+
     def remove(self, sha256: str, kept_before: float) -> bool:
         """Remove a content, unless it was kept again since. Copies in folders are found a while longer.
 
@@ -219,7 +234,6 @@ class S3Artifacts:
         begun = time.monotonic()
         with self._translated("removing", sha256):
             self._client.put_object(**at, Body=b"")
-        crashpoint("artifact.marked")
         try:
             try:
                 kept_at = self._head(sha256)["LastModified"].timestamp()
@@ -249,7 +263,6 @@ class S3Artifacts:
                     self._key("content", stored.sha256),
                     Config=_transfer(),
                 )
-            crashpoint("artifact.uploaded")
             age = self._age_of_mark(stored.sha256)
             if age is None and self._is_there(stored):
                 break

@@ -21,6 +21,7 @@ from typing import Any
 
 from . import cursors, port
 from .liveness import WorkerLocks
+from .mentions import find_mentions
 from .port import (
     Approval,
     Chunk,
@@ -33,6 +34,7 @@ from .port import (
     Gathering,
     Health,
     Kept,
+    Mentions,
     Page,
     RunFilter,
     RunRow,
@@ -468,6 +470,21 @@ class SQLiteStore:
         sql = "SELECT key, output, expires_at FROM kept WHERE key = ? AND expires_at > ?"
         rows = self._query(sql, [key, now])
         return Kept(rows[0][0], _load(rows[0][1]), rows[0][2]) if rows else None
+
+    def mentions(self) -> Mentions:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        try:
+            # A connection of its own: the look takes a while, and goes through what may be no text.
+            db = self._connect()
+            try:
+                db.execute("PRAGMA query_only = 1")
+                db.text_factory = lambda content: content.decode("utf-8", "replace")
+                return find_mentions(db)
+            finally:
+                db.close()
+        except sqlite3.Error as error:
+            raise translate(error) from error
 
     def cursor(self, of: str) -> Json:
         rows = self._query("SELECT value FROM cursors WHERE name = ?", [of])

@@ -20,6 +20,7 @@ from .intake import IntakeContract
 from .kit import ContractClock, Workers
 from .limits import LimitsContract
 from .lists import ListsContract
+from .mentions import MentionsContract
 from .money import MoneyContract
 from .retention import RetentionContract
 from .runs import RunsContract
@@ -30,6 +31,7 @@ __all__ = ["ContractClock", "StoreContract", "Workers"]
 
 
 class StoreContract(
+    MentionsContract,
     IntakeContract,
     GatheringsContract,
     RunsContract,
