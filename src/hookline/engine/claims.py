@@ -9,8 +9,8 @@ memory.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from hookline.store.port import Cap, Claim, Claimed, Store, StoreError
@@ -33,7 +33,7 @@ class Claims:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: dict[str, deque[tuple[str, str]]] = {}
+        self._waiting: dict[str, dict[tuple[str, str], None]] = {}
         self.deliver: Callable[[Callable[[], None]], None]
 
     async def claim(
@@ -66,8 +66,20 @@ class Claims:
         return claimed
 
     def wait(self, name: str, run_id: str, path: str) -> None:
-        """Remember who is to be woken when a claim of this name ends."""
-        self._waiting.setdefault(name, deque()).append((run_id, path))
+        """Remember who is to be woken when a claim of this name ends.
+
+        To be called before the claim is laid: the one that is in the way may end while the answer is
+        under way.
+        """
+        self._waiting.setdefault(name, {})[run_id, path] = None
+
+    def leave(self, name: str, run_id: str, path: str) -> None:
+        """Forget who waited: he has what he waited for, or does not want it any more."""
+        waiting = self._waiting.get(name)
+        if waiting is not None:
+            waiting.pop((run_id, path), None)
+            if not waiting:
+                del self._waiting[name]
 
     @property
     def is_awaited(self) -> bool:
@@ -76,10 +88,8 @@ class Claims:
 
     def next(self, name: str, *, everybody: bool = False) -> list[tuple[str, str]]:
         """Take out who has waited longest, or everybody, as (run, path)."""
-        waiting = self._waiting.get(name)
-        if waiting is None:
-            return []
-        taken = list(waiting) if everybody else [waiting.popleft()]
-        if everybody or not waiting:
-            del self._waiting[name]
+        waiting = self._waiting.get(name, {})
+        taken = list(waiting) if everybody else list(islice(waiting, 1))
+        for run_id, path in taken:
+            self.leave(name, run_id, path)
         return taken

@@ -83,6 +83,7 @@ class LiveRun:
             the first chunk is written.
         timers: Due time of every path that has a row in the store.
         executing: Paths whose code runs in this process, and its task.
+        early: Paths whose code runs and may be about to be held, for something that has come already.
         lookups: How often each unknown outcome was looked up by this process.
         taken: Signals that are part of a chunk on its way to the store.
         keeping: Outputs that go into the store for other runs, with the record of their step.
@@ -101,6 +102,7 @@ class LiveRun:
     concurrency_key: str | None = None
     timers: dict[str, float] = field(default_factory=dict)
     executing: dict[str, Any] = field(default_factory=dict)
+    early: set[str] = field(default_factory=set)
     lookups: dict[str, int] = field(default_factory=dict)
     taken: set[int] = field(default_factory=set)
     keeping: dict[str, Kept] = field(default_factory=dict)

@@ -216,12 +216,17 @@ class Performer:
                     results = await self._reuse_or_run(run, node, action, record, interrupted)
         except Hold as hold:
             results = [hold.event(path, record.attempt)]
+            if path in run.early:
+                # What it is held for came while it was being held.
+                results.append(ev.TurnCame(path, self._clock()))
         except asyncio.CancelledError:
             run.executing.pop(path, None)
+            run.early.discard(path)
             if not self.is_stopping and not run.lost and self.desk.owns(run):
                 self.desk.settled(run)
             return
         run.executing.pop(path, None)
+        run.early.discard(path)
         if run.lost:
             return
         self.desk.take(run, results)
@@ -251,9 +256,7 @@ class Performer:
             Hold: Somebody else is making it.
         """
         name = request_claim(key)
-        claimed = await self._claims.claim(run, record.path, record.attempt, {name: 1.0}, [Cap(name, 1.0)])
-        if not claimed.granted:
-            self._claims.wait(name, run.id, record.path)
+        if not await self._claim(run, record, name, 1.0):
             reason = "the result of an identical step, which is under way"
             raise Hold("identical", reason, self._look_again(record))
 
@@ -268,11 +271,22 @@ class Performer:
         if place is None:
             return
         name, most = place
-        claimed = await self._claims.claim(run, record.path, record.attempt, {name: 1.0}, [Cap(name, most)])
-        if not claimed.granted:
-            self._claims.wait(name, run.id, record.path)
+        if not await self._claim(run, record, name, most):
             reason = f"a place at {connection}, which takes {most} at a time"
             raise Hold("limit", reason, self._look_again(record))
+
+    async def _claim(self, run: LiveRun, record: StepRecord, name: str, most: float) -> bool:
+        """Whether this attempt is one of the `most` that go on; if not, it is woken when one ends."""
+        is_refused = False
+        self._claims.wait(name, run.id, record.path)
+        try:
+            share, caps = {name: 1.0}, [Cap(name, most)]
+            claimed = await self._claims.claim(run, record.path, record.attempt, share, caps)
+            is_refused = not claimed.granted
+        finally:
+            if not is_refused:
+                self._claims.leave(name, run.id, record.path)
+        return not is_refused
 
     def _look_again(self, record: StepRecord) -> float:
         now = self._clock()
@@ -286,11 +300,13 @@ class Performer:
         woken: list[tuple[str, str]] = []
         if node.cache is not None:
             name = request_claim(reuse_key(node, record.input))
+            self._claims.leave(name, run.id, path)
             woken += self._claims.next(name, everybody=record.status == "succeeded")
         action = self._registry.actions.get(node.uses)
         connection = node.connection or (action.connection if action is not None else None)
         place = self._connections.place(connection) if connection is not None else None
         if place is not None:
+            self._claims.leave(place[0], run.id, path)
             woken += self._claims.next(place[0])
         return woken
 

@@ -551,7 +551,9 @@ class Runner:
         """What a held step waited for has come: it need not wait for its timer."""
         came = ev.TurnCame(path, self._clock())
         run = self._live.get(run_id) or self._parked.get(run_id)
-        if run is not None:
+        if run is not None and path in run.executing:
+            run.early.add(path)
+        elif run is not None:
             self._own_again(run)
             self._go_on(run, [came])
         elif self._find(run_id) is None:
