@@ -291,15 +291,17 @@ class Drive:
         at = Address.parse_folder(uri)
         what = f"listing {at.uri}/"
         if token:
-            folders, page = _place(token, what)
+            drive, folders, page = _place(token, what)
         else:
-            folders, page = [[await self.find.folder(at.id, at.path, what), ""]], ""
+            top = await self.find.folder(at.id, at.path, what)
+            drive, folders, page = top.drive, [[top.id, ""]], ""
         folder, path = folders[0]
         found = await self.find.list(
             f"{quoted(folder)} in parents and trashed = false",
             what,
             size=max(1, min(limit, 1000)),
             token=page,
+            drive=drive,
             order="name",
         )
         files = [each for each in found.found if each.mime not in (FOLDER, SHORTCUT)]
@@ -308,7 +310,7 @@ class Drive:
             folders += [[each.id, f"{path}{each.name}/"] for each in inner]
         if not found.next:
             folders.pop(0)
-        following = json.dumps([folders, found.next]) if folders else ""
+        following = json.dumps([drive, folders, found.next]) if folders else ""
         base = Address(at.id, at.path).uri
         listed = [self._listed(each, f"{base}/{path}", files) for each in files]
         return FilePage(tuple(each for each in listed if each is not None), following)
@@ -343,10 +345,10 @@ def _taken(at: Address) -> AlreadyExists:
     )
 
 
-def _place(token: str, what: str) -> tuple[list[list[str]], str]:
+def _place(token: str, what: str) -> tuple[str, list[list[str]], str]:
     try:
-        folders, page = json.loads(token)
-        return [[str(id), str(path)] for id, path in folders], str(page)
+        drive, folders, page = json.loads(token)
+        return str(drive), [[str(id), str(path)] for id, path in folders], str(page)
     except (ValueError, TypeError):
         raise BadInput(f"{what}: the page token is none of ours") from None
 

@@ -13,10 +13,21 @@ from .address import Address
 from .api import FILES, Api
 from .resource import FIELDS, FOLDER, SHORTCUT, Resource
 
-__all__ = ["ALL_DRIVES", "Finder", "Listing", "quoted"]
+__all__ = ["ALL_DRIVES", "ROOT", "Finder", "Folder", "Listing", "quoted"]
+
+ROOT = "root"
+"""The id by which Drive knows everybody's own My Drive."""
 
 ALL_DRIVES: Mapping[str, str] = {"supportsAllDrives": "true"}
 _HERE_AND_SHARED: Mapping[str, str] = {**ALL_DRIVES, "includeItemsFromAllDrives": "true"}
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder, and the shared drive that it is in, ``""`` in My Drive."""
+
+    id: str
+    drive: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +97,44 @@ class Finder:
         return found
 
     async def _named(self, at: Address, what: str) -> Resource | None:
-        parent = await self.folder(at.id, at.path[:-1], what)
-        return await self.child(parent, at.path[-1], what)
+        return await self.child(await self.folder(at.id, at.path[:-1], what), at.path[-1], what)
 
-    async def folder(self, id: str, path: Sequence[str], what: str) -> str:
-        """The id of a folder inside another.
+    async def top(self, id: str, what: str) -> Folder:
+        """The folder of an id.
 
         Raises:
             NotFound: There is none.
-            BadInput: C043.
+            BadInput: C040: it is no folder.
         """
+        if id == ROOT:
+            return Folder(id, "")
+        found = await self.get(id, what)
+        if found.mime != FOLDER:
+            raise BadInput(
+                f"{what}: {found.name!r} is no folder", code="C040", hint="name a folder by its id"
+            )
+        return Folder(found.id, found.drive)
+
+    async def folder(self, id: str, path: Sequence[str], what: str) -> Folder:
+        """A folder inside another.
+
+        Raises:
+            NotFound: There is none.
+            BadInput: C040, C043.
+        """
+        at = await self.top(id, what)
         for name in path:
-            found = await self.child(id, name, what, folder=True)
+            found = await self.child(at, name, what, folder=True)
             if found is None:
                 raise NotFound(f"{what}: there is no folder {name!r}")
-            id = found.id
-        return id
+            at = Folder(found.id, at.drive)
+        return at
 
     async def made_folder(self, id: str, path: Sequence[str], what: str, writing: Writing) -> str:
-        """As `folder`, and those that are missing are made."""
+        """As `folder`, and those that are missing are made; returns its id."""
+        at = await self.top(id, what)
         for depth, name in enumerate(path):
-            found = await self.child(id, name, what, folder=True)
+            found = await self.child(at, name, what, folder=True)
             if found is None:
                 mark = f"folder_{depth}"
                 # The id is on disk before the folder is made: a repetition finds that folder again, and
@@ -115,9 +143,9 @@ class Finder:
                 new = kept if isinstance(kept, str) else await self.new_id(what)
                 if kept is None:
                     await writing.keep(**{mark: new})
-                found = await self._make(new, name, id, what)
-            id = found.id
-        return id
+                found = await self._make(new, name, at.id, what)
+            at = Folder(found.id, at.drive)
+        return at.id
 
     async def _make(self, new: str, name: str, parent: str, what: str) -> Resource:
         response = await self._api.send(
@@ -139,7 +167,7 @@ class Finder:
             raise MalformedOutput(f"{what}: Google Drive gave no id for a new file")
         return ids[0]
 
-    async def child(self, parent: str, name: str, what: str, *, folder: bool = False) -> Resource | None:
+    async def child(self, parent: Folder, name: str, what: str, *, folder: bool = False) -> Resource | None:
         """The file, or the folder, of this name in a folder; None when there is none.
 
         Raises:
@@ -147,8 +175,9 @@ class Finder:
             BadInput: C043: several have it.
         """
         sign = "=" if folder else "!="
-        query = f"{quoted(parent)} in parents and name = {quoted(name)} and mimeType {sign} {quoted(FOLDER)}"
-        page = await self.list(f"{query} and trashed = false", what, size=2)
+        named = f"name = {quoted(name)} and mimeType {sign} {quoted(FOLDER)} and trashed = false"
+        query = f"{quoted(parent.id)} in parents and {named}"
+        page = await self.list(query, what, drive=parent.drive, size=2)
         if len(page.found) > 1:
             kind = "folders" if folder else "files"
             raise BadInput(
@@ -164,7 +193,8 @@ class Finder:
         """One page of what a query finds.
 
         Args:
-            drive: Look only into this shared drive, which is faster.
+            drive: The shared drive it is about, ``""`` for the account's own files. Without it, Drive shows
+                of shared drives only what the account has opened before.
         """
         params: dict[str, str] = {
             **_HERE_AND_SHARED,

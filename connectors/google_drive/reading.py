@@ -15,7 +15,7 @@ from .resource import EXPORTS, Resource
 
 __all__ = ["MAX_EXPORT_BYTES", "PART", "default_export", "pieces"]
 
-PART = 8 * 1024 * 1024
+PART = 4 * 1024 * 1024
 """Bytes of one request; this much of a file is in memory at a time."""
 MAX_EXPORT_BYTES = 11 * 1024 * 1024
 """Google exports 10 MB at most."""

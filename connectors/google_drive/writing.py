@@ -19,12 +19,11 @@ from .api import FILES, TRANSFER_TIMEOUT, UPLOAD, Api
 from .finding import ALL_DRIVES
 from .resource import FIELDS, OWN_MD5, Resource
 
-__all__ = ["CHUNK", "SMALL", "Sent", "Upload"]
+__all__ = ["CHUNK", "Sent", "Upload"]
 
-SMALL = 4 * 1024 * 1024
-"""Up to this size a file goes in one request; Drive takes 5 MB."""
-CHUNK = 8 * 1024 * 1024
-"""Bytes of one piece of a larger file: a multiple of 256 KiB, as Drive wants it."""
+CHUNK = 4 * 1024 * 1024
+"""Bytes of one piece: a multiple of 256 KiB, as Drive wants it. What is smaller goes in one request, of
+which Drive takes 5 MB."""
 _RESUMES = 3
 """How often one upload is taken up again after a piece whose answer was lost."""
 _MADE = re.compile(r"bytes=0-(\d+)")
@@ -69,7 +68,7 @@ class Upload:
         """
         chunks = _chunks(source)
         first = await anext(chunks, b"")
-        if len(first) <= SMALL:
+        if len(first) < CHUNK:
             sent = await self._whole(first)
         else:
             sent = await self._pieces(first, chunks)
@@ -130,7 +129,7 @@ class Upload:
             self._path,
             self._what,
             params={**ALL_DRIVES, "uploadType": "resumable", "fields": FIELDS},
-            json=self._body,
+            json={**self._body, "appProperties": self._unmarked()},
             headers={"X-Upload-Content-Type": self._mime},
             effect="idempotent",  # a session that nothing is sent to makes no file
         )
@@ -142,6 +141,11 @@ class Upload:
                 f"{self._what}: Google Drive gave an address for the bytes that is not its own"
             )
         return session
+
+    def _unmarked(self) -> dict[str, str | None]:
+        """Properties without the digest of what was there before: it must not tell against this one."""
+        given: dict[str, str | None] = dict(self._body.get("appProperties", {}))
+        return {**given, OWN_MD5: None} if self._method == "PATCH" else given
 
     async def _piece(self, session: str, start: int, chunk: bytes, total: str) -> Any:
         """Send one piece; when the answer is lost, ask how much came and send what did not."""

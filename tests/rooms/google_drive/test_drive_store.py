@@ -277,3 +277,11 @@ def test_long_metadata_is_cut_to_what_drive_takes(drive: DriveStandIn, folder: s
     (item,) = drive.people.named("a.txt")
     assert item.app_properties["hookline-run"] == "run_1"
     assert item.app_properties["hookline-workflow"].startswith("üüü")
+
+
+@pytest.mark.parametrize("size", [4 * MIB - 1, 4 * MIB, 4 * MIB + 1, 8 * MIB, 8 * MIB + 1])
+def test_sizes_around_those_of_the_pieces(drive: DriveStandIn, folder: str, size: int) -> None:
+    client, content = connect(drive), b"0123456789abcdef" * (size // 16) + b"x" * (size % 16)
+    uri = f"gdrive://{folder}/a.bin"
+    asyncio.run(client.write(uri, pieces_of(content, 999_983)))
+    assert asyncio.run(read(client, uri)) == content

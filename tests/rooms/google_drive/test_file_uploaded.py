@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 
 import jsonschema
@@ -11,7 +12,7 @@ import pytest
 from referencing import Registry
 
 from hookline.engine.loader import import_room
-from hookline.sdk import AuthenticationFailed, BadInput, File, NotFound, RateLimited
+from hookline.sdk import AuthenticationFailed, BadInput, File, NotFound, RateLimited, Unavailable
 from hookline.testing.drive import DriveStandIn
 from hookline.testing.file_store_contract import read
 
@@ -280,6 +281,26 @@ def test_what_a_run_wrote_starts_none(drive: DriveStandIn, inbox: str) -> None:
     (item,) = drive.people.named("out.bin")
     drive.people.replace(item.id, b"changed by hand")
     assert watch.settle() == ["out.bin"]
+
+
+def test_a_write_that_is_not_done_yet_is_a_runs_own(drive: DriveStandIn, inbox: str) -> None:
+    """The digest of a large file is noted after it: until then the one before must not tell against it."""
+    watch = Watch(drive, inbox, starts_for="new_versions")
+    watch.settle()
+    client, marks = watch.ctx.connection, {"hookline-run": "run_7"}
+    uri = f"gdrive://{inbox}/out.bin"
+    asyncio.run(client.write(uri, b"small", metadata=marks))
+
+    async def source() -> AsyncIterator[bytes]:
+        yield b"x" * (9 * 1024**2)
+        drive.faults.set("files.server_error")
+
+    with pytest.raises(Unavailable):
+        asyncio.run(client.write(uri, source(), metadata=marks))
+    (item,) = drive.people.named("out.bin")
+    assert item.revision == 2
+    assert watch.settle() == []
+    assert watch.skipped
 
 
 # Tokens, pages, duplicates, crashes.

@@ -117,7 +117,7 @@ class Files:
             if item.id != self._holdings.root
             and item.id not in self._holdings.drives
             and self._holdings.may(item, "reader")
-            and (given.flag("includeItemsFromAllDrives") or not item.drive)
+            and (given.text("corpora", "user") != "user" or not item.drive)
             and (not drive or item.drive == drive)
             and wanted(item)
         ]
