@@ -107,3 +107,20 @@ def test_samples(cli: Cli) -> None:
     sent(cli, 2)
     last = cli("events", "sample", "cli", "--last")
     assert '"name": "1"' in last.stdout
+
+
+def test_the_sample_of_a_batch_has_the_shape_of_a_batch(cli: Cli) -> None:
+    trigger = {"uses": "webhook", "with": {"path": "x", "auth": {"type": "none"}}, "batch": {"within": "1m"}}
+    step = {"uses": "transform", "with": {"texts": "{{ trigger.events.map(e, e.body.text) }}"}}
+    cli.write("gathers", trigger=trigger, steps=[step])
+    document = cli.json("run", "gathers", "--sample", "--json")
+    assert document["steps"][0]["output"] == {"texts": ["hello"]}
+
+
+def test_what_follows_on_a_run_in_the_foreground_is_left_to_a_server(cli: Cli) -> None:
+    step = {"uses": "transform", "with": {"x": 1}}
+    cli.write("follows", trigger={"uses": "workflow", "with": {"workflow": "hello"}}, steps=[step])
+    cli.ok("run", "hello", "--input", '{"name": "Ada"}')
+    (event,) = cli.json("events", "list", "--workflow", "follows", "--json")["events"]
+    assert event["state"] == "received"
+    assert event["reason"].startswith("waits for a server")

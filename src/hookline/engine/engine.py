@@ -136,6 +136,7 @@ class Counts:
         runs_finished: Runs finished, by their status.
         executing: Attempts whose code is running.
         active: Runs in memory that are not parked.
+        to_come: Runs that events wait for: for their batch, for quiet, or for their turn.
         max_backlog: Runs from which on nothing new is taken in.
     """
 
@@ -144,6 +145,7 @@ class Counts:
     runs_finished: Counter[str]
     executing: int
     active: int
+    to_come: int
     max_backlog: int
 
 
@@ -761,6 +763,7 @@ class Engine:
             Counter(self._runs_finished),
             self.runner.executing,
             self.runner.open_runs,
+            self.gatherer.waiting,
             self._max_backlog,
         )
 

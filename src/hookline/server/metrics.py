@@ -54,6 +54,7 @@ def metrics_text(engine: Engine) -> str:
         # A figure that cannot be had is left out: 0 would say that there is nothing to do.
         backlog, healthy = [], False
     add("backlog_runs", "gauge", "Runs queued or running in the database.", backlog)
+    add("runs_to_come", "gauge", "Runs that events in the database wait for.", [("", counts.to_come)])
     add("backlog_limit", "gauge", "Backlog from which hooks answer 503.", [("", counts.max_backlog)])
     _add_limits(engine, add)
     add("store_up", "gauge", "Whether the database can be written.", [("", 1 if healthy else 0)])
