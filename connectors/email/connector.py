@@ -1,4 +1,4 @@
-"""Email over SMTP."""
+"""Email: sent over SMTP; `received` looks for it over IMAP."""
 
 from __future__ import annotations
 
@@ -7,11 +7,22 @@ from dataclasses import dataclass
 from email.headerregistry import Address
 from typing import Annotated, Any, Literal, TypedDict
 
-from hookline.sdk import BadInput, ConnectionContext, Connector, Context, Example, Field, File, Smtp
+from hookline.sdk import BadInput, ConnectionContext, Context, Example, Field, File, Smtp
 
+from .app import email, mailbox
 from .compose import Attachment, compose, message_id, parse_address
+from .received import Mailbox, connect_mailbox, received
 
-__all__ = ["EmailClient", "connect", "email", "send"]
+__all__ = [
+    "EmailClient",
+    "Mailbox",
+    "connect",
+    "connect_mailbox",
+    "email",
+    "mailbox",
+    "received",
+    "send",
+]
 
 Json = Any
 
@@ -19,8 +30,6 @@ MAX_ATTACHMENTS = 25_000_000
 """Bytes of all files together; most servers take about as much."""
 
 SUBJECT_LENGTH = 78
-
-email = Connector("email", title="Email", docs="https://www.rfc-editor.org/rfc/rfc5321")
 
 
 @dataclass(frozen=True, slots=True)

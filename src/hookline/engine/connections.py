@@ -27,6 +27,7 @@ from hookline.sdk import (
     ConnectionType,
     Files,
     Http,
+    Imap,
     Limit,
     Smtp,
     told_by,
@@ -76,6 +77,19 @@ class OpenContext:
         from .smtp import SmtpServer
 
         return SmtpServer(host, port, security, username, password)
+
+    def imap(
+        self,
+        host: str,
+        port: int,
+        *,
+        security: Literal["starttls", "tls", "none"],
+        username: str = "",
+        password: str = "",
+    ) -> Imap:
+        from .imap import ImapServer
+
+        return ImapServer(host, port, security, username, password)
 
     def setting(self, name: str, default: str = "") -> str:
         if name == "HOOKLINE_PROJECT_DIR":

@@ -32,6 +32,9 @@ __all__ = [
     "HookReply",
     "HookRequest",
     "Http",
+    "Imap",
+    "MailFound",
+    "MailboxLook",
     "Park",
     "PastOutput",
     "Pause",
@@ -162,6 +165,89 @@ class Smtp(Protocol):
 
     async def check(self) -> None:
         """Connect and log in, and send nothing; raises as `send` does."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailFound:
+    """A message in a mailbox.
+
+    Attributes:
+        uid: Its number in the mailbox, as long as the mailbox's validity stays the same.
+        size: In bytes, as the server says.
+        received_at: When the server took it in.
+        content: The message, or its header when it is not `is_whole`.
+        is_gone: It was removed before it could be read.
+    """
+
+    uid: int
+    size: int
+    received_at: datetime
+    flags: Sequence[str] = ()
+    content: bytes = field(default=b"", repr=False)
+    is_whole: bool = False
+    is_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxLook:
+    """What is new in a mailbox.
+
+    Attributes:
+        validity: Of the numbers: when it is another one than before, all numbers are new.
+        last: The highest number that was gone through.
+        more: Whether there is more behind it.
+    """
+
+    validity: int
+    last: int
+    messages: Sequence[MailFound]
+    more: bool
+
+
+class Imap(Protocol):
+    """A mailbox server; a password is never sent in the clear."""
+
+    async def look(
+        self,
+        mailbox: str,
+        *,
+        validity: int | None,
+        after: int,
+        limit: int,
+        max_bytes: int,
+        known: Callable[[MailFound, int], bool] | None = None,
+    ) -> MailboxLook:
+        """Messages behind a number, the oldest first; nothing is marked or changed.
+
+        Args:
+            validity: What the look before gave; None reads nothing and tells where the mailbox ends. When
+                it has changed, `after` means nothing any more and the whole mailbox is gone through.
+            limit: Most messages.
+            max_bytes: Of a larger message only the header is read.
+            known: Asked, with the validity, before a message is read; True passes over it.
+
+        Raises:
+            Unavailable: The server cannot be reached, or broke off.
+            AuthenticationFailed: The password was refused.
+            NotFound: There is no such mailbox.
+            BadInput, MalformedOutput: The server cannot do what is wanted.
+        """
+
+    async def put_away(
+        self,
+        mailbox: str,
+        validity: int,
+        uids: Sequence[int],
+        what: Literal["seen", "delete", "move"],
+        target: str = "",
+    ) -> bool:
+        """Mark messages as read, delete them, or move them; repeating it does no harm.
+
+        False when the numbers are not valid any more; raises as `look` does.
+        """
+
+    async def check(self) -> None:
+        """Connect and log in; raises as `look` does."""
 
 
 class Files(Protocol):
@@ -389,6 +475,21 @@ class ConnectionContext(Protocol):
         password: str = "",
     ) -> Smtp:
         """A mail server. Only the operator sets `host`, so it may be private.
+
+        Raises:
+            BadInput: There is a password, and no security.
+        """
+
+    def imap(
+        self,
+        host: str,
+        port: int,
+        *,
+        security: Literal["starttls", "tls", "none"],
+        username: str = "",
+        password: str = "",
+    ) -> Imap:
+        """A mailbox server. Only the operator sets `host`, so it may be private.
 
         Raises:
             BadInput: There is a password, and no security.

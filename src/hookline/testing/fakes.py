@@ -52,6 +52,7 @@ from hookline.sdk import (
 )
 
 from .fake_http import Exchange, FakeHttp, FakeResponse, SentRequest
+from .fake_imap import FakeImap
 from .fake_smtp import FakeSmtp
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "FakeFiles",
     "FakeHookContext",
     "FakeHttp",
+    "FakeImap",
     "FakeObjectStore",
     "FakeResponse",
     "FakeSmtp",
@@ -307,6 +309,17 @@ class FakeConnectionContext:
         password: str = "",
     ) -> FakeSmtp:
         return FakeSmtp()
+
+    def imap(
+        self,
+        host: str,
+        port: int,
+        *,
+        security: Literal["starttls", "tls", "none"],
+        username: str = "",
+        password: str = "",
+    ) -> FakeImap:
+        return FakeImap()
 
     def setting(self, name: str, default: str = "") -> str:
         return self._settings.get(name, default)
