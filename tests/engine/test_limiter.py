@@ -89,10 +89,9 @@ def test_all_workflows_and_connections_with_one_credential_share_its_limit(
         flow(visit("POST send", connection="one")), flow(visit("POST send", connection="two"), name="other")
     )
     runs = [lab.begin(name) for name in ["flow", "other"] * 4]
+    lab.until(lambda: sum(lab.status(run) == "waiting" for run in runs) == 6)
     lab.until(lambda: len(service.came) == 2)
-    lab.until_idle()
     waiting = [run for run in runs if lab.status(run) == "waiting"]
-    assert len(waiting) == 6
     found = lab.step(waiting[0], "v")["waiting_for"]
     assert (found["kind"], "sends are limited to 60 a minute" in found["reason"]) == ("limit", True)
     drain(labs, lab, runs)
@@ -119,9 +118,8 @@ def test_tokens_of_one_account_share_its_limit(
         flow(visit("POST send", connection="next_hour"), name="other"),
     )
     runs = [lab.begin(name) for name in ["flow", "other"] * 3]
+    lab.until(lambda: sum(lab.status(run) == "waiting" for run in runs) == 6 - at_once)
     lab.until(lambda: len(service.came) == at_once)
-    lab.until_idle()
-    assert len([run for run in runs if lab.status(run) == "waiting"]) == 6 - at_once
 
 
 def test_nobody_is_held_who_comes_alone(labs: LabMaker, service: Service) -> None:
