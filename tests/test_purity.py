@@ -45,6 +45,7 @@ STANDARD = frozenset(
         "heapq",
         "http",
         "inspect",
+        "ipaddress",
         "itertools",
         "json",
         "keyword",

@@ -51,7 +51,8 @@ from hookline.sdk import (
     Unavailable,
     Wake,
 )
-from hookline.sdk.model_files import ModelSchema, archive, send_files
+from hookline.sdk.model_files import ModelSchema, archive
+from hookline.sdk.model_inputs import presigned, send_files, tell_of_files
 from hookline.sdk.predictions import Prediction, failure, iso, parse_time, succeeded
 
 from .client import BUSY_SECONDS, CogClient, Snapshot, busy, not_working
@@ -309,7 +310,11 @@ async def verify(ctx: Context, headers: Mapping[str, str], body: bytes) -> bool:
 
 async def _body(ctx: Context, wanted: Wanted, schema: ModelSchema | None) -> Mapping[str, Json]:
     """The input as sent, refused if the server would read its own disk for it."""
-    sent = await send_files(wanted.input, ctx.files, inline=INLINE, largest=INLINE)
+    # The server is the operator's own: what it may reach is not ours to judge.
+    share = presigned(ctx, public=False)
+    sent = await send_files(
+        wanted.input, ctx.files, inline=INLINE, largest=INLINE, share=share, tell=tell_of_files(ctx)
+    )
     check_input(sent, schema)
     return {"input": sent}
 

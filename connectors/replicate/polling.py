@@ -10,6 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from hookline.sdk import Park
+from hookline.sdk.http import is_public_host
 
 __all__ = ["Waiting", "callback_for"]
 
@@ -95,16 +96,9 @@ def callback_for(mode: Literal["auto", "always", "never"], callback_url: str, ba
     if mode == "always":
         return callback_url
     url = urlsplit(callback_url)
-    public = url.scheme == "https" and not _is_local(url.hostname or "")
+    public = url.scheme == "https" and is_public_host(url.hostname or "")
     both_here = _is_loopback(url.hostname or "") and _is_loopback(urlsplit(base_url).hostname or "")
     return callback_url if public or both_here else None
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return "." not in host or host.lower().endswith((".localhost", ".local", ".internal"))
 
 
 def _is_loopback(host: str) -> bool:

@@ -18,13 +18,13 @@ from hookline.sdk import (
     parse_duration,
     parse_usd,
 )
-from hookline.sdk.model_files import send_files
 from hookline.sdk.predictions import Prediction
 
 from .checks import check_input
-from .client import MAX_UPLOAD, ReplicateClient
+from .client import ReplicateClient
 from .expect import Expect, check_expect
 from .finish import finish
+from .input_files import sent_input
 from .lifecycle import FALLBACK_ERRORS, Order, Task, begin, go_on_after, look_up, stop
 from .prices import HARDWARE, at_most, priced, prices_of
 from .recorded import FINISHED, FINISHED_RESULT, HELLO_VERSION, VERSION
@@ -35,9 +35,6 @@ from .streaming import show_stream
 __all__ = ["run"]
 
 Json = Any
-
-INLINE = 256_000
-"""Bytes up to which Replicate advises to send a file as a data: URL."""
 
 
 class RunTask(Task[Prediction]):
@@ -83,9 +80,7 @@ class RunTask(Task[Prediction]):
             ctx.log(f"the newest version of {target.model} is {newest}")
             target = target.frozen(newest)
         await _check(ctx, client, target, self.wanted.input)
-        sent = await send_files(
-            self.wanted.input, ctx.files, inline=INLINE, largest=MAX_UPLOAD, upload=client.upload
-        )
+        sent = await sent_input(ctx, client, self.wanted.input)
         body: dict[str, Json] = {"input": sent}
         if target.version is not None:
             body["version"] = target.version

@@ -19,12 +19,12 @@ from hookline.sdk import (
     Wake,
     parse_duration,
 )
-from hookline.sdk.model_files import send_files
 from hookline.sdk.predictions import iso
 
 from .checks import check_input
-from .client import MAX_UPLOAD, ReplicateClient
+from .client import ReplicateClient
 from .finish import not_succeeded
+from .input_files import sent_input
 from .lifecycle import Order, Task, begin, go_on_after, look_up, stop
 from .paging import Cursor, Limit, listed
 from .prices import HARDWARE, charge, estimate
@@ -42,7 +42,6 @@ _TRAINER = f"/v1/models/acme/trainer/versions/{HELLO_VERSION}"
 _CREATE = f"POST {_TRAINER}/trainings"
 _ID = TRAINING["id"]
 
-INLINE = 256_000
 LONGEST = timedelta(days=8)
 
 Trainer = Annotated[
@@ -183,7 +182,7 @@ async def _order(
         known, why = None, error.message
     if known is None or known.training is None or not check_input(values, known.training, model=target.short):
         ctx.log(f"the input of {target.short} was not checked against its schema: {why}")
-    sent = await send_files(values, ctx.files, inline=INLINE, largest=MAX_UPLOAD, upload=client.upload)
+    sent = await sent_input(ctx, client, values)
     return Order(target, {"destination": destination, "input": sent})
 
 

@@ -18,9 +18,9 @@ from hookline.sdk.model_files import (
     data_url,
     is_data_url,
     read_data_url,
-    send_files,
     web_urls,
 )
+from hookline.sdk.model_inputs import send_files
 from hookline.testing.fakes import FakeFiles
 from hookline.testing.replicate import openapi_schema
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -23,10 +24,18 @@ from .errors import (
 if TYPE_CHECKING:
     from .components import Effect
 
-__all__ = ["raise_for_status", "retry_after"]
+__all__ = ["is_public_host", "raise_for_status", "retry_after"]
 
 _LONGEST_REASON = 300
 _REASON_KEYS = ("message", "detail", "error_description", "error", "title", "errors")
+
+
+def is_public_host(host: str) -> bool:
+    """Whether a host of an address can be one that the whole world reaches, by its looks alone."""
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.lower().endswith((".localhost", ".local", ".internal"))
 
 
 def raise_for_status(

@@ -1,10 +1,10 @@
-"""Files that go into a model, and files that come out of it.
+"""Files that come out of a model, and what a model says of its input and output.
 
-A model takes a file as an address or as a ``data:`` URL, and gives files back in the same two ways,
-anywhere inside its output. Here an input's file references become addresses, and an output's
-addresses become references to copies in the artifact store, before the provider deletes them.
+A model gives files back as addresses or as ``data:`` URLs, anywhere inside its output. Here they become
+references to copies in the artifact store, before the provider deletes them. How files go in is in
+`hookline.sdk.model_inputs`.
 
-Nothing here performs IO by itself: reading, uploading and downloading are given.
+Nothing here performs IO by itself: downloading is given.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from .context import Files
-from .errors import BadInput, MalformedOutput
+from .errors import MalformedOutput
 from .files import File, is_file
 
 __all__ = [
@@ -29,15 +29,12 @@ __all__ = [
     "is_data_url",
     "is_web_url",
     "read_data_url",
-    "send_files",
     "web_urls",
 ]
 
 Json = Any
 Download = Callable[[str, str], Awaitable[File]]
 """``download(url, name)``: copy an address into the artifact store."""
-Upload = Callable[[bytes, File], Awaitable[str]]
-"""``upload(content, file)``: hand a large input to the provider; returns its address there."""
 
 MAX_FILES = 1000
 """Most files of one output: above it the output is taken for a mistake."""
@@ -97,45 +94,6 @@ def read_data_url(url: str) -> tuple[str, bytes]:
         return mime, base64.b64decode(unquote(body), validate=True)
     except (binascii.Error, ValueError) as error:
         raise MalformedOutput("the output holds a data: URL whose base64 is broken") from error
-
-
-async def send_files(
-    value: Json, files: Files, *, inline: int, largest: int, upload: Upload | None = None
-) -> Json:
-    """Replace every file reference in an input by something the model can read.
-
-    Args:
-        value: The input, any JSON.
-        inline: Bytes up to which a file travels as a ``data:`` URL.
-        largest: Bytes above which a file is refused.
-        upload: Takes larger files; None when the provider has no such thing.
-
-    Raises:
-        BadInput: A file is too large.
-        NotFound: A file is gone.
-    """
-    if is_file(value):
-        file = File.from_json(value)
-        content = await files.read(file, max_bytes=largest)
-        if len(content) <= inline:
-            return data_url(content, file.mime)
-        if upload is None or len(content) > largest:
-            limit = inline if upload is None else largest
-            raise BadInput(
-                f"the file {file.name!r} has {len(content):,} bytes; at most {limit:,} can be sent",
-                hint="make it smaller, or give the address of the file instead",
-            )
-        return await upload(content, file)
-    if isinstance(value, Mapping):
-        return {
-            key: await send_files(item, files, inline=inline, largest=largest, upload=upload)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [
-            await send_files(item, files, inline=inline, largest=largest, upload=upload) for item in value
-        ]
-    return value
 
 
 class ModelSchema:
