@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 from hookline.sdk import (
     ActionError,
     AuthenticationFailed,
+    BadInput,
     Canceled,
     Context,
     File,
+    MalformedOutput,
     NotFound,
     OutcomeUnknown,
     RateLimited,
@@ -97,6 +99,12 @@ async def _download(ctx: Context, client: ReplicateClient, remote: Remote, url: 
     except NotFound as error:
         raise NotFound(
             f"an output file of Replicate prediction {remote.id} is gone: {error.message}", hint=_EXPIRED
+        ) from error
+    except (BadInput, MalformedOutput) as error:
+        raise type(error)(
+            f"an output file of Replicate prediction {remote.id} cannot be kept: {error.message}",
+            code=error.code,
+            hint=error.hint or "it succeeded, and was billed: look at it on replicate.com within the hour",
         ) from error
 
 
