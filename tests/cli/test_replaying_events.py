@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hookline.cli.errors import CliError
-from hookline.cli.replay_events import pace, parse_rate
+from hookline.cli.replay_events import again_command, pace, parse_rate
 
 from .conftest import Cli
 
@@ -37,6 +37,15 @@ def test_the_pace() -> None:
     # What took longer is not made up for by a burst.
     assert given == [("a", 100.0), ("b", 102.0), ("c", 107.0), ("d", 109.0)]
     assert slept == pytest.approx([1.5, 1.5])
+
+
+def test_the_command_that_goes_on_names_moments_and_not_ages() -> None:
+    options = {"version": "latest", "rate": "5/s", "name": "n", "limit": None}
+    where = {"workflow": "orders", "run_status": "failed", "since": 0.0, "until": 60.0}
+    assert again_command((), where, options, "n") == (
+        "hookline events replay --workflow orders --run-status failed --since 1970-01-01T00:00:00+00:00"
+        " --until 1970-01-01T00:01:00+00:00 --version latest --rate 5/s --name n"
+    )
 
 
 def sent(cli: Cli, count: int) -> list[str]:

@@ -53,6 +53,27 @@ def test_a_server_executes_what_is_sent_and_answers_about_it(cli: Cli, server: S
         assert cli("runs", "watch", again, *at).exit_code == 0
 
 
+def test_events_of_a_server_are_chosen_and_replayed(cli: Cli, server: Served) -> None:
+    at = ("--server", server[0])
+    events = []
+    for name in ("Ada", "Bo"):
+        sent = cli.json("events", "send", "hello", "--data", f'{{"name": "{name}"}}', "--json", *at)
+        assert cli("runs", "watch", sent["runs"][0], *at).exit_code == 0
+        events.append(sent["event"])
+    slice_ = ("--workflow", "hello", "--run-status", "succeeded", "--since", "1h")
+    listed = cli.json("events", "list", *slice_, "--json", *at)["events"]
+    assert [event["id"] for event in listed] == events[::-1]
+    assert "2 to replay, of 2 that fit" in cli.ok("events", "replay", *slice_, "--dry-run", *at).stderr
+    command = ("events", "replay", *slice_, "--rate", "100/s", "--name", "n", "--yes", "--json", *at)
+    started = cli.json(*command)["started"]
+    assert [each["event"] for each in started] == events
+    assert cli("runs", "watch", started[0]["runs"][0], *at).exit_code == 0
+    assert cli.json(*command)["events"] == [], "under this name nothing is left"
+    assert cli("events", "replay", "evt_none", *at).exit_code == 2
+    real = cli("events", "sample", "manual", "--last", *at)
+    assert '"name": "Bo"' in real.stdout
+
+
 def test_approvals_and_cancellation_reach_the_server(cli: Cli, server: Served) -> None:
     at = ("--server", server[0])
     (run_id,) = cli.json("events", "send", "gate", "--json", *at)["runs"]

@@ -9,7 +9,7 @@ from engine_lab import Hang, Lab, LabMaker, flow, job
 
 from hookline.core.scope import timestamp_text
 from hookline.engine.engine import Busy
-from hookline.sdk import HookRefused
+from hookline.sdk import HookRefused, Poll, TriggerEvent
 
 HOOK = {"uses": "knock", "with": {"path": "in"}}
 ECHO = {"id": "echo", "uses": "job.pure", "with": {"name": "echo", "value": "{{ trigger }}"}}
@@ -131,6 +131,18 @@ def test_a_key_that_cannot_be_read_is_refused(lab: Lab) -> None:
         lab.hook("in")
     lab.until(lambda: lab.engine.store.events("rejected", "flow", 9, None).rows)
     assert lab.engine.store.gatherings() == 0
+
+
+def test_what_a_look_finds_is_gathered(labs: LabMaker) -> None:
+    found = [TriggerEvent(f"file-{number}", {"n": number}) for number in range(5)]
+    labs.outside.script("feed", Poll(found, cursor=1))
+    lab = labs(started=False)
+    lab.deploy(flow(ECHO, trigger={"uses": "feed", "batch": {"within": "10s", "max": 3}}))
+    lab.start(triggers=True)
+    lab.until(lambda: lab.runs())
+    lab.clock.advance(11)
+    lab.until(lambda: len(lab.runs()) == 2)
+    assert [[each["n"] for each in seen["events"]] for seen in told(lab)] == [[0, 1, 2], [3, 4]]
 
 
 # What a process that dies leaves

@@ -20,7 +20,7 @@ from .output import emit_json, next_step, say
 if TYPE_CHECKING:
     from .project import Project
 
-__all__ = ["pace", "parse_rate", "replay_one", "replay_several"]
+__all__ = ["again_command", "pace", "parse_rate", "replay_one", "replay_several"]
 
 Json = Any
 
@@ -112,7 +112,7 @@ def replay_several(
             return DONE
         if not yes:
             _confirm(len(chosen), version)
-        again = _command(event_ids, where, options, name)
+        again = again_command(event_ids, where, options, name)
         started: list[Json] = []
         failed = 0
         say(f"replaying as {name}: with the same --name nothing is started twice")
@@ -178,7 +178,7 @@ def _confirm(count: int, version: str) -> None:
     click.confirm(f"Replay {count} events with the {version} version?", abort=True, err=True)
 
 
-def _command(
+def again_command(
     event_ids: Sequence[str], where: Mapping[str, Json], options: Mapping[str, Json], name: str
 ) -> str:
     """The command that goes on where this one is interrupted."""
