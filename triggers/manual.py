@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -51,5 +52,15 @@ def manual(
     except UnsafeSchema as error:
         raise BadInput(f"inputs cannot be used: {error}", hint="correct the trigger's inputs") from error
     if found:
-        raise BadInput(f"the input is wrong at {found}")
+        raise BadInput(f"the input is wrong at {found}", hint=_asked(inputs))
     return values
+
+
+def _asked(inputs: Mapping[str, Mapping[str, Any]]) -> str:
+    """The form in one line."""
+    fields = []
+    for name, each in inputs.items():
+        kind = " or ".join(map(json.dumps, each["enum"])) if "enum" in each else str(each.get("type", "any"))
+        rest = f"{json.dumps(each['default'])} when left out" if "default" in each else "required"
+        fields.append(f"{name} ({kind}, {rest})")
+    return f"it takes {', '.join(fields)}" if fields else "it takes nothing"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from server_lab import EVIL, TOKEN, Lab, basic
@@ -432,3 +434,96 @@ def test_a_run_that_executes_names_its_steps() -> None:
     steps = [{"path": "steps[0]", "id": "a", "status": "running", "waiting_for": None}]
     assert run_in_words({"status": "running", "steps": steps}) == "It is executing a."
     assert "turn" in run_in_words({"status": "queued"})
+
+
+# Starting by hand -----------------------------------------------------------------------------------
+
+MANUAL = {
+    "uses": "manual",
+    "with": {
+        "inputs": {
+            "prompt": {"type": "string", "title": "What to draw", "maxLength": 40},
+            "count": {"type": "integer", "minimum": 1, "maximum": 4, "default": 2},
+            "style": {"enum": ["pencil", "ink"], "default": "ink"},
+            "loud": {"type": "boolean"},
+        }
+    },
+}
+ECHO_EVENT = {"id": "echo", "uses": "transform", "with": {"event": "{{ trigger }}"}}
+
+
+def deploy(lab: Lab, name: str, **definition: object) -> None:
+    path = lab.project / "workflows" / f"{name}.json"
+    path.write_text(
+        json.dumps({"name": name, "steps": [ECHO_EVENT], "output": "{{ steps.echo.event }}", **definition})
+    )
+    loaded = lab.engine.load_files([path])
+    assert not loaded.files[0].has_errors, loaded.files[0].diagnostics
+
+
+def start_by_form(lab: Lab, name: str, **values: str) -> Any:
+    path = f"/workflows/{name}/start"
+    return lab.form(path, {"form_token": lab.form_token(path, path), **values})
+
+
+def test_a_workflow_is_started_with_the_form_of_its_manual_trigger(lab: Lab) -> None:
+    deploy(lab, "draw", trigger=MANUAL)
+    shown = page(lab, "/workflows/draw/start")
+    inputs = {each["name"]: each for each in shown.all("input")}
+    assert ("required" in inputs["form.prompt"], "required" in inputs["form.count"]) == (True, False)
+    assert inputs["form.count"]["value"] == "2"
+    assert "What to draw" in shown.shown
+    assert any(link["href"] == "/workflows/draw/start" for link in page(lab, "/workflows").all("a"))
+    filled = {"form.prompt": "a lighthouse", "form.count": "3", "form.style": "pencil"}
+    answer = start_by_form(lab, "draw", **filled)
+    assert answer.status_code == 303
+    run = answer.headers["Location"].rpartition("/")[2]
+    assert lab.finished(run)["output"] == {
+        "prompt": "a lighthouse",
+        "count": 3,
+        "style": "pencil",
+        "loud": False,
+    }
+    for wrong in ({"form.prompt": ""}, {"form.prompt": "x" * 41}, {"form.count": "9"}, {"form.style": "oil"}):
+        is_problem(start_by_form(lab, "draw", **{**filled, **wrong}), 422, "R403")
+    is_problem(start_by_form(lab, "draw", **{**filled, "form.count": "many"}), 422, "S707")
+    assert len(lab.get("/api/v1/runs?workflow=draw").get_json()["runs"]) == 1
+
+
+def test_programs_and_people_are_asked_and_checked_alike(lab: Lab) -> None:
+    deploy(lab, "draw", trigger=MANUAL)
+    form = lab.get("/api/v1/workflows/draw").get_json()["form"]
+    assert (form["required"], form["event"]) == (["prompt", "loud"], None)
+    assert form["properties"] == MANUAL["with"]["inputs"]  # type: ignore[index]
+    is_problem(lab.post("/api/v1/runs", {"workflow": "draw", "trigger": {"count": 1}}), 422, "R403")
+    started = lab.post("/api/v1/runs", {"workflow": "draw", "trigger": {"prompt": "x", "loud": True}})
+    run = started.get_json()["runs"][0]
+    assert lab.finished(run)["output"] == {"prompt": "x", "count": 2, "style": "ink", "loud": True}
+
+
+def test_declared_inputs_are_a_form_too(lab: Lab) -> None:
+    inputs = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    deploy(
+        lab,
+        "counts",
+        inputs=inputs,
+        steps=[{"id": "echo", "uses": "transform", "with": {"event": "{{ inputs.n }}"}}],
+    )
+    assert page(lab, "/workflows/counts/start").all("input")[1]["name"] == "form.n"
+    answer = start_by_form(lab, "counts", **{"form.n": "7"})
+    assert lab.finished(answer.headers["Location"].rpartition("/")[2])["output"] == 7
+
+
+def test_in_place_of_another_trigger_an_event_is_given(lab: Lab) -> None:
+    shown = page(lab, "/workflows/plain/start")
+    assert '"text": "hello"' in shown.shown
+    answer = start_by_form(lab, "plain", event='{"body": {"x": 1}}')
+    assert lab.finished(answer.headers["Location"].rpartition("/")[2])["output"] == {"x": 1}
+    is_problem(start_by_form(lab, "plain", event="{"), 422, "S707")
+    assert lab.get("/workflows/nowhere/start", Accept=HTML).status_code == 404
+
+
+def test_looking_at_the_form_starts_nothing_and_a_foreign_one_neither(lab: Lab) -> None:
+    page(lab, "/workflows/plain/start")
+    is_problem(lab.form("/workflows/plain/start", {"event": "{}", "form_token": "x"}), 403, "S706")
+    assert lab.get("/api/v1/runs").get_json()["runs"] == []

@@ -38,6 +38,7 @@ from .schemas import (
     record,
     ref,
 )
+from .start_forms import start_form
 
 __all__ = [
     "answer_json",
@@ -193,8 +194,10 @@ def workflows() -> Response:
 )
 def workflow(name: str) -> Response:
     """One deployed workflow and its definition."""
-    plan = _engine().plan(name)
-    return answer_json({"name": plan.name, "version": plan.version, "definition": plan.value})
+    engine = _engine()
+    plan = engine.plan(name)
+    form = start_form(plan, engine.registry).to_json()
+    return answer_json({"name": plan.name, "version": plan.version, "definition": plan.value, "form": form})
 
 
 @api.post(

@@ -31,6 +31,7 @@ from .probes import probes
 from .problems import problem
 from .routes import Route, install
 from .schedules import schedules
+from .starting import starting
 from .triggers import triggers
 
 __all__ = ["ROUTES", "create_app"]
@@ -48,6 +49,7 @@ ROUTES: tuple[Route, ...] = (
     *artifacts,
     *pages,
     *forms,
+    *starting,
 )
 """Every address that is answered."""
 

@@ -7,6 +7,7 @@ import hmac
 import json
 import math
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,16 @@ from hookline.engine.engine import Engine, EngineError
 from .access import acting_user
 from .routes import Answer, Routes
 
-__all__ = ["FormTokens", "choice_text", "field_kind", "form_value", "forms"]
+__all__ = [
+    "FormTokens",
+    "checked_engine",
+    "choice_text",
+    "field_kind",
+    "form_done",
+    "form_value",
+    "form_values",
+    "forms",
+]
 
 forms = Routes(is_listed=False)
 
@@ -66,7 +76,7 @@ class FormTokens:
         return hmac.digest(self.key, f"{period} {action}".encode(), "sha256").hex()
 
 
-def _checked() -> Engine:
+def checked_engine() -> Engine:
     """The engine, once the form has shown that it comes from a page of ours.
 
     Raises:
@@ -83,7 +93,8 @@ def _checked() -> Engine:
     return tokens.engine
 
 
-def _done(path: str) -> Response:
+def form_done(path: str) -> Response:
+    """The answer to a form: look at this page."""
     response = redirect(path, 303)
     assert isinstance(response, Response)
     return response
@@ -96,29 +107,29 @@ def _by() -> str:
 @forms.post("/runs/<run_id>/cancel", permission="run", answers=_DONE, problems=(404, 409))
 def cancel_form(run_id: str) -> Response:
     """Ask a run to stop."""
-    _checked().cancel(run_id, by=_by())
-    return _done(f"/runs/{run_id}")
+    checked_engine().cancel(run_id, by=_by())
+    return form_done(f"/runs/{run_id}")
 
 
 @forms.post("/runs/<run_id>/replay", permission="run", answers=_DONE, problems=(404, 409, 422))
 def replay_form(run_id: str) -> Response:
     """Run again, as a new run."""
-    accepted = _checked().replay_run(run_id, version=_version())
-    return _done(f"/runs/{accepted.run_id}")
+    accepted = checked_engine().replay_run(run_id, version=_version())
+    return form_done(f"/runs/{accepted.run_id}")
 
 
 @forms.post("/events/<event_id>/replay", permission="run", answers=_DONE, problems=(404, 409, 422))
 def replay_event_form(event_id: str) -> Response:
     """Run an event's workflow again."""
-    accepted = _checked().replays.event(event_id, version=_version())
-    return _done(f"/runs/{accepted.run_id}")
+    accepted = checked_engine().replays.event(event_id, version=_version())
+    return form_done(f"/runs/{accepted.run_id}")
 
 
 @forms.post("/runs/<run_id>/resume", permission="run", answers=_DONE, problems=(404, 409))
 def resume_form(run_id: str) -> Response:
     """Go on with a failed or canceled run."""
-    _checked().resume(run_id, version=_version(), by=_by())
-    return _done(f"/runs/{run_id}")
+    checked_engine().resume(run_id, version=_version(), by=_by())
+    return form_done(f"/runs/{run_id}")
 
 
 def _version() -> str:
@@ -128,7 +139,7 @@ def _version() -> str:
 @forms.post("/approvals/<approval_id>", permission="run", answers=_DONE, problems=(404, 409, 422))
 def decide_form(approval_id: str) -> Response:
     """Decide on an approval."""
-    engine = _checked()
+    engine = checked_engine()
     approval = engine.store.approval(approval_id)
     decision = request.form.get("decision", "")
     schema = approval.data.get("form") if approval is not None and isinstance(approval.data, dict) else None
@@ -137,12 +148,17 @@ def decide_form(approval_id: str) -> Response:
         decision,
         by=_by(),
         comment=request.form.get("comment", "")[:10_000],
-        form=_form_values(schema) if isinstance(schema, dict) and decision == "approved" else None,
+        form=form_values(schema) if isinstance(schema, dict) and decision == "approved" else None,
     )
-    return _done(f"/approvals/{approval_id}")
+    return form_done(f"/approvals/{approval_id}")
 
 
-def _form_values(schema: dict[str, Json]) -> dict[str, Json]:
+def form_values(schema: Mapping[str, Json]) -> dict[str, Json]:
+    """What was filled in, by the JSON Schema of an object; fields that were left empty are left out.
+
+    Raises:
+        EngineError: S707, a text is not of its field's type.
+    """
     values = {}
     for name, field in schema.get("properties", {}).items():
         if field_kind(field) == "boolean":

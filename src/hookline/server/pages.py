@@ -18,7 +18,7 @@ from .presentation import run_in_words
 from .routes import Answer, Routes
 from .schemas import APPROVAL_STATUSES, RUN_STATUSES
 
-__all__ = ["pages"]
+__all__ = ["html_page", "page_engine", "pages"]
 
 pages = Routes(is_listed=False)
 
@@ -37,12 +37,14 @@ MAX_HISTORY = 200
 _PAGE = {200: Answer("A page.", None, "text/html")}
 
 
-def _engine() -> Engine:
+def page_engine() -> Engine:
+    """The engine that the pages show."""
     engine: Engine = current_app.extensions["hookline"]
     return engine
 
 
-def _page(template: str, **values: Any) -> Response:
+def html_page(template: str, **values: Any) -> Response:
+    """A page made of a template."""
     response = Response(render_template(template, **values), mimetype="text/html")
     # Data of runs does not belong into caches, nor into the history of a shared machine.
     response.headers["Cache-Control"] = "no-store"
@@ -74,11 +76,11 @@ def _older(following: str | None, **filters: str | None) -> str | None:
 @pages.get("/", permission="read", answers=_PAGE)
 def runs_page() -> Response:
     """Runs, newest first."""
-    engine = _engine()
+    engine = page_engine()
     status = _chosen("status", RUN_STATUSES)
     workflow = request.args.get("workflow") or None
     page = _rows(partial(engine.store.runs, RunFilter(workflow, status)))
-    return _page(
+    return html_page(
         "runs.html",
         runs=[documents.run_summary(row) for row in page.rows],
         older=_older(page.next, workflow=workflow, status=status),
@@ -94,14 +96,14 @@ def runs_page() -> Response:
 @pages.get("/runs/<run_id>", permission="read", answers=_PAGE, problems=(404,))
 def run_page(run_id: str) -> Response:
     """One run with its steps and its history."""
-    engine = _engine()
+    engine = page_engine()
     # Read before the run: what is not stored any more has been taken in, and the run shows it.
     asked = {signal.kind for signal in engine.store.signals(run_id)}
     document = engine.run_document(run_id)
     is_open = document["status"] in ("queued", "running", "waiting")
     is_resumable = document["status"] in ("failed", "canceled")
     history = engine.history(run_id)
-    return _page(
+    return html_page(
         "run.html",
         run=document,
         words=run_in_words(document),
@@ -137,9 +139,9 @@ def _approval_shown(store: Store, row: Approval) -> dict[str, Any]:
 def approvals_page() -> Response:
     """Approvals, those that are open unless another status is asked for."""
     status = _chosen("status", (*APPROVAL_STATUSES, "all")) or "pending"
-    store = _engine().store
+    store = page_engine().store
     page = _rows(partial(store.approvals, None if status == "all" else status))
-    return _page(
+    return html_page(
         "approvals.html",
         approvals=[_approval_shown(store, row) for row in page.rows],
         older=_older(page.next, status=status),
@@ -151,28 +153,28 @@ def approvals_page() -> Response:
 @pages.get("/approvals/<approval_id>", permission="read", answers=_PAGE, problems=(404,))
 def approval_page(approval_id: str) -> Response:
     """One approval. Looking at it decides nothing; its buttons do."""
-    store = _engine().store
+    store = page_engine().store
     row = store.approval(approval_id)
     if row is None:
         raise EngineError(f"there is no approval {approval_id!r}", code="R411", status=404)
-    return _page("approval.html", approval=_approval_shown(store, row))
+    return html_page("approval.html", approval=_approval_shown(store, row))
 
 
 @pages.get("/workflows", permission="read", answers=_PAGE)
 def workflows_page() -> Response:
     """Every workflow file, with its findings."""
-    return _page("workflows.html", workflows=workflow_documents(_engine()))
+    return html_page("workflows.html", workflows=workflow_documents(page_engine()))
 
 
 @pages.get("/events", permission="read", answers=_PAGE)
 def events_page() -> Response:
     """The inbox, newest first."""
-    engine = _engine()
+    engine = page_engine()
     state, failed = _chosen("state", STORED_STATES), _chosen("run_status", RUN_STATUSES)
     workflow, trigger = (request.args.get(name) or None for name in ("workflow", "trigger"))
     where = EventFilter(trigger=trigger, run_status=failed)
     page = _rows(lambda limit, cursor: engine.store.events(state, workflow, limit, cursor, where))
-    return _page(
+    return html_page(
         "events.html",
         events=[documents.event_document(row) for row in page.rows],
         older=_older(page.next, state=state, workflow=workflow, trigger=trigger, run_status=failed),
@@ -192,6 +194,6 @@ def events_page() -> Response:
 @pages.get("/events/<event_id>", permission="read", answers=_PAGE, problems=(404,))
 def event_page(event_id: str) -> Response:
     """One event with its headers and body."""
-    engine = _engine()
+    engine = page_engine()
     document = engine.event_document(event_id)
-    return _page("event.html", event=document, is_replayable=engine.replays.is_replayable(event_id))
+    return html_page("event.html", event=document, is_replayable=engine.replays.is_replayable(event_id))

@@ -222,7 +222,18 @@ SCHEMAS: dict[str, Schema] = {
             "diagnostics": many(ref("Finding")),
         }
     ),
-    "Definition": record({"name": TEXT, "version": TEXT, "definition": {"type": "object"}}),
+    "Definition": record(
+        {
+            "name": TEXT,
+            "version": TEXT,
+            "definition": {"type": "object"},
+            "form": {
+                **record({"properties": {"type": "object"}, "required": many(TEXT), "event": ANY}),
+                "description": "What starting it by hand asks for: the JSON Schema of each field; or "
+                "the whole event, of which `event` is an example.",
+            },
+        }
+    ),
     "Validation": record(
         {"schema": {"const": "hookline.validation/1"}, "ok": YES, "diagnostics": many(ref("Finding"))}
     ),

@@ -61,3 +61,12 @@ def test_a_schema_bomb_is_refused() -> None:
         bomb = {"allOf": [bomb, bomb]}
     with pytest.raises(BadInput, match="inputs cannot be used"):
         start({"x": 1}, inputs={"x": bomb})
+
+
+def test_who_gives_the_wrong_input_is_told_what_the_form_takes() -> None:
+    inputs = {"name": {"type": "string"}, "tone": {"enum": ["a", 2], "default": "a"}, "any": {}}
+    with pytest.raises(BadInput) as refused:
+        asyncio.run(run_trigger(MANUAL, {"inputs": inputs}, FakeHookContext(), {}))
+    assert refused.value.hint == (
+        'it takes name (string, required), tone ("a" or 2, "a" when left out), any (any, required)'
+    )
