@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import hmac
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from slack_sdk.signature import SignatureVerifier
 from standardwebhooks import Webhook
 
+from hookline.engine.loader import import_room
 from hookline.sdk import HookRefused
 from hookline.testing import FakeConnectionContext
 
@@ -352,3 +355,31 @@ def test_only_auth_none_needs_no_connection() -> None:
     assert not WEBHOOK.needs_connection({"auth": {"type": "none"}})
     assert WEBHOOK.needs_connection({"auth": {"type": "github"}})
     assert WEBHOOK.needs_connection({})
+
+
+@BY_NAME
+def test_a_forgery_takes_the_same_work_as_the_real_one(
+    vector: Vector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is wrong, and with however many secrets: as many digests, and as many comparisons."""
+    module = import_room("triggers._webhook.verify")
+    compared: list[int] = []
+    compare = hmac.compare_digest
+    monkeypatch.setattr(module.hmac, "compare_digest", lambda a, b: compared.append(len(a)) or compare(a, b))
+    changed = vector.headers[vector.signature]
+    place = len(changed) - 2
+    forged = changed[:place] + ("A" if changed[place] != "A" else "B") + changed[place + 1 :]
+    work = []
+    for headers, body in (
+        (vector.headers, vector.body),
+        ({**vector.headers, vector.signature: forged}, vector.body),
+        (vector.headers, vector.body + b" "),
+        (vector.headers, b"x" + vector.body[1:]),
+    ):
+        compared.clear()
+        other = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+        with contextlib.suppress(HookRefused):
+            receive(request(body, headers), auth=vector.auth, secrets=[vector.secret, other], at=vector.at)
+        work.append(list(compared))
+    assert len(work[0]) == 2
+    assert work == [work[0]] * 4
