@@ -87,7 +87,9 @@ def connect(
 
     api = Api(authorized, tokens, base_url.rstrip("/"))
     secret = service_account_key or refresh_token
-    return Drive(ctx.name, api, Pushes(api, ctx.setting("HOOKLINE_BASE_URL"), secret))
+    pushes = Pushes(api, ctx.setting("HOOKLINE_BASE_URL"), secret)
+    account = credential.account if service_account_key else "the person whose consent the connection has"
+    return Drive(ctx.name, api, pushes, account)
 
 
 @google_drive.on_test

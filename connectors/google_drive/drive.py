@@ -46,11 +46,13 @@ class Drive:
 
     Attributes:
         name: The connection's name, which the file references carry.
+        account: Whose files it sees: the address of a service account, else words for a person.
         pushes: Push channels, for the trigger.
     """
 
-    def __init__(self, name: str, api: Api, pushes: Pushes) -> None:
+    def __init__(self, name: str, api: Api, pushes: Pushes, account: str) -> None:
         self.name = name
+        self.account = account
         self.api = api
         self.pushes = pushes
         self.find = Finder(api)

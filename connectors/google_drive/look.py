@@ -178,6 +178,9 @@ class Look:
         for found in files:
             if found.id not in moved and not _is_later(found.created, began):
                 self.baseline += _keys(found)
+                # The changes that this same look goes on to follow may name it: what it is told here is
+                # not on disk yet.
+                self._taken.update(_keys(found))
 
     async def _follow(self, changes: Changes) -> bool:
         """Take in a page of the changes; returns whether it was the last one."""

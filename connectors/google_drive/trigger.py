@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from hookline.sdk import (
     ActionError,
@@ -14,7 +15,10 @@ from hookline.sdk import (
     HookAnswered,
     HookReply,
     HookRequest,
+    NotFound,
     Poll,
+    SetupContext,
+    SetupStep,
     TriggerContext,
     parse_size,
 )
@@ -29,7 +33,7 @@ from .place import Place
 from .push import RETRY, Channel, is_hint
 from .resource import EXPORTS, FOLDER
 
-__all__ = ["file_uploaded", "told"]
+__all__ = ["file_uploaded", "setup", "told"]
 
 PAUSE = 15.0
 """Seconds after a look that Drive interrupted without saying for how long."""
@@ -62,11 +66,21 @@ _EVENT: dict[str, Any] = {
 }
 
 
+class Push(TypedDict):
+    """Where Drive tells of changes."""
+
+    path: Annotated[
+        str,
+        Field("Last part of the address: `drive` is reached at `/hooks/drive`.", max_length=200),
+        {"pattern": "^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$"},
+    ]
+
+
 @google_drive.trigger(
     "file_uploaded",
     kind="poll",
     interval=30.0,
-    hook=("push_path",),
+    hook=("push", "path"),
     output=_EVENT,
     watches=("gdrive://{folder}/",),
     docs="https://developers.google.com/workspace/drive/api/guides/manage-changes",
@@ -160,16 +174,13 @@ async def file_uploaded(
         bool,
         Field("Pass over files as a run has written them, so that no workflow starts itself.", advanced=True),
     ] = True,
-    push_path: Annotated[
-        str | None,
+    push: Annotated[
+        Push | None,
         Field(
-            "Have Drive tell of changes at /hooks/<path>, so that a look comes at once. It needs "
-            "HOOKLINE_BASE_URL, with https.",
+            "Have Drive tell of changes, so that a look comes at once. It needs HOOKLINE_BASE_URL (https).",
             advanced=True,
-            max_length=200,
-            examples=["drive-inbox"],
+            examples=[{"path": "drive-inbox"}],
         ),
-        {"pattern": "^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$"},
     ] = None,
     interval: Annotated[
         str,
@@ -210,7 +221,7 @@ async def file_uploaded(
     look.events.sort(key=lambda event: (event.data["modified_at"], event.data["path"]))
     closing, problem = None, ""
     if look.interrupted is None:
-        closing, problem = await _push(ctx, drive, place, push_path or "")
+        closing, problem = await _push(ctx, drive, place, push["path"] if push else "")
     next_at = None if is_done else ctx.now()
     if look.interrupted is not None:
         problem = look.interrupted.message
@@ -231,6 +242,28 @@ async def file_uploaded(
     )
 
 
+@file_uploaded.on_setup
+async def setup(ctx: SetupContext, folder: str, **given: Any) -> Sequence[SetupStep]:
+    """The folder, shared with the account."""
+    drive: Drive = ctx.connection
+    watched = folder_id(folder)
+    state: Literal["missing", "present", "unknown"] = "unknown"
+    document: dict[str, Any] = {
+        "folder": f"https://drive.google.com/drive/folders/{watched}",
+        "share_with": drive.account,
+        "role": "viewer, or editor if workflows write to it",
+    }
+    if ctx.look:
+        try:
+            found = await drive.find.top(watched, "looking for the watched folder")
+        except NotFound:
+            state = "missing"
+        else:
+            state = "present"
+            document["shared_drive"] = found.drive or None
+    return [SetupStep("the folder, shared with the account of the connection", document, state)]
+
+
 @file_uploaded.on_request
 async def told(ctx: TriggerContext, request: HookRequest, **given: Any) -> Poll | HookAnswered:
     """A notification: it says that something was changed, and not what."""
@@ -248,9 +281,7 @@ async def _push(ctx: TriggerContext, drive: Drive, place: Place, path: str) -> t
     address = pushes.address(path) if path else ""
     if not address:
         place.channel = None
-        missing = (
-            "push_path is set, and HOOKLINE_BASE_URL is not: Google Drive has nowhere to tell of changes"
-        )
+        missing = "push is set, and HOOKLINE_BASE_URL is not: Google Drive has nowhere to tell of changes"
         return open_now, missing if path else ""
     if not pushes.is_due(open_now, address, now):
         return None, ""

@@ -80,7 +80,7 @@ def test_drive_tells_of_an_upload_and_a_look_comes_at_once(
         folder = drive.people.folder("inbox")
 
         def change(text: str) -> str:
-            push = '"push_path": "drive", "interval": "1h"'
+            push = '"push": { "path": "drive" }, "interval": "1h"'
             return text.replace('"folder": "THE-FOLDERS-ID"', f'"folder": "{folder}", {push}')
 
         given = environment(drive, slack, **s3.environment)

@@ -37,7 +37,7 @@ def receiver() -> Iterator[HttpServer]:
 @pytest.fixture
 def watch(drive: DriveStandIn, receiver: HttpServer) -> Watch:
     folder = drive.people.folder("inbox")
-    watch = Watch(drive, folder, public_url=receiver.origin, push_path="drive/inbox")
+    watch = Watch(drive, folder, public_url=receiver.origin, push={"path": "drive/inbox"})
     watch.settle()
     return watch
 
@@ -132,7 +132,7 @@ def test_without_a_channel_it_is_looked_at_as_usual(
 ) -> None:
     folder = drive.people.folder("inbox")
     drive.faults.set(fault, times=None)
-    watch = Watch(drive, folder, public_url=receiver.origin, push_path="drive")
+    watch = Watch(drive, folder, public_url=receiver.origin, push={"path": "drive"})
     assert "does not tell of changes" in watch.look().problem
     drive.people.put("a.txt", b"x", folder)
     poll = watch.look()
@@ -146,16 +146,16 @@ def test_without_a_channel_it_is_looked_at_as_usual(
 
 
 def test_without_a_public_address_that_is_said(drive: DriveStandIn) -> None:
-    watch = Watch(drive, drive.people.folder("inbox"), push_path="drive")
+    watch = Watch(drive, drive.people.folder("inbox"), push={"path": "drive"})
     assert "HOOKLINE_BASE_URL" in watch.look().problem
     assert drive.channels == []
 
 
 def test_a_channel_that_is_not_wanted_any_more_is_closed(drive: DriveStandIn, watch: Watch) -> None:
-    del watch.parameters["push_path"]
+    del watch.parameters["push"]
     watch.settle()
     assert drive.channels == []
-    watch.parameters |= {"push_path": "drive"}
+    watch.parameters |= {"push": {"path": "drive"}}
     watch.settle()
     assert len(drive.channels) == 1
 
@@ -181,7 +181,7 @@ def test_lost_notifications_lose_nothing(drive: DriveStandIn, watch: Watch) -> N
 
 
 def test_a_request_before_the_first_look_is_refused(drive: DriveStandIn) -> None:
-    watch = Watch(drive, drive.people.folder("inbox"), push_path="drive")
+    watch = Watch(drive, drive.people.folder("inbox"), push={"path": "drive"})
     made: Any = Push("x", "change", 1, {"X-Goog-Channel-ID": "x", "X-Goog-Channel-Token": "y"}, 0)
     with pytest.raises(HookRefused):
         hint(watch, made)

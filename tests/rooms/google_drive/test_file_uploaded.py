@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import jsonschema
@@ -408,6 +409,29 @@ def test_what_is_uploaded_during_the_first_look_starts_a_run(
     assert sorted(watch.settle()) == ["box3/late.txt", "early.txt"]
 
 
+def test_what_was_there_and_is_renamed_during_the_first_look_starts_nothing(
+    drive: DriveStandIn, inbox: str
+) -> None:
+    old = drive.people.put("old.txt", b"x", inbox)
+    drive.clock.advance(10)
+    watch = Watch(drive, inbox)
+    send, asked = watch.ctx.connection.api.send, []
+
+    async def then_rename(method: str, path: str, what: str, **options: Any) -> Any:
+        answer = await send(method, path, what, **options)
+        if path.endswith("/changes"):
+            asked.append(path)
+            drive.people.rename(old, f"renamed-{len(asked)}.txt")
+        return answer
+
+    watch.ctx.connection.api.send = then_rename
+    watch.look()
+    assert len(asked) == 2
+    watch.ctx.connection.api.send = send
+    watch.settle()
+    assert watch.started == []
+
+
 def test_many_files_are_taken_in_many_looks(
     drive: DriveStandIn, inbox: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -484,6 +508,26 @@ def test_what_is_refused(drive: DriveStandIn, inbox: str) -> None:
     watch.ctx.cursor = {"root": 1}
     with pytest.raises(BadInput, match="cursor"):
         watch.look()
+
+
+def test_who_has_to_share_what_with_whom_is_said(drive: DriveStandIn, inbox: str) -> None:
+    client = connect(drive, person=False)
+
+    @dataclass
+    class Context:
+        look: bool
+        connection: Any = client
+
+    def states(look: bool) -> list[tuple[str, str]]:
+        steps = asyncio.run(TRIGGER.file_uploaded.setup(Context(look), folder=inbox))
+        return [(step.document["share_with"], step.state) for step in steps]
+
+    email = drive.accounts.email
+    assert states(False) == [(email, "unknown")]
+    assert drive.requests == []
+    assert states(True) == [(email, "present")]
+    drive.people.allow(inbox, "none")
+    assert states(True) == [(email, "missing")]
 
 
 def test_too_many_folders_are_said(drive: DriveStandIn, inbox: str, monkeypatch: pytest.MonkeyPatch) -> None:
