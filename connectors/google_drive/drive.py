@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -28,7 +29,7 @@ from .api import FILES, Api
 from .finding import ALL_DRIVES, Finder, quoted
 from .push import Pushes
 from .reading import default_export, pieces
-from .resource import FIELDS, FOLDER, SHORTCUT, Resource
+from .resource import FIELDS, FOLDER, OURS, OWN_MD5, SHORTCUT, Resource
 from .writing import Upload
 
 __all__ = ["Drive"]
@@ -39,6 +40,7 @@ MARK = "hookline-write"
 _MAX_PROPERTY = 124
 """Bytes of a property's key and value together."""
 _PLAIN = "application/octet-stream"
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;[ -~]*)?", re.ASCII)
 
 
 class Drive:
@@ -145,9 +147,8 @@ class Drive:
             return self.file(at, there)
         if there is not None and if_exists == "fail":
             raise _taken(at)
-        mime = (
-            mime or mimetypes.guess_type(at.path[-1] if at.path else there.name if there else "")[0] or _PLAIN
-        )
+        name = at.path[-1] if at.path else there.name if there else ""
+        mime = _media_type(mime or mimetypes.guess_type(name)[0] or _PLAIN)
         body: dict[str, Any] = {"mimeType": mime, "appProperties": _properties(metadata, writing)}
         if there is not None:
             if there.is_native:
@@ -179,7 +180,8 @@ class Drive:
             with suppress(NotFound):
                 return await self.find.get(kept, what)
         if not at.path:
-            found = await self.find.file(at)
+            # A shortcut is not followed: who deletes it does not mean what it leads to.
+            found = await self.find.get(at.id, what)
         else:
             try:
                 parent = await self.find.folder(at.id, at.path[:-1], what)
@@ -242,7 +244,9 @@ class Drive:
                 target, content, mime=mime or given.mime, metadata=metadata, writing=writing
             )
         body = await self._new(at, writing, what)
-        properties = {**found.properties, **_properties(metadata, writing)}
+        # What a run noted about the source is not true of the copy.
+        kept = {key: value for key, value in found.properties.items() if not key.startswith(OURS)}
+        properties = {**kept, **_properties(metadata, writing), **({OWN_MD5: found.md5} if found.md5 else {})}
         response = await self.api.send(
             "POST",
             f"{FILES}/{found.id}/copy",
@@ -339,6 +343,17 @@ def _properties(metadata: Mapping[str, str] | None, writing: Writing) -> dict[st
 def _fitting(key: str, value: str) -> str:
     room = max(0, _MAX_PROPERTY - len(key.encode()))
     return value.encode()[:room].decode("utf-8", "ignore")
+
+
+def _media_type(text: str) -> str:
+    """A media type as it may stand in a header.
+
+    Raises:
+        BadInput: It is none.
+    """
+    if not _MEDIA_TYPE.fullmatch(text):
+        raise BadInput(f"{text[:100]!r} is no media type", hint="write one such as image/png")
+    return text
 
 
 def _taken(at: Address) -> AlreadyExists:

@@ -13,7 +13,7 @@ from typing import Any
 
 from hookline.sdk import MalformedOutput
 
-__all__ = ["EXPORTS", "FIELDS", "FOLDER", "OWN", "OWN_MD5", "SHORTCUT", "Export", "Resource", "texts"]
+__all__ = ["EXPORTS", "FIELDS", "FOLDER", "OURS", "OWN", "OWN_MD5", "SHORTCUT", "Export", "Resource", "texts"]
 
 FOLDER = "application/vnd.google-apps.folder"
 SHORTCUT = "application/vnd.google-apps.shortcut"
@@ -24,6 +24,8 @@ FIELDS = (
     "trashed,driveId,appProperties,shortcutDetails(targetId,targetMimeType),webViewLink"
 )
 
+OURS = "hookline-"
+"""How the names of the properties begin that are ours."""
 OWN = "hookline-run"
 """Property of a file that a run has written; its value is the run."""
 OWN_MD5 = "hookline-md5"

@@ -92,6 +92,35 @@ def test_shortcuts_lead_to_their_file_and_folders_are_none(drive: DriveStandIn, 
         asyncio.run(client.write(f"gdrive://{folder}/link", b"x"))
 
 
+def test_deleting_a_shortcut_does_not_delete_its_file(drive: DriveStandIn, folder: str) -> None:
+    file = drive.people.put("a.txt", b"target")
+    link = drive.people.shortcut("link", file, folder)
+    client = connect(drive)
+    for act in (client.delete(f"gdrive://{link}"), client.write(f"gdrive://{link}", b"x")):
+        with pytest.raises(BadInput):
+            asyncio.run(act)
+    assert (drive.people.item(file).trashed, drive.people.item(file).content) == (False, b"target")
+
+
+@pytest.mark.parametrize("mime", ["text/plain\r\n\r\nmore", "text", "text/plain\n", "a/b c"])
+def test_what_is_no_media_type_is_not_sent(drive: DriveStandIn, folder: str, mime: str) -> None:
+    with pytest.raises(BadInput, match="no media type"):
+        asyncio.run(connect(drive).write(f"gdrive://{folder}/a.txt", b"x", mime=mime))
+    assert drive.people.named("a.txt") == []
+
+
+def test_a_copy_is_not_marked_as_its_source_was(drive: DriveStandIn, folder: str) -> None:
+    client, one = connect(drive), Remembered("one")
+    source, target = f"gdrive://{folder}/a.txt", f"gdrive://{folder}/b.txt"
+    marks = {"hookline-run": "run_1"}
+    asyncio.run(client.write(source, b"x", metadata=marks, writing=one.writing))
+    (item,) = drive.people.named("a.txt")
+    item.app_properties["colour"] = "blue"
+    asyncio.run(client.copy(source, target))
+    (copied,) = drive.people.named("b.txt")
+    assert copied.app_properties == {"colour": "blue", "hookline-md5": item.digest("md5")}
+
+
 # Documents.
 
 
