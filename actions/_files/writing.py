@@ -118,7 +118,9 @@ async def transfer(
         BadInput: C026, or the address cannot be used.
     """
     store, file = await ctx.open_store(address, connection), source.file
-    within = isinstance(store, CopiesFiles) and await source.kept_by() is store
+    # By itself a store copies what is newest; a reference may mean the version that was there before.
+    is_newest = file.version is None
+    within = is_newest and isinstance(store, CopiesFiles) and await source.kept_by() is store
     if within and limit is not None and (file.bytes or 0) > limit:
         raise too_large(file.name, limit)
     return await put(

@@ -44,6 +44,16 @@ def test_within_a_store_the_store_copies() -> None:
     assert store.copies == 3
 
 
+def test_a_version_is_never_exchanged_for_the_newest_one() -> None:
+    """What was examined is what is copied: by itself a store would copy what came after it."""
+    store = FakeObjectStore({"s3://b/a.png": b"picture"})
+    ctx = FakeContext(connections={"s3": store})
+    examined = ctx.fake_files.put(b"picture", uri="s3://b/a.png").to_json() | {"version": "v1"}
+    do("copy", ctx, file=examined, to="s3://b/copy.png")
+    do("upload", ctx, file=examined, to="s3://b/upload.png")
+    assert (store.copies, len(store.objects)) == (0, 3)
+
+
 def test_between_stores_the_bytes_pass_through(tmp_path: Path) -> None:
     one, other = FakeObjectStore({"s3://b/a.png": b"picture"}), FakeObjectStore()
     ctx = local(tmp_path, connections={"s3": one, "backup": other}, types={"backup": "s3"})
