@@ -174,7 +174,7 @@ class S3:
     ) -> File:
         """Write an object; it appears whole or not at all.
 
-        More than 8 MiB go up in parts, which are taken back when anything fails, and by the
+        More than 5 MiB go up in parts, which are taken back when anything fails, and by the
         repetition when this process dies.
 
         Args:

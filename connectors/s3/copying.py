@@ -56,8 +56,8 @@ async def copy(
         return str(answer["CopyObjectResult"].get("ETag", "")).strip('"')
     part = -(-size // -(-size // largest))  # equal parts, rounded up
     sending = Multipart(session, at, target)
-    await sending.begin(headers, writing)
     try:
+        await sending.begin(headers, writing)
         for start in range(0, size, part):
             pinned = {**given, **({"CopySourceIfMatch": etag} if etag else {})}
             try:
@@ -66,5 +66,6 @@ async def copy(
                 raise Unavailable(f"{what}: the source changed meanwhile") from error
         return await sending.complete(condition)
     except BaseException:
-        await asyncio.shield(sending.abort())
+        if sending.is_open:
+            await asyncio.shield(sending.abort())
         raise

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from .errors import EXPIRED, code_of, translate
@@ -94,8 +95,16 @@ class Session:
                 self._client = None
 
 
+@lru_cache(maxsize=1)
+def _descriptions() -> Any:
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
 def _make(settings: Settings) -> Any:
     import boto3
+    import botocore.session
     from botocore.config import Config
 
     custom = bool(settings.endpoint_url)
@@ -119,7 +128,11 @@ def _make(settings: Settings) -> Any:
         # What the connection says is all there is; AWS_ENDPOINT_URL of the environment stays out.
         ignore_configured_endpoint_urls=True,
     )
+    # The descriptions of the service are large; all connections read the same ones.
+    common = botocore.session.get_session()
+    common.register_component("data_loader", _descriptions())
     session = boto3.session.Session(
+        botocore_session=common,
         aws_access_key_id=settings.access_key_id or None,
         aws_secret_access_key=settings.secret_access_key or None,
         aws_session_token=settings.session_token or None,

@@ -26,13 +26,14 @@ __all__ = [
     "upload",
 ]
 
-PART = 8 * 1024 * 1024
-"""Bytes of a part, and the most that is written in one request. Some stores (R2) want equal parts."""
+PART = 5 * 1024 * 1024
+"""Bytes of a part, and the most that is written in one request: the least that S3 takes, for the sake
+of memory. Some stores (R2) want equal parts."""
 
 _MAX_PARTS = 10_000
 
 _LARGEST_PART = 64 * 1024 * 1024
-"""Two parts are in memory at a time."""
+"""A part is in memory as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,35 +80,36 @@ async def upload(
     condition = {"IfNoneMatch": "*"} if only_new else {}
     target = {"Bucket": at.bucket, "Key": at.key}
     await take_back(session, at, writing)
-    parts = _parts(source, part_size(size))
-    first = await anext(parts, b"")
-    second = await anext(parts, None)
-    if second is None:
-        answer = await conditionally(
-            session,
-            f"writing {at.uri}",
-            condition,
-            lambda client, given: client.put_object(**target, **headers, **given, Body=first),
-        )
-        return Written(len(first), hashlib.sha256(first).hexdigest(), str(answer.get("ETag", "")).strip('"'))
-
+    digest, count = hashlib.sha256(), 0
     sending = Multipart(session, at, target)
-    await sending.begin(headers, writing)
-    digest = hashlib.sha256(first)
-    count = len(first)
     try:
-        await sending.send(first)
-        first = b""  # Two parts in memory are enough.
-        while second is not None:
-            digest.update(second)
-            count += len(second)
-            await sending.send(second)
-            second = await anext(parts, None)
+        async for part, is_last in _parts(source, part_size(size)):
+            count += len(part)
+            await asyncio.to_thread(digest.update, part)
+            if is_last and not sending.is_open:
+                etag = await _put(session, at, part, {**target, **headers}, condition)
+                return Written(count, digest.hexdigest(), etag)
+            if not sending.is_open:
+                await sending.begin(headers, writing)
+            await sending.send(part)
         etag = await sending.complete(condition)
     except BaseException:
-        await asyncio.shield(sending.abort())
+        if sending.is_open:
+            await asyncio.shield(sending.abort())
         raise
     return Written(count, digest.hexdigest(), etag)
+
+
+async def _put(
+    session: Session, at: Address, content: bytearray, given: Mapping[str, Any], condition: Mapping[str, str]
+) -> str:
+    answer = await conditionally(
+        session,
+        f"writing {at.uri}",
+        condition,
+        lambda client, extra: client.put_object(**given, **extra, Body=_Body(content)),
+    )
+    return str(answer.get("ETag", "")).strip('"')
 
 
 class CannotCopyParts(Exception):
@@ -146,15 +148,16 @@ class Multipart:
             self._what, lambda client: client.create_multipart_upload(**self._target, **headers)
         )
         self._target["UploadId"] = answer["UploadId"]
-        try:
-            await writing.keep(upload=dict(self._target))
-        except BaseException:
-            await asyncio.shield(self.abort())
-            raise
+        await writing.keep(upload=dict(self._target))
 
-    async def send(self, part: bytes) -> None:
-        """Add the next part."""
-        await self._add("upload_part", {"Body": part}, lambda answer: answer["ETag"])
+    @property
+    def is_open(self) -> bool:
+        """Whether it was begun, so that it must be completed or aborted."""
+        return "UploadId" in self._target
+
+    async def send(self, part: bytearray) -> None:
+        """Add the next part, which must not be changed before this returns."""
+        await self._add("upload_part", {"Body": _Body(part)}, lambda answer: answer["ETag"])
 
     async def copy(self, source: Mapping[str, Any], start: int, end: int) -> None:
         """Add bytes of another object of the store, `end` not included, as the next part."""
@@ -217,17 +220,50 @@ async def _abort(session: Session, what: str, upload: Mapping[str, str]) -> None
     await session.call(what, lambda client: client.abort_multipart_upload(**upload))
 
 
-async def _parts(source: bytes | AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
-    """Pieces of exactly `size` bytes, the last one shorter."""
-    if isinstance(source, bytes):
-        for start in range(0, len(source), size):
-            yield source[start : start + size]
-        return
-    waiting = bytearray()
-    async for piece in source:
-        waiting += piece
-        while len(waiting) > size:
-            yield bytes(waiting[:size])
-            del waiting[:size]
-    if waiting:
-        yield bytes(waiting)
+async def _parts(source: bytes | AsyncIterator[bytes], size: int) -> AsyncIterator[tuple[bytearray, bool]]:
+    """Parts of exactly `size` bytes, the last one shorter, and whether it is the last.
+
+    They all are the same buffer, written over when the next one is asked for.
+    """
+    part, filled = bytearray(), 0
+    async for piece in _one(source) if isinstance(source, bytes) else source:
+        rest = memoryview(piece)
+        while rest:
+            if filled == size:
+                yield part, False
+                filled = 0
+            taken = rest[: size - filled]
+            part[filled : filled + len(taken)] = taken
+            filled += len(taken)
+            rest = rest[len(taken) :]
+    del part[filled:]
+    yield part, True
+
+
+async def _one(piece: bytes) -> AsyncIterator[bytes]:
+    yield piece
+
+
+class _Body:
+    """A part as a file: given bytes, the HTTP client would put a copy of them behind the headers."""
+
+    def __init__(self, content: bytearray) -> None:
+        self._content = content
+        self._at = 0
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def read(self, size: int | None = -1) -> bytes:
+        start = self._at
+        end = len(self._content) if size is None or size < 0 else start + size
+        self._at = min(end, len(self._content))
+        with memoryview(self._content) as content:
+            return bytes(content[start : self._at])
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (0, self._at, len(self._content))[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at

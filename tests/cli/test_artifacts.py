@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,3 +84,28 @@ def test_a_kill_after_writing_neither_fails_nor_writes_twice(
     (step,) = document["steps"]
     assert (step["output"]["url"], step["output"]["skipped"]) == ("file:out/a.txt", False)
     assert os.listdir(cli.project / "files/out") == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("", "is writable"),
+        ("ftp://x", "artifacts_url"),
+        ("s3://no-such-bucket/x", "cannot be reached|answered|EndpointConnectionError"),
+    ],
+)
+def test_the_doctor_looks_at_the_store(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, url: str, said: str
+) -> None:
+    monkeypatch.setenv("HOOKLINE_ARTIFACTS_URL", url)
+    for name, value in {
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    document = json.loads(cli("doctor", "--json").stdout)
+    (check,) = [each for each in document["checks"] if each["name"] == "artifacts"]
+    assert check["verdict"] == ("problem" if url else "ok")
+    assert re.search(said, check["message"])

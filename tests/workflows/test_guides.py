@@ -17,7 +17,7 @@ from .installation import ROOT
 
 GUIDES = [
     ROOT / "docs" / "how-to" / name
-    for name in ("s3-upload.md", "webhook.md", "schedules.md", "other-triggers.md")
+    for name in ("s3-upload.md", "webhook.md", "schedules.md", "other-triggers.md", "files.md")
 ]
 TUTORIAL = ROOT / "docs" / "tutorials" / "five-minutes.md"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

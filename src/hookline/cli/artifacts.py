@@ -49,7 +49,7 @@ def show(project: Project, as_json: bool) -> None:
     if as_json:
         emit_json({"schema": "hookline.artifacts/1", **_document(found)})
         return
-    _say(found)
+    _print(found)
     if found.unused and not found.reason:
         next_step("hookline artifacts clean")
 
@@ -90,13 +90,13 @@ def _document(found: Look) -> dict[str, Any]:
     }
 
 
-def _say(found: Look) -> None:
-    say(f"kept       {_amount(found.kept)}")
-    say(f"referred   {_amount(found.referred)}")
-    say(f"too young  {_amount(found.waiting)}, which nothing refers to")
-    say(f"unused     {_amount((len(found.unused), found.unused_bytes))}")
+def _print(found: Look) -> None:
+    click.echo(f"kept       {_amount(found.kept)}")
+    click.echo(f"referred   {_amount(found.referred)}")
+    click.echo(f"too young  {_amount(found.waiting)}, which nothing refers to")
+    click.echo(f"unused     {_amount((len(found.unused), found.unused_bytes))}")
     if found.reason:
-        say(f"nothing is removed: {found.reason}")
+        click.echo(f"nothing is removed: {found.reason}")
 
 
 def _amount(of: tuple[int, int]) -> str:

@@ -207,11 +207,24 @@ def _open_runs(count: int, waiting: int) -> str:
 
 
 def _artifacts(project: Project) -> Check:
+    from hookline.engine.artifact_stores import open_artifacts
+    from hookline.engine.settings import SettingsError
+    from hookline.store.port import StoreError
+
     folder = project.settings.path("artifacts_dir")
     existing = next(path for path in (folder, *folder.parents) if path.exists())
-    if os.access(existing, os.W_OK | os.X_OK):
-        return Check("artifacts", "ok", f"{shown_path(folder)} is writable")
-    return Check("artifacts", "problem", f"{folder} is not writable", "set artifacts_dir, or its permissions")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Check(
+            "artifacts", "problem", f"{folder} is not writable", "set artifacts_dir, or its permissions"
+        )
+    url = project.settings["artifacts_url"]
+    if not url:
+        return Check("artifacts", "ok", f"{shown_path(folder)} is writable; see `hookline artifacts show`")
+    try:
+        next(open_artifacts(project.settings).listed(), None)
+    except (SettingsError, StoreError) as error:
+        return Check("artifacts", "problem", str(error), "set artifacts_url and the AWS_* variables")
+    return Check("artifacts", "ok", f"{url} can be read; see `hookline artifacts show`")
 
 
 def _workflows(project: Project) -> Iterator[Check]:

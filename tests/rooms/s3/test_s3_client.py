@@ -76,8 +76,8 @@ def test_any_key_is_written_found_listed_and_read(store: Any, bucket: str, key: 
     [
         (0, True),
         (1, True),
-        (8 * MIB, True),
-        (8 * MIB + 1, True),
+        (5 * MIB, True),
+        (5 * MIB + 1, True),
         (17 * MIB, True),
         (0, False),
         (17 * MIB, False),
@@ -119,7 +119,7 @@ def test_an_upload_that_fails_leaves_nothing(
         assert (await store.list_page(bucket)).objects == ()
 
     asyncio.run(go())
-    assert len(aborted) == (1 if before > 16 * MIB else 0)
+    assert len(aborted) == (1 if before > 5 * MIB else 0)
 
 
 def test_a_canceled_upload_is_taken_back(store: Any, bucket: str) -> None:

@@ -166,11 +166,11 @@ def test_a_copy_keeps_type_and_metadata(
 @pytest.mark.parametrize(
     ("size", "part"),
     [
-        (None, 8 * MIB),
-        (0, 8 * MIB),
-        (80_000 * MIB, 8 * MIB),
-        (80_000 * MIB + 1, 16 * MIB),
-        (600_000 * MIB, 64 * MIB),
+        (None, 5 * MIB),
+        (0, 5 * MIB),
+        (50_000 * MIB, 5 * MIB),
+        (50_000 * MIB + 1, 10 * MIB),
+        (600_000 * MIB, 60 * MIB),
         (10**15, 64 * MIB),
     ],
 )
