@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+from referencing import Registry
 
 from hookline.engine.loader import import_room
 from hookline.sdk import BadInput, HookAnswered, HookRefused, HookRequest, Poll, Recorded, Unavailable
@@ -247,3 +251,17 @@ def test_the_path_is_the_triggers() -> None:
     assert trigger.hook_path({"bucket": "b", "push": {"path": "/in/here/"}}) == "in/here"
     assert trigger.hook_path({"bucket": "b"}) is None
     assert json.dumps(trigger.input_schema["properties"]["push"]).count("topics")
+
+
+PAGE = Path(__file__).parents[3] / "docs/how-to/s3-upload.md"
+
+
+def test_what_the_guide_shows_fits() -> None:
+    blocks = [json.loads(text) for text in re.findall(r"```jsonc?\n(.*?)```", PAGE.read_text(), re.DOTALL)]
+    shown = [{"bucket": "uploads", **block} for block in blocks if set(block) == {"push"}]
+    shown += [block["trigger"]["with"] for block in blocks if "trigger" in block]
+    assert len(shown) == 6
+    for parameters in shown:
+        jsonschema.Draft202012Validator(TRIGGER.s3_upload.input_schema, registry=Registry()).validate(
+            parameters
+        )
