@@ -526,12 +526,15 @@ class Lab:
         """Wait until nothing is queued, executed or on its way to the store."""
 
         def idle() -> bool:
-            for _ in range(2):
+            # Once more when nobody is at work: what the last of them did must be on disk, too.
+            for _ in range(3):
                 self.engine.store.flush()
                 for _ in range(4):
                     # Whoever was answered goes on to what it does next.
                     self.engine._call(lambda: None)
-            return self.engine.runner.open_runs == 0
+                if self.engine.runner.open_runs:
+                    return False
+            return True
 
         self.until(idle, "quiet")
 
