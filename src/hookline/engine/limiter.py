@@ -185,6 +185,7 @@ class Rate:
                 if count > 1:
                     # It will come by here again for what it has asked already.
                     at = max(at, await self._take(count - 1))
+                self._forget()
                 before = self._tickets.get(asker.key)
                 since = before.since if before is not None else self._table.clock()
                 self._tickets[asker.key] = _Ticket(at, count, self._round, since)
@@ -205,6 +206,15 @@ class Rate:
         if ticket.count == 0 and asker is not None and self._table.clock() >= ticket.at:
             del self._tickets[asker.key]
         return ticket.at
+
+    def _forget(self) -> None:
+        """Lose the tickets of those who never came: the oldest stand first, or are looked at later."""
+        now = self._table.clock()
+        while self._tickets:
+            key, ticket = next(iter(self._tickets.items()))
+            if ticket.at >= now - FORGOTTEN:
+                return
+            del self._tickets[key]
 
     async def _take(self, count: int) -> float:
         """The time of the last of the next `count` turns."""
@@ -273,11 +283,10 @@ class Rate:
         self._table.tell(TakeTurns(self.name, now, 0, spacing, burst, self._blocked_until))
 
     def figures(self, connections: tuple[str, ...]) -> Figures:
-        """How it stands."""
+        """How it stands; any thread may ask."""
         now = self._table.clock()
-        for key in [key for key, ticket in self._tickets.items() if ticket.at < now - FORGOTTEN]:
-            del self._tickets[key]
-        waiting = [ticket.since for ticket in self._tickets.values()]
+        tickets = list(self._tickets.values())
+        waiting = [ticket.since for ticket in tickets if ticket.at >= now - FORGOTTEN]
         return Figures(
             connections,
             self.limit.name,
