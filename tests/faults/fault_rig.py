@@ -337,6 +337,17 @@ class Rig:
                 if kind in ("step.succeeded", "step.failed", "step.skipped", "step.canceled"):
                     assert count == 1, (run, kind, path)
         self._check_effects(histories)
+        self._check_money()
+
+    def _check_money(self) -> None:
+        """Every prediction is in the ledger once, and nothing is set aside any more."""
+        assert self.query("SELECT * FROM claims") == []
+        (main,) = self.query("SELECT count(*), total(cost_usd) FROM runs WHERE workflow = 'main'")
+        assert main[1] == main[0] * 0.25
+        ledger = self.query(
+            "SELECT model, total(usd), total(count) FROM costs WHERE called = 0 GROUP BY model"
+        )
+        assert ledger == [("hookline/echo", main[1], main[0])]
 
     def _check_batches(self, runs: Mapping[str, tuple[Any, ...]]) -> None:
         """Every event that waited is in one run, and the run has it."""
