@@ -14,8 +14,8 @@ problems = import_room("connectors.replicate.problems")
 service = import_room("connectors.replicate.service")
 
 REDUCED = (
-    "Request was throttled. Your rate limit for creating predictions is reduced to 6 requests per minute with "
-    "a burst of 1 requests while you have less than $5.0 in credit. Your rate limit resets in ~7s."
+    "Request was throttled. Your rate limit for creating predictions is reduced to 6 requests per minute "
+    "with a burst of 1 requests while you have less than $5.0 in credit. Your rate limit resets in ~7s."
 )
 
 
