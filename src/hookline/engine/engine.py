@@ -788,7 +788,8 @@ class Engine:
             )
         if row.data is None and row.run_id is not None:
             # A run keeps its event; the inbox does not keep it a second time.
-            row = replace(row, data=self.reader.state(row.run_id)[0].trigger)
+            created = self.reader.entries(row.run_id)[0].event
+            row = replace(row, data=created.trigger if isinstance(created, ev.RunCreated) else None)
         shown = self.redactor.redact_known(json.dumps(event_document(row, full=True)))
         document: dict[str, Json] = json.loads(shown)
         return document

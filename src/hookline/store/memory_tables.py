@@ -565,6 +565,8 @@ class Tables:
             self._remove(self.dedupe, key)
         for name in [name for name, kept in self.kept.items() if kept.expires_at <= unit.now]:
             self._remove(self.kept, name)
+        for name in [name for name, arrival in self.rates.items() if arrival <= unit.now]:
+            self._remove(self.rates, name)
         return Pruned(len(doomed), events)
 
     def _prune_events(self, unit: Prune) -> int:

@@ -581,6 +581,11 @@ class Group:
             " (SELECT scope, key FROM dedupe WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
             [unit.now, unit.limit * KEYS_PER_RUN],
         )
+        # A start that would come by now holds nobody back: it says no more than no row.
+        db.execute(
+            "DELETE FROM rates WHERE name IN (SELECT name FROM rates WHERE arrival <= ? LIMIT ?)",
+            [unit.now, unit.limit * KEYS_PER_RUN],
+        )
         db.execute(
             "DELETE FROM kept WHERE key IN"
             " (SELECT key FROM kept WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",

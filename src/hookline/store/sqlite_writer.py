@@ -166,6 +166,8 @@ class Writer:
                 self._begin_outage(reported)
                 return self._refuse_intake(group)
             if isinstance(reported, CorruptStore):
+                # Before anybody hears of it: who does, and asks for the health, is told the same.
+                self._health = Health(False, str(reported))
                 _answer_all(group, reported)
                 raise reported from error
             if len(group) > 1:

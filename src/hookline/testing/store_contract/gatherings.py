@@ -255,6 +255,14 @@ class GatheringsContract(Contract):
         assert answers == [Released(True, "late4"), Released(False)]
         assert due(store, 9999)[-1] == ("g5", 1010.0, 1)
 
+    def test_turns_of_the_past_are_forgotten(self, store: Store, write: Write) -> None:
+        """Keys come and go; a rate that holds nobody back any more needs no row."""
+        write(store, throttled(1), Prune("flow", None, None, START + 4))
+        assert store.next_turn("t") == START + 5
+        write(store, Prune("flow", None, None, START + 5))
+        assert store.next_turn("t") is None
+        assert write(store, throttled(2, 5.0))[0][0].run_id == "r2"
+
     def test_without_a_queue_what_has_no_turn_is_filtered(self, store: Store, write: Write) -> None:
         answers = write(
             store, *(throttled(n, queues=False) for n in range(4)), throttled(4, 5.0, queues=False)
