@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypedDict
 from hookline.sdk import BadInput, ConnectionContext, Context, Example, Field, File, Smtp
 
 from .app import email, mailbox
+from .approvals import ask
 from .compose import Attachment, compose, message_id, parse_address
 from .received import Mailbox, connect_mailbox, received
 
@@ -75,6 +76,9 @@ def connect(
     parse_address(sender, "sender")
     smtp = ctx.smtp(host, port, security=security, username=username, password=password or "")
     return EmailClient(smtp, sender)
+
+
+email.on_ask(ask)
 
 
 @email.on_test

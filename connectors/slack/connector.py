@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import approvals as approvals
 from .app import IncomingWebhook, check_token, connect, connect_webhook, slack, slack_webhook
 from .files import lookup_uploaded, upload_file
 from .messages import delete_message, lookup_posted, post_message, update_message

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from hookline.sdk import Field, HookAnswered, HookContext, HookEvent, HookRefused, HookReply, HookRequest
+from hookline.sdk.approvals import PersonAnswer
 
 from .app import slack
+from .approvals import read_click
 from .body import read_form, read_json
 from .limits import escape
 from .samples import ACTION, ACTION_SCHEMA, COMMAND, COMMAND_SCHEMA, EVENT, EVENT_SCHEMA
@@ -143,17 +145,22 @@ def action(
         list[str],
         Field("Values of action_id or callback_id that start a run; all when empty.", examples=[["approve"]]),
     ] = [],  # noqa: B006 - read only
-) -> HookEvent:
+) -> HookEvent | HookAnswered | PersonAnswer:
     """A click in Slack
 
     Somebody pressed a button, chose from a menu, used a shortcut or submitted a form. Enter the
-    address under Interactivity of the app. Update the message with `slack.update_message`.
+    address under Interactivity of the app. Update the message with `slack.update_message`. Buttons of
+    approvals work at this address as well; they decide, and start no run.
     """
     _check(ctx, request)
     payload = read_json(read_form(request).get("payload", ""))
     kind = payload.get("type")
     if not isinstance(kind, str):
         raise HookRefused(400, "the payload is no interaction of Slack's", code="C605")
+    # Slack has one address for all clicks of an app: those on approvals come here as well.
+    decided = read_click(payload)
+    if decided is not None:
+        return decided
     actions = [each for each in _list(payload.get("actions")) if isinstance(each, dict)]
     first = actions[0] if actions else {}
     view = _object(payload.get("view"))

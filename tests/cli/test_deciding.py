@@ -8,7 +8,7 @@ import pytest
 
 from .conftest import Cli
 
-GATE = {"id": "gate", "approve": {"who": ["ana"], "message": "Ship it?"}}
+GATE = {"id": "gate", "approve": {"who": ["operator"], "message": "Ship it?"}}
 PUBLIC = "https://hooks.example.com"
 
 

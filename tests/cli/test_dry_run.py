@@ -82,7 +82,7 @@ def test_samples_are_found_wherever_the_step_stands(cli: Cli) -> None:
 
 def test_waiting_takes_no_time(cli: Cli) -> None:
     approve = {
-        "approve": {"who": ["ana"], "message": "?", "quorum": 2},
+        "approve": {"who": ["operator"], "message": "?", "quorum": 2},
         "timeout": "1d",
         "on_timeout": "fail",
     }
@@ -105,7 +105,7 @@ def test_waiting_takes_no_time(cli: Cli) -> None:
 
 
 def test_a_rejecting_sample_rejects(cli: Cli) -> None:
-    approve = {"approve": {"who": ["ana"], "message": "?"}, **DAY}
+    approve = {"approve": {"who": ["operator"], "message": "?"}, **DAY}
     cli.write("gate", steps=[{**approve, "sample": {"decision": "rejected"}}])
     document = rehearse(cli, "gate", exit_code=1)
     assert document["error"]["type"] == "rejected"

@@ -252,7 +252,7 @@ def test_a_foreground_run_leaves_what_others_left(cli: Cli) -> None:
 def test_an_approval_given_elsewhere_reaches_a_run_in_the_foreground(
     cli: Cli, processes: Callable[..., Process]
 ) -> None:
-    approve = {"approve": {"who": ["ana"], "message": "Ship it?"}, "timeout": "1h", "on_timeout": "fail"}
+    approve = {"approve": {"who": ["operator"], "message": "Ship it?"}, "timeout": "1h", "on_timeout": "fail"}
     cli.write("ship", steps=[{"id": "gate", **approve}], output="{{ steps.gate.by }}")
     process = processes("run", "ship")
     process.wait_for("waiting")

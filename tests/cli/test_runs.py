@@ -191,7 +191,7 @@ def test_events_need_an_event(cli: Cli) -> None:
 
 
 def test_a_rejected_approval_fails_the_run(cli: Cli) -> None:
-    approve = {"approve": {"who": ["ana"], "message": "Ship it?"}, "timeout": "1h", "on_timeout": "fail"}
+    approve = {"approve": {"who": ["operator"], "message": "Ship it?"}, "timeout": "1h", "on_timeout": "fail"}
     cli.write("ship", steps=[{"id": "gate", **approve}])
     run_id = json.loads(cli("run", "ship", "--timeout", "0.1s", "--json").stdout)["id"]
     (approval,) = cli.json("approvals", "list", "--json")["approvals"]

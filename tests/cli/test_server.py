@@ -22,7 +22,7 @@ DAY = {"timeout": "1d", "on_timeout": "fail"}
 @pytest.fixture
 def server(cli: Cli, processes: Callable[..., Process], monkeypatch: pytest.MonkeyPatch) -> Served:
     """The address of a server over the project, and its process; the token is in the environment."""
-    cli.write("gate", steps=[{"id": "gate", "approve": {"who": ["ana"], "message": "?"}, **DAY}])
+    cli.write("gate", steps=[{"id": "gate", "approve": {"who": ["operator"], "message": "?"}, **DAY}])
     process = processes("serve", "--port", "0", HOOKLINE_ADMIN_TOKEN=TOKEN)
     line = process.wait_for("listening on")
     monkeypatch.setenv("HOOKLINE_TOKEN", TOKEN)
@@ -153,7 +153,7 @@ def test_dev_reloads_what_is_valid_and_says_what_is_not(cli: Cli, processes: Cal
 
 
 def test_dev_tells_what_runs_do(cli: Cli, processes: Callable[..., Process]) -> None:
-    cli.write("gate", steps=[{"id": "gate", "approve": {"who": ["ana"], "message": "?"}, **DAY}])
+    cli.write("gate", steps=[{"id": "gate", "approve": {"who": ["operator"], "message": "?"}, **DAY}])
     cli.write("bad", steps=[{"id": "end", "stop": {"status": "failed", "reason": "no stock"}}])
     process = processes("dev", "--port", "0")
     address = address_in(process.wait_for("http://127.0.0.1"))

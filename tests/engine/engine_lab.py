@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
+import json
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,8 @@ from hookline.sdk import (
     Field,
     HookContext,
     HookEvent,
+    HookRefused,
+    HookReply,
     HookRequest,
     Limit,
     Park,
@@ -42,6 +45,7 @@ from hookline.sdk import (
     retry_after,
     trigger,
 )
+from hookline.sdk.approvals import Member, PersonAnswer, Question, QuestionEnded
 from hookline.store.port import Accepted, RunFilter, StoreError, StoreUnavailable
 
 Json = Any
@@ -164,6 +168,10 @@ class Outside:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.stopped: list[str] = []
+        self.questions: list[Question] = []
+        self.ended: list[QuestionEnded] = []
+        self.answered: list[tuple[str, str, str]] = []
+        self.groups: dict[str, list[str]] = {}
         self.changed = threading.Condition()
         self._scripts: defaultdict[str, deque[Any]] = defaultdict(deque)
         self._hanging: defaultdict[str, list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]]]
@@ -246,6 +254,61 @@ Name = Annotated[str, Field("Which script.")]
 Value = Annotated[Any, Field("Comes back.")]
 
 
+def pager(outside: Outside) -> Connector:
+    """A connection that asks people: questions are in `Outside.questions`, news of the end in `ended`."""
+    made = Connector("pager", title="Pager")
+
+    @made.connection
+    def connect(ctx: Any) -> str:
+        """Open."""
+        return "pager"
+
+    @made.on_ask
+    async def ask(ctx: Any, client: Any, question: Question) -> dict[str, Json]:
+        does = outside.enter(Call("ask", f"ask {question.to}", ctx.key, 0))
+        if isinstance(does, Hang):
+            await outside._hang(Call("ask", f"ask {question.to}", ctx.key, 0))
+        if isinstance(does, Fail):
+            raise does.error
+        with outside.changed:
+            outside.questions.append(question)
+            outside.changed.notify_all()
+        return {"n": len(outside.questions)}
+
+    @made.on_ask_end
+    async def ask_end(ctx: Any, client: Any, ended: QuestionEnded) -> None:
+        does = outside.enter(Call("ask_end", f"end {ended.to}", ctx.key, 0))
+        if isinstance(does, Hang):
+            await outside._hang(Call("ask_end", f"end {ended.to}", ctx.key, 0))
+        if isinstance(does, Fail):
+            raise does.error
+        with outside.changed:
+            outside.ended.append(ended)
+            outside.changed.notify_all()
+
+    @made.on_members
+    async def members(ctx: Any, client: Any, group: str) -> list[Member]:
+        does = outside.enter(Call("members", f"members {group}", ctx.key, 0))
+        if isinstance(does, Fail):
+            raise does.error
+        return [Member(each, each.title()) for each in outside.groups[group]]
+
+    @made.on_answer
+    def answer(ctx: Any, request: HookRequest) -> PersonAnswer:
+        body = json.loads(request.body)
+        if body.get("signature") != "good":
+            raise HookRefused(401, "not genuine", code="C601")
+        return PersonAnswer(body["token"], body["who"], body["decision"], HookReply(body=b"taken"), body)
+
+    @made.on_answered
+    async def answered(ctx: Any, client: Any, answer: PersonAnswer, text: str, link: str) -> None:
+        with outside.changed:
+            outside.answered.append((answer.address, text, link))
+            outside.changed.notify_all()
+
+    return made
+
+
 def components(outside: Outside) -> list[Found]:
     """One action of each effect class, one that blocks, one without IO, one with a connection."""
     found: list[Any] = []
@@ -298,6 +361,8 @@ def components(outside: Outside) -> list[Found]:
     declare("job.vault", "at_least_once", connection="vault")
     found.append(vault)
     found.append(_counter())
+
+    found.append(pager(outside))
 
     @action("job.blocking", effect="at_least_once", summary="Did it")
     def blocking(ctx: Context, name: Name, value: Value = None) -> Any:

@@ -117,7 +117,7 @@ def test_a_person_is_asked_and_the_step_goes_on(labs: LabMaker) -> None:
     assert "ann" in waiting["reason"]
     approval = lab.engine.store.approval(waiting["approval"])
     assert approval is not None
-    assert (approval.data["who"], approval.data["show"]["usd"]) == (["ann"], 1.5)
+    assert (approval.data["who"], approval.data["show"]["usd"]) == (["ann", "operator"], 1.5)
     assert claims(lab) == []
     labs.clock.advance(3600)
     lab = labs.again(lab, crash=True)

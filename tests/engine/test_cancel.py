@@ -66,7 +66,7 @@ def test_stopping_waits_for_what_is_being_canceled(labs: LabMaker) -> None:
     [
         {"wait": {"for": "1h"}},
         {"wait": {"callback": {}}, "timeout": "1h", "on_timeout": "fail"},
-        {"approve": {"who": ["ada"], "message": "?"}, "timeout": "1h", "on_timeout": "fail"},
+        {"approve": {"who": ["operator"], "message": "?"}, "timeout": "1h", "on_timeout": "fail"},
         job("a", retry={"max_attempts": 3, "delay": "1h", "on": ["unavailable"]}),
         {"for_each": [1, 2], "max_parallel": 2, "do": [{"wait": {"for": "1h"}}]},
         {"parallel": {"l": [{"wait": {"for": "1h"}}], "r": [{"wait": {"for": "2h"}}]}},

@@ -143,7 +143,7 @@ EVERYTHING = flow(
     {"while": "{{ index < 2 }}", "max_iterations": 5, "do": [job("turn")]},
     {**job("caught"), "catch": [job("catch")], "finally": [job("finally")]},
     {"id": "w", "wait": {"callback": {}}, "timeout": "1h", "on_timeout": "continue"},
-    {"approve": {"who": ["ada"], "message": "?"}, "timeout": "1h", "on_timeout": "fail"},
+    {"approve": {"who": ["operator"], "message": "?"}, "timeout": "1h", "on_timeout": "fail"},
     {"call": "child", "name": "Call it"},
     {"respond": {"status": 200, "body": {"ok": True}}},
     job("parked", timeout="2h"),

@@ -113,7 +113,7 @@ WORKFLOWS: tuple[Json, ...] = (
             {
                 "id": "decision",
                 "approve": {
-                    "who": ["anyone"],
+                    "who": ["operator"],
                     "message": "{{ trigger.body.question }}",
                     "show": "{{ trigger.body }}",
                     "form": {
@@ -138,7 +138,7 @@ WORKFLOWS: tuple[Json, ...] = (
             {
                 "id": "decision",
                 "approve": {
-                    "who": ["ops", "legal"],
+                    "who": ["operator"],
                     "message": "Publish?",
                     "form": {
                         "type": "object",

@@ -241,7 +241,7 @@ def test_an_approval_is_decided_under_a_name(lab: Lab) -> None:
     assert described(answer, "post", "/api/v1/approvals/{approval_id}")["decided"] is True
     output = lab.finished(run)["output"]
     assert output["decision"] == "approved"
-    assert output["by"] == "ada"
+    assert output["by"] == "operator:ada"
     assert output["comment"] == "fine"
     is_problem(lab.post(path, {"decision": "rejected"}), 409, "R412")
     is_problem(lab.post("/api/v1/approvals/none", {"decision": "approved"}), 404, "R411")

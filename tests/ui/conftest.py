@@ -28,7 +28,7 @@ ASK = {
         {
             "id": "decision",
             "approve": {
-                "who": ["ops"],
+                "who": ["operator"],
                 "message": "Publish {{ steps.text.shown }}?",
                 "show": {"text": "{{ inputs.text }}"},
             },
@@ -45,7 +45,7 @@ FILL = {
         {
             "id": "decision",
             "approve": {
-                "who": ["ops"],
+                "who": ["operator"],
                 "message": "How many?",
                 "form": {
                     "type": "object",

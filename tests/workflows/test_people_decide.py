@@ -5,20 +5,48 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from hookline.engine.errors import EngineError
 from hookline.testing.slack import SlackStandIn
 
 from .conftest import Site
-from .installation import SECRET, Installation, install, texts
+from .installation import SECRET, Installation, install, texts, wait_until
 
 
 def environment_of(slack: SlackStandIn, site: Site) -> dict[str, str]:
-    return {**site.environment, "SLACK_BASE_URL": slack.api_url, "SLACK_BOT_TOKEN": slack.token}
+    return {
+        **site.environment,
+        "SLACK_BASE_URL": slack.api_url,
+        "SLACK_BOT_TOKEN": slack.token,
+        "SLACK_SIGNING_SECRET": slack.signing_secret,
+        "ADA_SLACK_ID": slack.user_id("ada"),
+        "GRACE_SLACK_ID": slack.user_id("grace"),
+    }
+
+
+def press(hookline: Installation, slack: SlackStandIn, button: str, user: str = "ada") -> None:
+    """Somebody presses a button of the newest question."""
+    question = next(each for each in reversed(slack.messages) if "hookline." in json.dumps(each.blocks))
+    delivery = slack.click(f"{hookline.url}/answers/slack", question, f"hookline.{button}", user=user)
+    assert delivery.last.status == 200
+
+
+def fill_in(hookline: Installation, slack: SlackStandIn, section: str) -> None:
+    """Somebody asks for the form, opens the link that only they are shown, and approves."""
+    press(hookline, slack, "form")
+    wait_until(lambda: any(each.seen_by for each in slack.messages))
+    (whisper,) = [each for each in slack.messages if each.seen_by]
+    link = whisper.text.partition("<")[2].partition("|")[0]
+    page = httpx.get(link, trust_env=False).text
+    hidden = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page))
+    values = {**hidden, "decision": "approved", "form.section": section}
+    assert httpx.post(link, data=values, trust_env=False).status_code == 303
 
 
 def comment(hookline: Installation, text: str, number: str = "c-1") -> httpx.Response:
@@ -50,9 +78,9 @@ def test_a_clear_comment_is_answered_at_once_and_disturbs_nobody(
     assert site.received == []
 
 
-@pytest.mark.parametrize("decision", ["approved", "rejected"])
+@pytest.mark.parametrize(("button", "decision"), [("approve", "approved"), ("reject", "rejected")])
 def test_a_doubtful_comment_is_answered_at_once_and_decided_by_a_person(
-    tmp_path: Path, slack: SlackStandIn, site: Site, decision: str
+    tmp_path: Path, slack: SlackStandIn, site: Site, button: str, decision: str
 ) -> None:
     with install(
         tmp_path / "project",
@@ -63,14 +91,16 @@ def test_a_doubtful_comment_is_answered_at_once_and_decided_by_a_person(
         answer = comment(hookline, "Cheap watches at my shop")
         assert answer.json()["verdict"] == "review"
         approval = hookline.approval()
-        assert approval.data["who"] == ["moderators"]
+        assert approval.data["who"] == ["role:moderators"]
         assert approval.data["show"]["text"] == "Cheap watches at my shop"
         assert site.received == [], "nobody has decided yet"
-        hookline.engine.decide(approval.id, decision, by="mia")
+        slack.wait_for_messages(1)
+        press(hookline, slack, button)
         hookline.succeeded("moderate-comments")
     assert site.received == [("PUT", "/comments/c-1/state", {"state": decision})]
     assert site.headers[0]["authorization"] == "Bearer token of the site"
-    assert texts(slack, "moderation") == ["A comment waits for a decision: c-1"]
+    (after,) = texts(slack, "moderation")
+    assert f"{decision} by Ada" in after
 
 
 def test_a_comment_without_the_right_signature_is_refused(
@@ -101,15 +131,19 @@ def test_a_draft_is_published_when_an_editor_says_so(tmp_path: Path, slack: Slac
         approval = hookline.approval()
         assert approval.data["message"] == "Publish “An evening”?"
         assert site.received == []
-        hookline.engine.decide(approval.id, "approved", by="ed", form={"section": "news"})
+        slack.wait_for_messages(1)
+        with pytest.raises(EngineError, match="the operator may not"):
+            hookline.engine.decide(approval.id, "approved", by="ed", form={"section": "news"})
+        fill_in(hookline, slack, "news")
         run = hookline.succeeded("approve-post")
     published = {"title": "An evening", "text": "It was red.", "section": "news"}
     assert site.received == [("POST", "/posts", published)]
     assert site.headers[0]["idempotency-key"].startswith(run["id"])
-    assert texts(slack, "general") == [
-        "A draft waits for an editor: *An evening*",
-        ":newspaper: Published by ed: https://site.example/posts/1",
-    ]
+    question, published_text = (
+        each.text for each in slack.messages if each.channel.name == "general" and not each.seen_by
+    )
+    assert "approved by Ada" in question
+    assert published_text == ":newspaper: Published by Ada: https://site.example/posts/1"
 
 
 def test_a_draft_that_is_rejected_is_not_published(tmp_path: Path, slack: SlackStandIn, site: Site) -> None:
@@ -120,7 +154,8 @@ def test_a_draft_that_is_rejected_is_not_published(tmp_path: Path, slack: SlackS
         origins=(slack.base_url, site.url),
     ) as hookline:
         draft(hookline)
-        hookline.engine.decide(hookline.approval().id, "rejected", by="ed")
+        slack.wait_for_messages(1)
+        press(hookline, slack, "reject", "grace")
         run = hookline.succeeded("approve-post")
     assert run["output"] == {"decision": "rejected"}
     assert site.received == []
@@ -135,7 +170,9 @@ def test_a_draft_that_nobody_decides_on_is_not_published(
         "approve-post",
         environment=environment_of(slack, site),
         origins=(slack.base_url, site.url),
-        change=lambda text: text.replace('"timeout": "7d"', '"timeout": "100ms"'),
+        change=lambda text: text.replace('"timeout": "7d"', '"timeout": "100ms"').replace(
+            '"remind": "1d"', '"quorum": 1'
+        ),
     ) as hookline:
         draft(hookline)
         run = hookline.succeeded("approve-post")
@@ -165,7 +202,8 @@ def test_ops_are_told_when_the_site_refuses(tmp_path: Path, slack: SlackStandIn,
         origins=(slack.base_url, site.url),
     ) as hookline:
         draft(hookline)
-        hookline.engine.decide(hookline.approval().id, "approved", by="ed", form={"section": "blog"})
+        slack.wait_for_messages(1)
+        fill_in(hookline, slack, "blog")
         run = hookline.finished("approve-post")
     assert (run["status"], run["error"]["type"]) == ("failed", "authentication")
     (message,) = texts(slack, "ops")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from .output import say, status_text
-from .progress import duration_text, say_how_to_decide
+from .progress import duration_text, may_operator_decide, say_how_to_decide
 
 if TYPE_CHECKING:
     from hookline.core import events as ev
@@ -72,7 +72,8 @@ class RunLines:
         for path in dict.fromkeys(event.path for event in events if event.kind == "step.waiting"):
             record = state.records.get(path)
             if record is not None and record.waiting is not None and record.waiting.waits_for == "approval":
-                say_how_to_decide(approval_id(state.id, path, record.attempt), self._address)
+                id_ = approval_id(state.id, path, record.attempt)
+                say_how_to_decide(id_, self._address, is_operators=may_operator_decide(record))
 
     def _line(self, state: RunState, status: str, about: str = "") -> None:
         line = f"{status_text(status, 10)} {state.workflow}  {state.id}  {self._redactor.redact_known(about)}"

@@ -146,6 +146,9 @@ class Rehearsal:
         if isinstance(command, ev.StepStarted):
             node, _ = plan.locate(command.path)
             return [self._act(plan, node, command)]
+        if isinstance(command, ev.ApprovalAsking | ev.ApprovalSettled):
+            # Nobody is told anything.
+            return [ev.ApprovalNoted(command.path, command.attempt, done=True)]
         if not isinstance(command, ev.StepWaiting):
             self._list(plan, command)
             return []
@@ -222,7 +225,7 @@ class Rehearsal:
 
         given = sample if isinstance(sample, dict) else {}
         decision = given.get("decision", "approved")
-        quorum = node.options["quorum"] if decision == "approved" else 1
+        quorum = node.options["quorum" if decision == "approved" else "reject_quorum"]
         by = [str(given.get("by", "somebody")), *(f"person {n}" for n in range(2, quorum + 1))]
         source = "sample" if given else "nothing"
         self._note(node, command.path, "approve", CONTROL, source, command.data, {"decision": decision})

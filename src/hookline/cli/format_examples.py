@@ -90,7 +90,7 @@ STEP_EXAMPLES: Mapping[str, str] = MappingProxyType(
   {
     "id": "decision",
     "approve": {
-      "who": ["editors"],
+      "who": ["operator"],
       "message": "Publish {{ trigger.body.title }}?",
       "show": "{{ trigger.body }}"
     },

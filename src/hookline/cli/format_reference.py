@@ -41,6 +41,7 @@ _TYPES: Mapping[KeyType, str] = MappingProxyType(
         "parameters": "An object of the component's parameters; every text in it may hold expressions.",
         "texts": "A list of at least one template.",
         "duration": 'A time: `"250ms"`, `"90s"`, `"10m"`, `"1h30m"`, `"7d"`, `"2w"`.',
+        "durations": 'One time, or a list of them: `"4h"`, `["4h", "1d"]`.',
         "money": 'An amount and a currency: `"0.50 usd"`.',
         "integer": "A whole number.",
         "number": "A number.",
@@ -65,16 +66,13 @@ _ADDED: Mapping[str, str] = MappingProxyType(
         "budget.day": "By estimate; once it is spent, events are recorded as `filtered` and start nothing.",
         "debounce.max_wait": "Ten times `quiet` when it is left out.",
         "retention.events_age": "When it is left out, as `age`.",
+        "approve.requester": "Leave it out where people may decide on what they asked for themselves.",
         "wait.on_timeout": "Required with `callback`, and so is `timeout`; not allowed without.",
     }
 )
 """What the grammar does not say: ``shape.key``."""
 
-NOT_IN_FORCE: Mapping[str, str] = MappingProxyType(
-    {
-        "approve.who": "It is shown to people and kept; that only these people decide is not enforced yet.",
-    }
-)
+NOT_IN_FORCE: Mapping[str, str] = MappingProxyType({})
 """Keys that a definition may have and that the engine does not act upon yet: ``shape.key``."""
 
 

@@ -50,7 +50,8 @@ class Office(Protocol):
     def replay_event(self, event_id: str, version: str, name: str) -> Json: ...
     def start(self, workflow: str, data: Json, inputs: Mapping[str, Json] | None) -> Json: ...
     def approvals(self, status: str | None, limit: int) -> Json: ...
-    def decide(self, approval_id: str, decision: str, by: str, comment: str) -> Json: ...
+    def approval(self, approval_id: str) -> Json: ...
+    def decide(self, approval_id: str, decision: str, by: str, comment: str, form: Json) -> Json: ...
     def costs(self, by: str, since: float | None, until: float | None) -> Json: ...
     def connections(self) -> Json: ...
     def triggers(self) -> Json: ...
@@ -134,8 +135,17 @@ class Local:
         page = self.engine.store.approvals(status, limit, None)
         return {"approvals": [approval_document(row) for row in page.rows], "next": page.next}
 
-    def decide(self, approval_id: str, decision: str, by: str, comment: str) -> Json:
-        is_new = self.engine.decide(approval_id, decision, by=by, comment=comment)
+    def approval(self, approval_id: str) -> Json:
+        from hookline.engine.documents import approval_document
+
+        row = self.engine.store.approval(approval_id)
+        if row is None:
+            hint = "see `hookline approvals list`"
+            raise CliError(f"there is no approval {approval_id!r}", code="R411", hint=hint)
+        return approval_document(row)
+
+    def decide(self, approval_id: str, decision: str, by: str, comment: str, form: Json) -> Json:
+        is_new = self.engine.decide(approval_id, decision, by=by, comment=comment, form=form)
         return {"approval": approval_id, "decided": is_new}
 
     def triggers(self) -> Json:

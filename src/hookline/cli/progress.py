@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hookline.engine.watching import LiveText
     from hookline.sdk import Action
 
-__all__ = ["Progress", "duration_text", "printable", "say_how_to_decide"]
+__all__ = ["Progress", "duration_text", "may_operator_decide", "printable", "say_how_to_decide"]
 
 _BLOCKS = frozenset({"if", "switch", "for_each", "parallel", "while"})
 _SHOWN = frozenset(
@@ -126,7 +126,8 @@ class Progress:
         if record.waiting is not None and record.waiting.waits_for == "approval":
             from hookline.engine.live import approval_id
 
-            say_how_to_decide(approval_id(run_id, record.path, record.attempt), self._address)
+            id_ = approval_id(run_id, record.path, record.attempt)
+            say_how_to_decide(id_, self._address, is_operators=may_operator_decide(record))
 
     def _about(self, node: Node, record: StepRecord) -> str:
         match record.status:
@@ -154,13 +155,24 @@ def printable(text: str) -> str:
     return "".join(char for char in text if char in "\n\t" or char.isprintable())
 
 
-def say_how_to_decide(approval: str, address: str = "") -> None:
+def may_operator_decide(record: StepRecord) -> bool:
+    """Whether an open approval lets the operator decide, and so whoever reads this."""
+    from hookline.core.approvals import OPERATOR
+
+    return record.asking is not None and OPERATOR in record.asking.who
+
+
+def say_how_to_decide(approval: str, address: str = "", *, is_operators: bool = True) -> None:
     """Say with what a person decides on an open approval.
 
     Args:
         address: Of the server whose pages show it, where it is known.
+        is_operators: Whether the operator may decide.
     """
-    say(f"  decide: hookline approvals approve {approval}  (or reject)")
+    if is_operators:
+        say(f"  decide: hookline approvals approve {approval}  (or reject)")
+    else:
+        say(f"  decided by those who are asked; see hookline approvals show {approval}")
     if address:
         say(f"  or at {address.rstrip('/')}/approvals/{approval}")
 

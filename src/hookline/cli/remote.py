@@ -143,8 +143,13 @@ class Remote:
     def approvals(self, status: str | None, limit: int) -> Json:
         return self._ask("GET", "approvals", status=status, limit=limit)
 
-    def decide(self, approval_id: str, decision: str, by: str, comment: str) -> Json:
-        body = {"decision": decision, "by": by, "comment": comment}
+    def approval(self, approval_id: str) -> Json:
+        return self._ask("GET", f"approvals/{_part(approval_id)}")
+
+    def decide(self, approval_id: str, decision: str, by: str, comment: str, form: Json) -> Json:
+        body: dict[str, Json] = {"decision": decision, "by": by, "comment": comment}
+        if form is not None:
+            body["form"] = form
         return self._ask("POST", f"approvals/{_part(approval_id)}", body)
 
     def triggers(self) -> Json:
@@ -191,9 +196,9 @@ def _problem(server: str, response: httpx.Response) -> CliError:
     body: dict[str, Json] = found if isinstance(found, dict) else {}
     detail = str(body.get("detail") or f"{server} answered {response.status_code}")
     code, hint = str(body.get("code", "")), str(body.get("hint", ""))
-    if response.status_code in (401, 403):
+    if response.status_code == 401 or (response.status_code == 403 and not code.startswith("R")):
         return refused(detail, code=code, hint="put an access token of this server into HOOKLINE_TOKEN")
     if response.status_code >= 500:
         return refused(detail, code=code, hint=hint)
-    is_usage = response.status_code in (404, 409, 422)
+    is_usage = response.status_code in (403, 404, 409, 422)
     return CliError(detail, code=code, hint=hint, exit_code=USAGE if is_usage else FAILED)

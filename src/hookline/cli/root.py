@@ -54,7 +54,9 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
         "schedules": Lazy(
             "schedules:schedules", "Look at schedules, pause them, and make up for a range of time.", _RUNS
         ),
-        "approvals": Lazy("approvals:approvals", "Look at approvals and decide on them.", _RUNS),
+        "approvals": Lazy(
+            "approvals:approvals", "Look at approvals and decide on them as the operator.", _RUNS
+        ),
         "costs": Lazy("costs:costs", "Add up what was spent, by estimate.", _RUNS),
         "moderation": Lazy(
             "moderation:moderation", "Check policies, and try them on verdicts and examples.", _RUNS

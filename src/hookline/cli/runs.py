@@ -104,7 +104,8 @@ def show(office: Office, run_id: str, history: bool, as_json: bool) -> None:
     for step in run["steps"]:
         approval = (step["waiting_for"] or {}).get("approval")
         if approval is not None:
-            say_how_to_decide(approval, office.address)
+            may_decide = office.approval(approval)["operator_may_decide"]
+            say_how_to_decide(approval, office.address, is_operators=may_decide)
     if run["status"] in ("failed", "canceled"):
         next_step(f"hookline runs resume {run_id}", f"hookline runs replay {run_id}")
 

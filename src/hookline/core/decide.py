@@ -24,6 +24,7 @@ from datetime import datetime
 from typing import Any
 
 from . import events as ev
+from .approvals import Asks, shown_hash, tally, verdict
 from .expressions import ExpressionError, ValueTemplate
 from .plan import Node, Plan, Retry
 from .records import TERMINAL, RunState, StepRecord
@@ -252,10 +253,7 @@ class _Decision:
             case "wait":
                 return [self._wait(node, path, cause, value, attempt, deadline)]
             case "approve":
-                data = {**value, "form": node.options["form"], "quorum": node.options["quorum"]}
-                who = ", ".join(map(str, value["who"]))
-                reason = f"a decision by {who}"
-                return [ev.StepWaiting(path, cause, attempt, "approval", reason, deadline, data, deadline)]
+                return self._ask(node, path, cause, value, attempt, deadline)
             case "call":
                 child = child_run_id(self.state.id, path, attempt)
                 data = {"workflow": node.options["workflow"], "input": value, "run": child}
@@ -392,25 +390,56 @@ class _Decision:
             case _:
                 return [self._child(node, record)]
 
+    def _ask(
+        self, node: Node, path: str, cause: str, value: Json, attempt: int, deadline: float | None
+    ) -> list[ev.Event]:
+        """Open an approval, and ask people if there is a way to reach them."""
+        form, cost = node.options["form"], round(self.state.cost, 9)
+        data = {
+            **value,
+            "form": form,
+            "quorum": node.options["quorum"],
+            "reject_quorum": node.options["reject_quorum"],
+            "cost_usd": cost,
+            "sha256": shown_hash(value.get("message"), value.get("show"), form, cost),
+        }
+        who = ", ".join(map(str, value["who"]))
+        until = _earliest(node.options["asks"].next(self.now, self.now, escalated=False), deadline)
+        waiting = ev.StepWaiting(
+            path, cause, attempt, "approval", f"a decision by {who}", until, data, deadline
+        )
+        if not value.get("via"):
+            return [waiting]
+        return [waiting, ev.ApprovalAsking(path, path, attempt, 1, "first", until)]
+
     def _approval(self, node: Node, record: StepRecord) -> ev.Event:
-        path, attempt = record.path, record.attempt
-        approved = [d for d in record.decisions if d.decision == "approved"]
-        rejected = next((d for d in record.decisions if d.decision != "approved"), None)
-        if rejected is not None or (record.due_at is not None and len(approved) < node.options["quorum"]):
-            if rejected is None and node.options["on_timeout"] == "fail":
-                return self._timed_out(node, record)
-            by = rejected.by if rejected else ""
-            if node.options["on_reject"] == "continue":
-                return ev.StepSucceeded(path, path, _verdict("rejected", rejected, self.now))
-            message = f"rejected by {by}" if by else "nobody approved in time, which counts as rejected"
-            return ev.AttemptFailed(path, path, attempt, _error("rejected", "R204", message, "", path))
-        if len(approved) >= node.options["quorum"]:
-            return ev.StepSucceeded(path, path, _verdict("approved", approved[-1], self.now))
-        # One more of the quorum: it goes on waiting, now for the others.
-        missing = node.options["quorum"] - len(approved)
-        waiting = record.waiting
+        path, attempt, asking, waiting = record.path, record.attempt, record.asking, record.waiting
+        assert asking is not None
         assert waiting is not None
-        reason = f"{missing} more decision{'s' if missing > 1 else ''}"
+        if asking.outcome:
+            return self._decided(node, record, asking.outcome)
+        count = tally(record.decisions, node.options["quorum"], node.options["reject_quorum"])
+        outcome = count.outcome or ("expired" if record.is_overdue else "")
+        if outcome and (asking.told or path in self.state.executing):
+            return ev.ApprovalSettled(path, path, attempt, outcome, count.by.by if count.by else "")
+        if outcome:
+            return self._decided(node, record, outcome)
+        if record.due_at is not None:
+            asks: Asks = node.options["asks"]
+            due = asks.due(asking.since, record.due_at, escalated=asking.is_escalated)
+            data = record.input if isinstance(record.input, dict) else {}
+            return ev.ApprovalAsking(
+                path,
+                path,
+                attempt,
+                asking.round + 1,
+                due.reason,
+                _earliest(due.then, record.deadline),
+                data.get("escalate_to", ()) if due.reason == "escalation" else (),
+                bool(data.get("via")),
+            )
+        # One more of the quorum: it goes on waiting, now for the others.
+        reason = f"{count.missing} more decision{'s' if count.missing > 1 else ''}"
         return ev.StepWaiting(
             path, path, attempt, "approval", reason, waiting.until, record.input, record.deadline
         )
@@ -428,6 +457,20 @@ class _Decision:
         return ev.AttemptFailed(
             path, path, attempt, _error("insufficient_credit", "R213", message, hint, path)
         )
+
+    def _decided(self, node: Node, record: StepRecord, outcome: str) -> ev.Event:
+        """The end of an approval."""
+        path, attempt = record.path, record.attempt
+        last = tally(record.decisions, node.options["quorum"], node.options["reject_quorum"]).by
+        at = timestamp_text(last.at if last else self.now) or ""
+        if outcome == "approved":
+            return ev.StepSucceeded(path, path, verdict(outcome, last, record.decisions, at))
+        if outcome == "expired" and node.options["on_timeout"] == "fail":
+            return self._timed_out(node, record)
+        if node.options["on_reject"] == "continue":
+            return ev.StepSucceeded(path, path, verdict("rejected", last, record.decisions, at))
+        message = f"rejected by {last.by}" if last else "nobody approved in time, which counts as rejected"
+        return ev.AttemptFailed(path, path, attempt, _error("rejected", "R204", message, "", path))
 
     def _child(self, node: Node, record: StepRecord) -> ev.Event:
         child = record.child
@@ -656,14 +699,8 @@ def _results(node: Node, record: StepRecord) -> list[Json]:
     return results
 
 
-def _verdict(decision: str, made: ev.ApprovalDecided | None, now: float) -> Json:
-    return {
-        "decision": decision,
-        "by": made.by if made else None,
-        "at": timestamp_text(made.at if made else now),
-        "comment": made.comment if made else "",
-        "form": made.form if made else None,
-    }
+def _earliest(*times: float | None) -> float | None:
+    return min((time for time in times if time is not None), default=None)
 
 
 def _of_expression(error: ExpressionError, where: str, step: str) -> ev.Error:

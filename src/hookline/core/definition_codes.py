@@ -483,4 +483,31 @@ DEFINITION_CODES: Final[tuple[Code, ...]] = (
         "says so, and nobody ever would be.",
         'Write both: "on_over": "approve", "approve": {"who": ["ops@example.com"]}.',
     ),
+    Code(
+        "D520",
+        "Nobody has this name or role",
+        "An approval names a person or a role that hookline.toml does not declare, so that nobody could "
+        "decide.",
+        'Add the person as [people.<name>], with roles = ["…"], or name `operator`: whoever holds the admin '
+        "token.",
+    ),
+    Code(
+        "D521",
+        "Nobody can decide",
+        "An approval names people and no way to ask them. People decide through the link or the buttons "
+        "that they are sent; without `via` there are none.",
+        "Add `via`, or name `operator` in `who`.",
+    ),
+    Code(
+        "D522",
+        "The connection cannot ask people",
+        "`via` names a connection whose type has no way to put an approval to people.",
+        "Use a connection of a type that can: slack, email.",
+    ),
+    Code(
+        "D523",
+        "It would come too late",
+        "A reminder or an escalation is due when the approval is over already.",
+        "Make it shorter than the step's `timeout`.",
+    ),
 )

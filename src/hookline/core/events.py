@@ -25,7 +25,10 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias, get_args
 __all__ = [
     "COMMANDS",
     "KINDS",
+    "ApprovalAsking",
     "ApprovalDecided",
+    "ApprovalNoted",
+    "ApprovalSettled",
     "AttemptFailed",
     "AttemptInterrupted",
     "AttemptUnknown",
@@ -240,8 +243,59 @@ class TurnCame:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalAsking:
+    """Command: ask people to decide, for the `round`-th time (from 1).
+
+    `reason` is ``first``, ``reminder`` or ``escalation``; an escalation adds `who` to those who may
+    decide. `until` is when people are asked again. `sends` is False when there is no way to reach
+    them, so that the record is all there is to it.
+    """
+
+    path: str
+    cause: str
+    attempt: int
+    round: int
+    reason: str
+    until: float | None = None
+    who: Sequence[str] = ()
+    sends: bool = True
+    kind: ClassVar[str] = "approval.asking"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "who", tuple(self.who))
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalNoted:
+    """Fact: what asking has come to. `done` when the newest round, or the news of the end, is told.
+
+    `people` are those who may decide, by id; `tokens` are hashes of the secrets given out, and whose
+    they are; `told` are messages by their place, the newest state of each; `problems` are what stands
+    in the way, for people.
+    """
+
+    path: str
+    attempt: int
+    people: dict[str, Json] | None = None
+    tokens: dict[str, Json] | None = None
+    told: dict[str, Json] | None = None
+    problems: Sequence[str] = ()
+    done: bool = False
+    kind: ClassVar[str] = "approval.noted"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "problems", tuple(self.problems))
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalDecided:
-    """Fact: a person decided. `decision` is ``approved`` or ``rejected``."""
+    """Fact: a person decided. `decision` is ``approved`` or ``rejected``.
+
+    `by` is what people read, `person` the id under which nobody counts twice, `name` the person's
+    name; `via` is how the decision came (``link``, ``operator``, a connection's name); `seen` is the
+    SHA-256 of what was shown, see `hookline.core.approvals.shown_hash`; `attempt` is the one that was
+    decided on, 0 for whichever is open.
+    """
 
     path: str
     decision: str
@@ -249,7 +303,32 @@ class ApprovalDecided:
     at: float
     comment: str = ""
     form: Json = None
+    person: str = ""
+    name: str = ""
+    via: str = ""
+    seen: str = ""
+    attempt: int = 0
     kind: ClassVar[str] = "approval.decided"
+
+    @property
+    def decider(self) -> str:
+        """Who counts."""
+        return self.person or self.by
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalSettled:
+    """Command: it is final; tell those who were asked, then end the step.
+
+    `outcome` is ``approved``, ``rejected`` or ``expired``.
+    """
+
+    path: str
+    cause: str
+    attempt: int
+    outcome: str
+    by: str = ""
+    kind: ClassVar[str] = "approval.settled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -513,7 +592,10 @@ Event: TypeAlias = (
     | CallbackReceived
     | TimerFired
     | TurnCame
+    | ApprovalAsking
+    | ApprovalNoted
     | ApprovalDecided
+    | ApprovalSettled
     | ChildFinished
     | AttemptFailed
     | AttemptUnknown

@@ -53,6 +53,7 @@ KeyType = Literal[
     "parameters",  # the object a component's input_schema describes
     "texts",  # a list of templates, at least one
     "duration",
+    "durations",  # one duration, or a list of them
     "money",
     "integer",
     "number",
@@ -233,7 +234,7 @@ DEDUPE = _shape(
 BUDGET_APPROVE = _shape(
     "budget_approve",
     "Who may let a step go over a budget.",
-    Key("who", "texts", "Who may decide: user names, groups or addresses.", required=True),
+    Key("who", "texts", "Whom the question names, for people; the operator decides.", required=True),
     Key(
         "timeout", "duration", "How long they are waited for; no answer is a no.", default="1d", minimum=0.001
     ),
@@ -414,14 +415,47 @@ WAIT = _shape(
     Key("callback", "object", "Wait for a request to `run.callbacks.<id>.url`.", shape=CALLBACK),
     exactly_one=("for", "until", "callback"),
 )
+VIA = _shape(
+    "via",
+    "One way to reach the people who may decide.",
+    Key("connection", "reference", "A connection that can ask: Slack, email.", required=True),
+    Key(
+        "to",
+        "template",
+        "One place for all of them, such as a channel; without it each person is asked in private.",
+    ),
+)
+ESCALATE = _shape(
+    "escalate",
+    "Ask further people when there is no decision yet.",
+    Key("after", "duration", "How long after the first time.", required=True, minimum=1),
+    Key("to", "texts", "Who may decide from then on as well, written as in `who`.", required=True),
+)
 APPROVE = _shape(
     "approve",
     "Ask people for a decision.",
-    Key("who", "texts", "Who may decide: user names, groups or addresses.", required=True),
+    Key(
+        "who",
+        "texts",
+        "Who may decide: names of people, `role:<role>`, `<connection>:<group>`, or `operator`.",
+        required=True,
+    ),
     Key("message", "template", "The question."),
     Key("show", "value", "What the person sees before deciding."),
     Key("form", "schema", "JSON Schema of the fields the person fills in."),
+    Key("via", "objects", "How they are asked; each person gets a link of their own.", shape=VIA),
     Key("quorum", "integer", "How many people must approve.", default=1, minimum=1, maximum=100),
+    Key(
+        "reject_quorum",
+        "integer",
+        "How many people must reject for it to be rejected.",
+        default=1,
+        minimum=1,
+        maximum=100,
+    ),
+    Key("requester", "template", "Who asked for this: a name or address. That person may not decide."),
+    Key("remind", "durations", "Ask again: every so often, or at these times after the first.", minimum=1),
+    Key("escalate", "object", "Ask further people when there is no decision yet.", shape=ESCALATE),
 )
 RESPOND = _shape(
     "respond",
@@ -591,7 +625,7 @@ _APPROVE = _kind(
         ),
     ),
     (),
-    "Ask people for a decision; the result has decision, by, at, comment and form.",
+    "Ask people for a decision; the result has decision, by, name, at, comment, form and decisions.",
     timeout=_TIMEOUT_REQUIRED,
 )
 _CALL = _kind(

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .approvals import Asks
 from .batches import MOST_EVENTS, is_batched
 from .canonical import version_of
 from .diagnostics import DefinitionError, Diagnostic
@@ -446,10 +447,22 @@ class _Compiler:
 
     def _approve(self, node: Node, value: Mapping[str, Json]) -> None:
         approve = value["approve"]
-        shown = {key: approve[key] for key in ("who", "message", "show") if key in approve}
+        shown = {
+            key: approve[key] for key in ("who", "message", "show", "requester", "via") if key in approve
+        }
+        escalate = approve.get("escalate")
+        if escalate is not None:
+            shown["escalate_to"] = escalate["to"]
         node.input = compile_value(shown)
         node.options["form"] = approve.get("form")
         node.options["quorum"] = approve.get("quorum", 1)
+        node.options["reject_quorum"] = approve.get("reject_quorum", 1)
+        remind = approve.get("remind")
+        node.options["asks"] = Asks(
+            every=parse_duration(remind) if isinstance(remind, str) else None,
+            at=tuple(sorted(map(parse_duration, remind))) if isinstance(remind, list) else (),
+            escalate=None if escalate is None else parse_duration(escalate["after"]),
+        )
         node.options["on_timeout"] = value["on_timeout"]
         node.options["on_reject"] = value.get("on_reject", "fail")
 

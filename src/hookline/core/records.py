@@ -15,6 +15,7 @@ __all__ = [
     "HELD",
     "RUN_TERMINAL",
     "TERMINAL",
+    "Asking",
     "Branches",
     "Ending",
     "Loop",
@@ -92,6 +93,34 @@ class Branches:
 
 
 @dataclass(slots=True)
+class Asking:
+    """What is known of an approval that is open. Times in seconds since the epoch.
+
+    Attributes:
+        since: When it was asked for the first time.
+        round: How often people were asked.
+        reason: Why they were asked the last time.
+        is_escalated: Whether further people were asked.
+        who: Who may decide, as the workflow and the escalation name them.
+        people: Those they were found to be, by id.
+        tokens: Hashes of the secrets given out, and whose they are.
+        told: Messages by their place.
+        outcome: How it ended, once that is final.
+    """
+
+    since: float
+    round: int = 0
+    reason: str = ""
+    is_escalated: bool = False
+    who: list[str] = field(default_factory=list)
+    people: dict[str, Json] = field(default_factory=dict)
+    tokens: dict[str, Json] = field(default_factory=dict)
+    told: dict[str, Json] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    outcome: str = ""
+
+
+@dataclass(slots=True)
 class Ending:
     """How a container (or the run) is to end once everything open below it has closed."""
 
@@ -122,6 +151,7 @@ class StepRecord:
         callbacks: Bodies and headers that came for this attempt, by delivery.
         wakes: Deliveries that have not woken the step yet, oldest first.
         due_at: When the timer fired that nothing has answered yet.
+        asking: Of an ``approve`` step: whom it asks.
         below: Paths of the steps in its own lists that have a record.
     """
 
@@ -152,6 +182,7 @@ class StepRecord:
     callbacks: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     wakes: list[str] = field(default_factory=list)
     decisions: list[ev.ApprovalDecided] = field(default_factory=list)
+    asking: Asking | None = None
     child: ev.ChildFinished | None = None
     retry_after: float | None = None
     retry_on: tuple[str, ...] = ()
@@ -184,11 +215,19 @@ class StepRecord:
         """
         if self.due_at is not None or self.ending is not None or self.status in TERMINAL:
             return None
+        if self.is_settled:
+            return None
         if self.waiting is not None:
             times = [time for time in (self.waiting.until, self.deadline) if time is not None]
             return min(times, default=None)
         runs_steps = self.phase == "steps" if self.path == "" else self.is_container
         return self.deadline if runs_steps and self.status == "running" else None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is an open approval whose outcome is final, and only the news of it is on its way."""
+        is_open = self.waiting is not None and self.waiting.waits_for == "approval"
+        return is_open and self.asking is not None and self.asking.outcome != ""
 
     @property
     def is_overdue(self) -> bool:

@@ -118,6 +118,13 @@ RUNTIME_CODES: Final[tuple[Code, ...]] = (
         "Raise the budget, or ask the people named in limits.budget.approve; then resume the run.",
     ),
     Code(
+        "R216",
+        "Too few people may decide",
+        "Fewer people may decide on the approval than must approve it: a name or role means nobody, or the "
+        "only one who may is the requester. It could never be approved, so the step fails at once.",
+        "Look at the step's `who` and `requester`, and at the [people] tables of hookline.toml.",
+    ),
+    Code(
         "C900",
         "There is a fault in Hookline or in a component",
         "Something failed that is not the workflow's doing. The step fails and is not retried.",

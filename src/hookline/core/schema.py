@@ -355,6 +355,9 @@ class _Definitions:
                 return {"type": "array", "items": {"type": "string"}, "minItems": 1}
             case "duration":
                 return {"type": "string", "examples": ["90s", "10m", "2h", "7d"]}
+            case "durations":
+                one: Schema = {"type": "string", "examples": ["4h"]}
+                return {"anyOf": [one, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
             case "money":
                 return {"type": "string", "examples": ["0.50 usd"]}
             case "integer" | "number":

@@ -26,6 +26,7 @@ from .records import (
     HELD,
     RUN_TERMINAL,
     TERMINAL,
+    Asking,
     Branches,
     Ending,
     Loop,
@@ -266,6 +267,7 @@ def _step_waiting(state: RunState, event: ev.StepWaiting, at: float) -> bool:
         _begin_attempt(record, event.attempt, event.deadline)
         record.decisions.clear()
         record.child = None
+        record.asking = _asking(event.data, at) if event.waits_for == "approval" else None
     elif record.attempt != event.attempt or waiting is None or waiting.waits_for != event.waits_for:
         return False
     record.status = "waiting"
@@ -275,6 +277,11 @@ def _step_waiting(state: RunState, event: ev.StepWaiting, at: float) -> bool:
     if record.wakes and event.waits_for == "callback":
         state.ready[event.path] = None
     return True
+
+
+def _asking(data: Any, at: float) -> Asking:
+    who = data.get("who") if isinstance(data, dict) else None
+    return Asking(at, who=[str(each) for each in who] if isinstance(who, list) else [])
 
 
 def _action_parked(state: RunState, event: ev.StepWaiting) -> bool:
@@ -379,14 +386,77 @@ def _turn_came(state: RunState, event: ev.TurnCame, at: float) -> bool:
     return True
 
 
+def _open_approval(
+    state: RunState, path: str, attempt: int | None = None
+) -> tuple[StepRecord, Asking] | None:
+    """The record of an approval that is open, and whom it asks."""
+    record = _open(state, path)
+    if record is None or record.waiting is None or record.waiting.waits_for != "approval":
+        return None
+    if record.asking is None or (attempt is not None and record.attempt != attempt):
+        return None
+    return record, record.asking
+
+
+def _approval_asking(state: RunState, event: ev.ApprovalAsking, at: float) -> bool:
+    found = _open_approval(state, event.path, event.attempt)
+    if found is None or found[1].outcome or event.round <= found[1].round:
+        return False
+    record, asking = found
+    assert record.waiting is not None
+    asking.round, asking.reason = event.round, event.reason
+    if event.reason == "escalation":
+        asking.is_escalated = True
+        asking.who.extend(each for each in event.who if each not in asking.who)
+    record.waiting.until = event.until
+    record.due_at = None
+    if event.sends:
+        state.executing.add(event.path)
+    return True
+
+
+def _approval_noted(state: RunState, event: ev.ApprovalNoted, at: float) -> bool:
+    found = _open_approval(state, event.path, event.attempt)
+    if found is None:
+        return False
+    asking = found[1]
+    asking.people.update(event.people or {})
+    asking.tokens.update(event.tokens or {})
+    asking.told.update(event.told or {})
+    if event.done:
+        if not asking.outcome:
+            asking.problems = list(event.problems)
+        state.executing.discard(event.path)
+        if asking.outcome:
+            state.ready[event.path] = None
+    return True
+
+
 def _approval_decided(state: RunState, event: ev.ApprovalDecided, at: float) -> bool:
     record = _open(state, event.path)
     if record is None or record.waiting is None or record.waiting.waits_for != "approval":
         return False
-    if record.due_at is not None or any(event.by == earlier.by for earlier in record.decisions):
+    if record.is_settled or (event.attempt and event.attempt != record.attempt):
+        return False
+    # What was decided in time counts, also when the process that was to hear of it was down.
+    last = record.deadline if record.asked is None else record.waiting.until
+    if record.due_at is not None and last is not None and record.due_at >= last and event.at >= last:
+        return False
+    if any(event.decider == earlier.decider for earlier in record.decisions):
         return False
     record.decisions.append(event)
     state.ready[event.path] = None
+    return True
+
+
+def _approval_settled(state: RunState, event: ev.ApprovalSettled, at: float) -> bool:
+    found = _open_approval(state, event.path, event.attempt)
+    if found is None or found[1].outcome:
+        return False
+    record, asking = found
+    asking.outcome = event.outcome
+    record.due_at = None
+    state.executing.add(event.path)
     return True
 
 
@@ -725,7 +795,10 @@ _HANDLERS: dict[str, Callable[[RunState, Any, float], bool]] = {
     ev.CallbackReceived.kind: _callback_received,
     ev.TimerFired.kind: _timer_fired,
     ev.TurnCame.kind: _turn_came,
+    ev.ApprovalAsking.kind: _approval_asking,
+    ev.ApprovalNoted.kind: _approval_noted,
     ev.ApprovalDecided.kind: _approval_decided,
+    ev.ApprovalSettled.kind: _approval_settled,
     ev.ChildFinished.kind: _child_finished,
     ev.AttemptFailed.kind: _attempt_failed,
     ev.AttemptUnknown.kind: _attempt_unknown,

@@ -206,6 +206,44 @@ ENGINE_CODES: tuple[Code, ...] = (
         "Correct the range.",
     ),
     Code(
+        "R440",
+        "The link is not valid",
+        "The link to an approval was not made here, belongs to a person who is not declared any more, or "
+        "its approval was forgotten by retention.",
+        "Use the newest link that you were sent; ask whoever sent it.",
+    ),
+    Code(
+        "R441",
+        "The operator may not decide on this",
+        "The approval's `who` does not name `operator`, so the admin token is not enough.",
+        "Let one of those decide who were asked, or write operator into the step's `who`.",
+    ),
+    Code(
+        "R442",
+        "You were not asked",
+        "The answer is genuine, and its sender is not among those who may decide on this approval.",
+        "Ask one of those who may; add the person to [people] in hookline.toml if they should.",
+    ),
+    Code(
+        "R443",
+        "What you saw is not what is asked now",
+        "The hash sent along with the decision is not that of what the approval shows. Nothing was decided.",
+        "Load the page again and look at it once more.",
+    ),
+    Code(
+        "R444",
+        "Whoever asked does not decide",
+        "The step names this person as its `requester`.",
+        "Let somebody else decide, or leave `requester` out where this is allowed.",
+    ),
+    Code(
+        "R445",
+        "Somebody could not be told of an approval",
+        "A message of an approval could not be sent or brought up to date. The approval stays open; whoever "
+        "was reached can decide.",
+        "Look at the approval: it says who was not reached, and why. Test the connection.",
+    ),
+    Code(
         "C920",
         "There is no such connection",
         "A step or trigger names a connection that is not configured.",

@@ -34,6 +34,7 @@ from hookline.sdk import (
 )
 
 from .limiter import Figures, Limiter, Turntable, configured
+from .people import People
 from .redaction import Redactor, Secret
 from .registry import Registry
 from .settings import FIELDS, Settings
@@ -111,6 +112,7 @@ class Connections:
         self._limits: dict[str, Mapping[str, Any]] = {}
         self._places: dict[str, tuple[str, int]] = {}
         self.turntable: Turntable | None = None
+        self.people = People.of(settings.people)
         self.types: dict[str, str] = {}
         for name, kind in registry.connection_types.items():
             values = self._from_environment(kind)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hookline.core import events as ev
+from hookline.core.approvals import OPERATOR
 from hookline.core.plan import Plan
 from hookline.core.scope import timestamp_text
 from hookline.core.state import Entry, RunState, StepRecord
@@ -87,7 +88,7 @@ def _waiting(run_id: str, record: StepRecord) -> Json:
     return {
         "kind": record.waiting.waits_for,
         "reason": record.waiting.reason,
-        "until": timestamp_text(record.waiting.until),
+        "until": timestamp_text(record.deadline if is_asked else record.waiting.until),
         "approval": approval_id(run_id, record.path, record.attempt) if is_asked else None,
     }
 
@@ -139,7 +140,8 @@ def event_document(row: EventRow, *, full: bool = False) -> dict[str, Json]:
 
 
 def approval_document(row: Approval) -> dict[str, Json]:
-    """An approval as people decide on it."""
+    """An approval as people decide on it; of secrets that were given out it says nothing."""
+    data = row.data
     return {
         "schema": "hookline.approval/1",
         "id": row.id,
@@ -155,4 +157,34 @@ def approval_document(row: Approval) -> dict[str, Json]:
         "due_at": timestamp_text(row.due_at),
         "decided_by": row.decided_by,
         "decided_at": timestamp_text(row.decided_at),
+        "quorum": data.get("quorum", 1),
+        "reject_quorum": data.get("reject_quorum", 1),
+        "operator_may_decide": OPERATOR in (data.get("who") or ()),
+        "requester": data.get("requester"),
+        "people": [{"id": id_, "name": each["name"]} for id_, each in (data.get("people") or {}).items()],
+        "decisions": [
+            {
+                "decision": each["decision"],
+                "by": each["by"],
+                "name": each["name"],
+                "via": each["via"],
+                "at": timestamp_text(each["at"]),
+                "comment": each["comment"],
+            }
+            for each in data.get("decisions", ())
+        ],
+        "told": [
+            {
+                "connection": each["connection"],
+                "to": each["to"],
+                "person": each["person"],
+                "reason": each["reason"],
+                "status": each["status"],
+                "error": each.get("error"),
+            }
+            for each in (data.get("told") or {}).values()
+        ],
+        "problems": data.get("problems", []),
+        "cost_usd": data.get("cost_usd", 0.0),
+        "sha256": data.get("sha256"),
     }

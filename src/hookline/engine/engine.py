@@ -42,10 +42,13 @@ from hookline.sdk import (
     HookRequest,
     Trigger,
 )
+from hookline.sdk.approvals import PersonAnswer
 from hookline.store.port import Accept, Accepted, Health, PutDefinition, Store, StoreError
 from hookline.store.sqlite import SQLiteStore
 
+from .answering import Answering
 from .answers import Answers
+from .approvals import Approvals
 from .artifact_stores import open_artifacts
 from .budgets import Budgets
 from .calls import Calls
@@ -69,6 +72,7 @@ from .pacing import Paces, Refusals
 from .past import Past
 from .performer import Outside, Performer
 from .pollers import Poller
+from .questions import Questions
 from .reading import RunReader, submit_and_wait
 from .redaction import Redactor, Secret
 from .registry import Registry
@@ -274,6 +278,26 @@ class Engine:
             newest=self.plan,
             manual=self._manual,
             take=self._take,
+        )
+        self.approvals = Approvals(store=store, put=self.requests.signal, people=self.connections.people)
+        self.performer.questions = Questions(
+            open=self.performer.open,
+            type_of=self.connections.type_of,
+            people=self.connections.people,
+            outside=lambda: (self.performer.outside.http, self.performer.outside.files),
+            clock=clock,
+            mask=self.redactor.redact_known,
+            base_url=lambda: self.base_url,
+        )
+        self.answering = Answering(
+            approvals=self.approvals,
+            connections=self.connections,
+            performer=self.performer,
+            clock=clock,
+            hook_context=lambda client: HookContextImpl(
+                "", client, None, self.files, self.artifacts, clock, loop=self._loop
+            ),
+            loop=lambda: self._loop,
         )
         self._answers = Answers(store, self.reader)
         self.intake.first_turn = self.runner.first_turn
@@ -507,6 +531,12 @@ class Engine:
             event = declared.run(context, request, **declared.bind(parameters))
             if isinstance(event, HookAnswered):
                 return HookAnswer(None, "at_once", event.answer)
+            if isinstance(event, PersonAnswer):
+                # One address of an app takes clicks of every kind; this one is for an approval.
+                assert declared.connection is not None
+                kind = self.registry.connection_types[declared.connection]
+                name = trigger.connection or declared.connection
+                return HookAnswer(None, "at_once", self.answering.take(name, kind, event))
             data = dict(event.data)
             draft = self.intake.event(
                 plan,
@@ -735,10 +765,23 @@ class Engine:
         self.requests.resume(run_id, version=version, by=by)
 
     def decide(
-        self, approval_id: str, decision: str, *, by: str, comment: str = "", form: Json = None
+        self,
+        approval_id: str,
+        decision: str,
+        *,
+        by: str,
+        comment: str = "",
+        form: Json = None,
+        seen: str | None = None,
     ) -> bool:
-        """Decide on an approval; see `Requests.decide`."""
-        return self.requests.decide(approval_id, decision, by=by, comment=comment, form=form)
+        """The operator decides on an approval; see `Approvals.decide_as_operator`."""
+        return self.approvals.decide_as_operator(
+            approval_id, decision, name=by, comment=comment, form=form, seen=seen
+        )
+
+    def receive_answer(self, connection: str, request: HookRequest) -> HookReply:
+        """A request to ``/answers/<connection>``; see `Answering.receive`."""
+        return self.answering.receive(connection, request)
 
     def outcome(self, run_id: str) -> Future[Json]:
         """A future of the run's answer: its ``respond`` step's, or None when the run has ended."""

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hookline.core import events as ev
+from hookline.core.approvals import OPERATOR, Tally, tally
 from hookline.core.decide import decide
 from hookline.core.plan import Node, Plan
 from hookline.core.scope import CallbackUrl
-from hookline.core.state import Entry, RunState, evolve
+from hookline.core.state import Entry, RunState, StepRecord, evolve
 from hookline.store.port import ApprovalChange, Charge, Kept, RunSummary
 
 __all__ = ["MAX_COMMANDS", "LiveRun", "Pure", "Step", "approval_id"]
@@ -47,6 +48,8 @@ _TIMED: frozenset[str] = frozenset(
         "timer.fired",
         "step.turn_came",
         "cancel.ordered",
+        "approval.asking",
+        "approval.settled",
     }
 )
 """Kinds of events after which a path may wait for another time than before."""
@@ -212,19 +215,59 @@ class LiveRun:
     def _note_approval(self, step: Step, event: ev.Event, before: int | None) -> None:
         after = self._open_approval(event)
         record = self.state.records[event.path]
-        if before is None and after is not None and record.waiting is not None:
-            id_ = approval_id(self.id, event.path, after)
-            shown = record.input if record.asked is None else record.asked
-            data = {**shown, "step": event.path, "run": self.id}
-            step.approvals.append(ApprovalChange(id_, event.path, "pending", data, record.waiting.until))
-        elif before is not None and after is None:
-            decided = record.decisions[-1] if record.decisions else None
-            status: Any = decided.decision if decided else "expired"
-            if event.kind == "step.canceled":
-                status = "canceled"
-            id_ = approval_id(self.id, event.path, before)
-            by = decided.by if decided else None
-            step.approvals.append(ApprovalChange(id_, event.path, status, decided_by=by))
+        attempt = before if before is not None else after
+        if attempt is None:
+            return
+        status: Any = "pending" if after is not None else _how_it_closed(record, event)
+        if record.asking is not None and record.asking.outcome:
+            status = record.asking.outcome
+        count = _tally(record)
+        # An action that was held for a decision has other data again once it goes on.
+        is_held = record.asked is not None
+        is_known = is_held or record.asking is not None
+        until = record.waiting.until if is_held and record.waiting is not None else record.deadline
+        step.approvals.append(
+            ApprovalChange(
+                approval_id(self.id, event.path, attempt),
+                event.path,
+                status,
+                self._approval_data(record) if is_known else None,
+                until,
+                count.by.by if count.by is not None and status == count.outcome else None,
+            )
+        )
+
+    def _approval_data(self, record: StepRecord) -> Json:
+        """What lists and pages show of an approval, and what is needed to take a decision in."""
+        asking = record.asking
+        shown = record.input if record.asked is None else record.asked
+        given = shown if isinstance(shown, dict) else {}
+        data = {**given, "step": record.path, "run": self.id, "attempt": record.attempt}
+        data["decisions"] = [
+            {
+                "person": each.decider,
+                "by": each.by,
+                "name": each.name or each.by,
+                "decision": each.decision,
+                "at": each.at,
+                "comment": each.comment,
+                "via": each.via,
+            }
+            for each in record.decisions
+        ]
+        if record.asked is not None:
+            # A budget is the operator's own, who may always let a step go over it.
+            data["who"] = [*(each for each in given.get("who", ()) if each != OPERATOR), OPERATOR]
+        elif asking is not None:
+            data.update(
+                who=list(asking.who),
+                people=dict(asking.people),
+                tokens=dict(asking.tokens),
+                told=dict(asking.told),
+                problems=list(asking.problems),
+                round=asking.round,
+            )
+        return data
 
     def summary(self) -> RunSummary:
         """What lists show."""
@@ -252,6 +295,24 @@ _ENDS: frozenset[str] = frozenset(
 )
 """Kinds of events with which an attempt is over."""
 
+
+def _tally(record: StepRecord) -> Tally:
+    """How an approval stands, by the rules it was asked under."""
+    given = record.input if isinstance(record.input, dict) else {}
+    return tally(record.decisions, given.get("quorum", 1), given.get("reject_quorum", 1))
+
+
+def _how_it_closed(record: StepRecord, event: ev.Event) -> str:
+    """What became of an approval that nobody is asked any more."""
+    outcome = _tally(record).outcome
+    if outcome and event.kind != "step.canceled":
+        return outcome
+    is_late = event.kind == "step.succeeded" or (
+        isinstance(event, ev.AttemptFailed) and event.error["code"] in ("R204", "R205", "R213")
+    )
+    return "expired" if is_late else "canceled"
+
+
 _ORDERS: Mapping[str, None] = dict.fromkeys(
     (
         "step.woken",
@@ -259,6 +320,8 @@ _ORDERS: Mapping[str, None] = dict.fromkeys(
         "step.canceled",
         "step.failed",
         "step.retrying",
+        "approval.asking",
+        "approval.settled",
         "attempt.failed",
         "responded",
         "run.finished",

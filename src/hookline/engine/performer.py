@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +33,7 @@ from .limiter import ASKER, Asker
 from .live import LiveRun
 from .parameters import checked
 from .past import Past
+from .questions import Questions
 from .registry import Registry
 from .reuse import request_claim, reuse_key, reused
 from .tokens import CallbackTokens
@@ -116,6 +117,7 @@ class Performer:
         self.pool = ThreadPoolExecutor(blocking_threads, thread_name_prefix="hookline-blocking")
         self.is_stopping = False
         self.desk: Desk
+        self.questions: Questions
         self.outside: Outside
 
     @property
@@ -200,7 +202,11 @@ class Performer:
         """Begin an attempt that is on disk; `interrupted` when a process died over it."""
         if run.lost or path in run.executing or path not in run.state.executing or self.is_stopping:
             return
-        work = self._attempt(run, path, interrupted=interrupted)
+        node = node_at(run, path)
+        if node is not None and node.kind == "approve":
+            work = self._asking(run, path)
+        else:
+            work = self._attempt(run, path, interrupted=interrupted)
         run.executing[path] = asyncio.get_running_loop().create_task(work)
 
     async def _attempt(self, run: LiveRun, path: str, *, interrupted: bool) -> None:
@@ -230,6 +236,36 @@ class Performer:
         if run.lost:
             return
         self.desk.take(run, results)
+
+    async def _asking(self, run: LiveRun, path: str) -> None:
+        """Ask people, or tell them how it ended: whatever the history says is to be done."""
+
+        async def note(fact: ev.Event) -> None:
+            await self._keep(run, storable(fact, self._mask))
+
+        result: ev.Event | None = None
+        try:
+            async with self._slots:
+                crashpoint("asking.begins")
+                result = await self.questions.serve(run, path, note)
+        except asyncio.CancelledError:
+            run.executing.pop(path, None)
+            if not self.is_stopping and not run.lost and self.desk.owns(run):
+                self.desk.settled(run)
+            return
+        except Exception as error:
+            # Not one message is worth an approval: it stays open, and says what is wrong.
+            log.exception("R399: asking for %s of %s", path, run.id)
+            attempt = run.state.records[path].attempt
+            problems = [f"people could not be asked: {type(error).__name__}; the log says more"]
+            result = ev.ApprovalNoted(path, attempt, problems=problems, done=True)
+        run.executing.pop(path, None)
+        if run.lost:
+            return
+        if result is None:
+            self.desk.settled(run)
+        else:
+            self.desk.take(run, [storable(result, self._mask)])
 
     async def _reuse_or_run(
         self, run: LiveRun, node: Node, action: Action, record: StepRecord, interrupted: bool
@@ -420,6 +456,10 @@ class Performer:
             task.cancel()
         record = run.state.records.get(path)
         node = node_at(run, path)
+        if record is not None and record.asking is not None and record.status == "canceled":
+            if record.asking.told and not record.asking.outcome:
+                self._in_background(self.questions.tell_end(run, record, "canceled", None))
+            return
         action = self._registry.actions.get(node.uses) if node is not None else None
         started_elsewhere = record is not None and (record.data is not None or record.notes)
         if node is None or action is None or action.cancel is None or record is None or not started_elsewhere:
@@ -430,9 +470,13 @@ class Performer:
             if key not in run.called_off:
                 run.called_off.add(key)
                 stopping = self._cancel_elsewhere(run, node, action, record)
-                work = asyncio.get_running_loop().create_task(stopping)
-                self._cancels.add(work)
-                work.add_done_callback(self._cancels.discard)
+                self._in_background(stopping)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Something that an ended step still owes to the outside."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._cancels.add(task)
+        task.add_done_callback(self._cancels.discard)
 
     async def _cancel_elsewhere(self, run: LiveRun, node: Node, action: Action, record: StepRecord) -> None:
         try:

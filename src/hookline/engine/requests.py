@@ -1,4 +1,4 @@
-"""What people and services ask of runs that exist: callbacks, cancel, resume, decisions.
+"""What people and services ask of runs that exist: callbacks, cancel, resume.
 
 Each is put on disk as a signal, and then the run is woken; so any process that shares the database
 can ask, and an answer means that the request survives a crash.
@@ -72,7 +72,7 @@ class Requests:
         self._clock = clock
         self._newest = newest
 
-    def _signal(self, run_id: str, kind: str, path: str, key: str, body: Json) -> bool:
+    def signal(self, run_id: str, kind: str, path: str, key: str, body: Json) -> bool:
         """Put a signal on disk, then wake the run. False when it was there already."""
         try:
             stored: bool = submit_and_wait(
@@ -107,7 +107,7 @@ class Requests:
         digest = hashlib.sha256(body).hexdigest()
         key = f"callback:{target.path}:{target.attempt}:{headers.get('webhook-id', '')}:{digest}"
         content = {"id": key, "attempt": target.attempt, "body": text, "headers": kept}
-        return self._signal(target.run_id, "callback", target.path, key, content)
+        return self.signal(target.run_id, "callback", target.path, key, content)
 
     def _check_callback(self, version: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
         """Let the action or the step's schema refuse a callback before it is stored."""
@@ -160,7 +160,7 @@ class Requests:
         if row.finished_at is not None:
             raise EngineError(f"the run is over: {row.status}", code="R407", status=409)
         body = {"reason": reason or "canceled on request", "by": by}
-        return self._signal(run_id, "cancel", "", "cancel", body)
+        return self.signal(run_id, "cancel", "", "cancel", body)
 
     def resume(self, run_id: str, *, version: str = "original", by: str = "") -> None:
         """Go on with a failed or canceled run from what did not succeed.
@@ -182,7 +182,7 @@ class Requests:
         if latest != row.version:
             self.check_resumable(run_id, latest)
         body = {"version": latest, "by": by}
-        self._signal(run_id, "resume", "", f"resume:{row.finished_at}", body)
+        self.signal(run_id, "resume", "", f"resume:{row.finished_at}", body)
 
     def check_resumable(self, run_id: str, version: str) -> None:
         """What is done must stand where it stood: the outputs of steps are found by their place."""
@@ -200,38 +200,6 @@ class Requests:
                     status=409,
                     hint="replay the run, or resume it under its original version",
                 )
-
-    def decide(
-        self, approval_id: str, decision: str, *, by: str, comment: str = "", form: Json = None
-    ) -> bool:
-        """Decide on an approval; False when this person decided before.
-
-        Raises:
-            EngineError: No such approval, it is decided, or the form does not fit.
-        """
-        approval = self._store.approval(approval_id)
-        if approval is None:
-            raise EngineError(f"there is no approval {approval_id!r}", code="R411", status=404)
-        if approval.status != "pending":
-            raise EngineError(
-                f"this is decided: {approval.status} by {approval.decided_by or 'nobody'}",
-                code="R412",
-                status=409,
-            )
-        if decision not in ("approved", "rejected"):
-            raise EngineError("decision must be approved or rejected", code="R413", status=422)
-        schema = approval.data.get("form")
-        if schema is not None and decision == "approved":
-            form = {} if form is None else form
-            wrong = next(
-                Draft202012Validator(schema, registry=referencing.Registry()).iter_errors(form), None
-            )
-            if wrong is not None:
-                where = "/".join(["form", *map(str, wrong.absolute_path)])
-                raise EngineError(f"{where}: {wrong.message[:200]}", code="R416", status=422)
-        body = {"decision": decision, "by": by, "comment": comment, "form": form}
-        key = f"approval:{approval_id}:{by}"
-        return self._signal(approval.run_id, "approval", approval.path, key, body)
 
 
 def is_same_step(before: Node, now: Node) -> bool:

@@ -511,7 +511,7 @@ class Runner:
 
     def _perform(self, run: LiveRun, order: ev.Event) -> None:
         match order:
-            case ev.StepStarted() | ev.StepWoken():
+            case ev.StepStarted() | ev.StepWoken() | ev.ApprovalAsking() | ev.ApprovalSettled():
                 self.performer.execute(run, order.path, interrupted=False)
             case ev.StepCanceled() | ev.StepFailed() | ev.AttemptFailed() | ev.StepRetrying():
                 self.performer.abort(run, order.path)
@@ -743,6 +743,6 @@ def _crashes(entries: Iterable[Entry]) -> int:
     for entry in entries:
         if entry.event.kind == "attempt.interrupted":
             crashes += 1
-        elif entry.event.kind in ("step.succeeded", "attempt.failed", "run.resumed"):
+        elif entry.event.kind in ("step.succeeded", "attempt.failed", "approval.noted", "run.resumed"):
             crashes = 0
     return crashes

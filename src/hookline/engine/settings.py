@@ -123,6 +123,7 @@ class Settings:
         origins: Where each came from: ``flag``, ``environment``, ``.env``, ``hookline.toml``, ``default``.
         environment: The process's variables over those of ``.env``; connections read them.
         connections: The ``[connections.*]`` tables.
+        people: The ``[people.*]`` tables; see `hookline.engine.people`.
     """
 
     project: Path
@@ -130,6 +131,7 @@ class Settings:
     origins: Mapping[str, str]
     environment: Mapping[str, str] = field(repr=False)
     connections: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    people: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, name: str) -> str:
         return self.values[name]
@@ -169,6 +171,9 @@ def load_settings(
     dotenv = _read_dotenv(project / ".env")
     table = _read_toml(project / "hookline.toml")
     connections = table.pop("connections", {})
+    people = table.pop("people", {})
+    if not isinstance(people, dict):
+        raise SettingsError("hookline.toml: people is not a table", "write [people.<name>]")
     # The loader reads this one itself.
     table.pop("components", None)
     known = {setting.name for setting in FIELDS}
@@ -189,7 +194,7 @@ def load_settings(
             if value is not None:
                 values[setting.name], origins[setting.name] = str(value), origin
                 break
-    return Settings(project, values, origins, merged, _expand(connections, merged))
+    return Settings(project, values, origins, merged, _expand(connections, merged), _expand(people, merged))
 
 
 def _from_file(path: str | None, setting: Setting) -> str | None:

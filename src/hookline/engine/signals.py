@@ -27,7 +27,14 @@ def fact_of(signal: Signal) -> ev.Event:
                 signal.at,
                 body.get("comment", ""),
                 body.get("form"),
+                person=body.get("person", ""),
+                name=body.get("name", ""),
+                via=body.get("via", ""),
+                seen=body.get("seen", ""),
+                attempt=body.get("attempt", 0),
             )
+        case "approval_token":
+            return ev.ApprovalNoted(signal.path, body["attempt"], tokens=body["tokens"])
         case "child":
             return ev.ChildFinished(
                 signal.path,

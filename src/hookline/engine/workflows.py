@@ -41,12 +41,16 @@ class Installed:
     Attributes:
         connection_variables: The environment variables that suffice for a connection of a type, by
             the type's name; a type that needs more than variables is not in it.
+        people: The roles of each person that is declared; None when nobody knows.
+        asking: Types of connections that can ask people.
     """
 
     actions: Mapping[str, ActionInfo]
     triggers: Mapping[str, TriggerInfo]
     connections: Mapping[str, str]
     connection_variables: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    people: Mapping[str, Sequence[str]] | None = None
+    asking: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, registry: Registry, connections: Connections) -> Installed:
@@ -55,7 +59,9 @@ class Installed:
             for name, kind in registry.connection_types.items()
         }
         sufficient = {name: needed for name, needed in variables.items() if needed and all(needed)}
-        return cls(registry.actions, registry.triggers, connections.types, sufficient)
+        asking = frozenset(name for name, kind in registry.connection_types.items() if kind.ask is not None)
+        roles = {person.id: person.roles for person in connections.people}
+        return cls(registry.actions, registry.triggers, connections.types, sufficient, roles, asking)
 
 
 @dataclass(slots=True)

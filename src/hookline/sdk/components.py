@@ -278,6 +278,8 @@ class ConnectionType:
             and those that only read left out; None for any number.
         one_of: Groups of fields of which one must be complete, where there is more than one way to
             prove who one is; the first is the one to recommend.
+        ask, ask_end, members, answer, answered: How people are asked to decide, see
+            `hookline.sdk.approvals`; None where it cannot be done.
     """
 
     name: str
@@ -292,6 +294,11 @@ class ConnectionType:
     told: Callable[[Response], Slower | None] | None = None
     concurrency: int | None = None
     one_of: Sequence[Sequence[str]] = ()
+    ask: Function | None = None
+    ask_end: Function | None = None
+    members: Function | None = None
+    answer: Function | None = None
+    answered: Function | None = None
 
     def missing(self, given: Collection[str]) -> list[str]:
         """Fields that must have a value, and have none; of several ways, those of the nearest one."""
@@ -385,10 +392,48 @@ class Connector:
 
     def on_test(self, function: Callable[[Any], Awaitable[str]]) -> Callable[[Any], Awaitable[str]]:
         """Declare how to prove that a connection works."""
-        if self.connection_type is None:
-            raise TypeError(f"{self.id}: declare the connection before its test")
-        self.connection_type.test = function
+        self._declared().test = function
         return function
+
+    def on_ask(self, function: Function) -> Function:
+        """Declare ``async def ask(ctx: AskContext, client, question: Question) -> Mapping``.
+
+        It puts a question to people; what it returns identifies the message. It may be called again
+        for the same message after a crash.
+        """
+        self._declared().ask = function
+        return function
+
+    def on_ask_end(self, function: Function) -> Function:
+        """Declare ``async def ask_end(ctx: AskContext, client, ended: QuestionEnded) -> None``: update it."""
+        self._declared().ask_end = function
+        return function
+
+    def on_members(self, function: Function) -> Function:
+        """Declare ``async def members(ctx: AskContext, client, group: str) -> Sequence[Member]``."""
+        self._declared().members = function
+        return function
+
+    def on_answer(self, function: Function) -> Function:
+        """Declare ``def answer(ctx: HookContext, request) -> PersonAnswer | HookAnswered``.
+
+        A plain function. It verifies the sender over the raw body first, and raises `HookRefused`.
+        """
+        self._declared().answer = function
+        return function
+
+    def on_answered(self, function: Function) -> Function:
+        """Declare ``async def answered(ctx: AskContext, client, answer, text: str, link: str) -> None``.
+
+        It tells whoever answered what became of it; `link` leads to their form, or is ``""``.
+        """
+        self._declared().answered = function
+        return function
+
+    def _declared(self) -> ConnectionType:
+        if self.connection_type is None:
+            raise TypeError(f"{self.id}: declare the connection before what it can do")
+        return self.connection_type
 
     def action(self, name: str, **options: Any) -> Callable[[Function], Action]:
         """Declare an action of this service; see `action` for the options."""
@@ -484,8 +529,9 @@ def trigger(
     A ``poll`` trigger is ``async def (ctx: TriggerContext, **fields) -> Poll`` (or a plain
     function, run in the pool); a ``webhook`` trigger is a plain function
     ``(ctx: HookContext, request: HookRequest, **fields) -> HookEvent | HookAnswered`` that raises
-    `HookRefused`; a ``manual`` trigger is ``(ctx, input, **fields)`` and returns the event's data;
-    a ``workflow`` trigger is ``(ended, **fields)`` and returns the event's data, or None to start nothing.
+    `HookRefused` (it may also return a `hookline.sdk.approvals.PersonAnswer`); a ``manual`` trigger is
+    ``(ctx, input, **fields)`` and returns the event's data; a ``workflow`` trigger is
+    ``(ended, **fields)`` and returns the event's data, or None to start nothing.
 
     The path of a ``webhook`` trigger is its parameter ``path``, unless `hook` says otherwise.
 

@@ -536,9 +536,29 @@ def approvals() -> Response:
 
 
 _DECISION = record(
-    {"decision": one_of("approved", "rejected"), "by": TEXT, "comment": TEXT, "form": {}},
-    optional=("by", "comment", "form"),
+    {
+        "decision": one_of("approved", "rejected"),
+        "by": {**TEXT, "description": "What the operator is called; kept with the decision."},
+        "comment": TEXT,
+        "form": {},
+        "sha256": {**TEXT, "description": "Hash of what was looked at; another one is refused."},
+    },
+    optional=("by", "comment", "form", "sha256"),
 )
+
+
+@api.get(
+    "/approvals/<approval_id>",
+    permission="read",
+    answers={200: Answer("The approval.", ref("Approval"))},
+    problems=(404,),
+)
+def approval(approval_id: str) -> Response:
+    """One approval: what is asked, who was told, what has been decided so far."""
+    row = _engine().store.approval(approval_id)
+    if row is None:
+        raise EngineError(f"there is no approval {approval_id!r}", code="R411", status=404)
+    return answer_json(documents.approval_document(row))
 
 
 @api.post(
@@ -546,22 +566,23 @@ _DECISION = record(
     permission="run",
     answers={
         202: Answer(
-            "It is decided; `decided` is false when this person had decided before.",
+            "It is recorded; `decided` is false when the operator had decided before.",
             record({"approval": TEXT, "decided": YES}),
         )
     },
-    problems=(400, 404, 409, 422),
+    problems=(400, 403, 404, 409, 422),
     body=_DECISION,
 )
 def decide(approval_id: str) -> Response:
-    """Decide on an approval."""
+    """Decide on an approval as the operator, where its `who` allows that."""
     sent = sent_object(_DECISION)
     is_new = _engine().decide(
         approval_id,
         sent["decision"],
-        by=sent.get("by") or who_asks(),
+        by=sent.get("by") or acting_user(request, ""),
         comment=sent.get("comment", ""),
         form=sent.get("form"),
+        seen=sent.get("sha256"),
     )
     return answer_json({"approval": approval_id, "decided": is_new}, 202)
 

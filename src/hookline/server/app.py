@@ -20,6 +20,7 @@ from .access import Access, protect
 from .api import api
 from .artifacts import artifacts
 from .costs import costs
+from .deciding import answers, deciding
 from .forms import FormTokens, forms
 from .front import HookFront
 from .headers import SECURITY_HEADERS
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 
 ROUTES: tuple[Route, ...] = (
     *hooks,
+    *answers,
     *api,
     *costs,
     *schedules,
@@ -50,6 +52,7 @@ ROUTES: tuple[Route, ...] = (
     *pages,
     *forms,
     *starting,
+    *deciding,
 )
 """Every address that is answered."""
 
@@ -98,7 +101,7 @@ def create_app(engine: Engine, access: Access) -> Flask:
 
 def _is_page() -> bool:
     """Whether a person is looking, to whom an error is shown as a page."""
-    is_ours = not request.path.startswith(("/api/", "/hooks/", "/callbacks/"))
+    is_ours = not request.path.startswith(("/api/", "/hooks/", "/callbacks/", "/answers/"))
     return is_ours and "text/html" in request.headers.get("Accept", "")
 
 

@@ -12,9 +12,18 @@ import hookline
 from hookline.engine.engine import Engine, EngineError
 from hookline.store.artifacts import ArtifactMissing
 
+from . import thumbnails
 from .routes import Answer, Parameter, Routes
 
-__all__ = ["SAFE_TYPES", "artifact_url", "artifacts"]
+__all__ = [
+    "SAFE_TYPES",
+    "artifact_of",
+    "artifact_url",
+    "artifacts",
+    "download",
+    "small_picture",
+    "thumbnail_url",
+]
 
 artifacts = Routes(is_listed=False)
 
@@ -47,6 +56,15 @@ _STATIC_NAME = re.compile(r"[a-z0-9-]+\.(?:css|svg|js)")
 )
 def artifact(sha256: str) -> Response:
     """A file that a run has kept, as a download."""
+    return download(sha256)
+
+
+def download(sha256: str) -> Response:
+    """A kept file, so that it is never a page of ours.
+
+    Raises:
+        EngineError: S404, there is none.
+    """
     engine: Engine = current_app.extensions["hookline"]
     try:
         size = engine.artifacts.size(sha256)
@@ -65,18 +83,67 @@ def artifact(sha256: str) -> Response:
     return response
 
 
+@artifacts.get(
+    "/artifacts/<sha256>/thumbnail",
+    permission="read",
+    answers={200: Answer("A small picture.", None, "image/jpeg")},
+    problems=(404,),
+)
+def artifact_thumbnail(sha256: str) -> Response:
+    """A kept picture, small."""
+    return small_picture(sha256)
+
+
+def small_picture(sha256: str) -> Response:
+    """A kept picture, made small and encoded anew, so that nothing of the sender's own bytes is shown.
+
+    Raises:
+        EngineError: S404, there is none, or it is no picture.
+    """
+    engine: Engine = current_app.extensions["hookline"]
+    try:
+        is_small = engine.artifacts.size(sha256) <= thumbnails.MAX_BYTES
+        content = thumbnails.thumbnail(engine.artifacts.read(sha256)) if is_small else None
+    except ArtifactMissing:
+        content = None
+    if content is None:
+        raise EngineError("there is no such picture", code="S404", status=404)
+    response = Response(content, content_type="image/jpeg")
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    return response
+
+
 def _pieces(engine: Engine, sha256: str) -> Iterator[bytes]:
     yield from engine.artifacts.pieces(sha256)
 
 
-def artifact_url(reference: dict[str, object]) -> str | None:
-    """The address of a file reference's content, None when it is not kept here."""
-    sha256, media_type = reference.get("sha256"), reference.get("mime")
+def artifact_of(reference: dict[str, object]) -> str | None:
+    """The digest of a file reference's content, None when it is not kept here."""
+    sha256 = reference.get("sha256")
     if not str(reference.get("$file", "")).startswith("artifact:") or not isinstance(sha256, str):
         return None
-    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+    return sha256 if re.fullmatch(r"[0-9a-f]{64}", sha256) else None
+
+
+def artifact_url(reference: dict[str, object], at: str = "/artifacts") -> str | None:
+    """The address of a file reference's content, None when it is not kept here.
+
+    Args:
+        at: Under which address files are served to whoever looks.
+    """
+    sha256, media_type = artifact_of(reference), reference.get("mime")
+    if sha256 is None:
         return None
-    return f"/artifacts/{sha256}?type={media_type}" if media_type in SAFE_TYPES else f"/artifacts/{sha256}"
+    return f"{at}/{sha256}?type={media_type}" if media_type in SAFE_TYPES else f"{at}/{sha256}"
+
+
+def thumbnail_url(reference: dict[str, object], at: str = "/artifacts") -> str | None:
+    """The address of a small picture of a file, None when there is none."""
+    sha256 = artifact_of(reference)
+    if sha256 is None or not thumbnails.is_available() or reference.get("mime") not in thumbnails.TYPES:
+        return None
+    return f"{at}/{sha256}/thumbnail"
 
 
 @artifacts.get(

@@ -136,9 +136,9 @@ def _version() -> str:
     return "latest" if request.form.get("version") == "latest" else "original"
 
 
-@forms.post("/approvals/<approval_id>", permission="run", answers=_DONE, problems=(404, 409, 422))
+@forms.post("/approvals/<approval_id>", permission="run", answers=_DONE, problems=(403, 404, 409, 422))
 def decide_form(approval_id: str) -> Response:
-    """Decide on an approval."""
+    """Decide on an approval as the operator."""
     engine = checked_engine()
     approval = engine.store.approval(approval_id)
     decision = request.form.get("decision", "")
@@ -146,9 +146,10 @@ def decide_form(approval_id: str) -> Response:
     engine.decide(
         approval_id,
         decision,
-        by=_by(),
+        by=acting_user(request, ""),
         comment=request.form.get("comment", "")[:10_000],
         form=form_values(schema) if isinstance(schema, dict) and decision == "approved" else None,
+        seen=request.form.get("sha256"),
     )
     return form_done(f"/approvals/{approval_id}")
 

@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityToo
 
 from hookline.engine.engine import Busy, Engine, EngineError, HookAnswer
 from hookline.engine.pacing import whole_seconds
-from hookline.sdk import HookRefused, HookRequest
+from hookline.sdk import HookRefused, HookReply, HookRequest
 from hookline.store.port import StoreError
 
 from .bodies import IN_MEMORY, Received, read_body
@@ -30,7 +30,19 @@ from .problems import PROBLEM_TYPE, problem, problem_document
 from .routes import Answer, Routes
 from .schemas import YES, record, ref
 
-__all__ = ["RESPOND_SECONDS", "Reply", "Waiters", "answer_hook", "headers_of", "hooks", "query_of"]
+__all__ = [
+    "RESPOND_SECONDS",
+    "Reply",
+    "Unreadable",
+    "Waiters",
+    "answer_hook",
+    "headers_of",
+    "hooks",
+    "query_of",
+    "raw_body",
+    "taken",
+    "told",
+]
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +100,7 @@ def query_of(environ: Mapping[str, Any]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Unreadable:
+class Unreadable:
     """Why there is no body: the answer's status, code and detail."""
 
     status: int
@@ -99,20 +111,20 @@ class _Unreadable:
         return problem(self.status, self.code, self.detail)
 
 
-def _body() -> bytes | _Unreadable:
+def raw_body() -> bytes | Unreadable:
     """The raw bytes, before anything parses them, or why they cannot be had."""
     if request.content_length is None:
         # Some servers cut what is too long without a word when it comes in chunks.
         if request.headers.get("Transfer-Encoding"):
-            return _Unreadable(411, "S611", "send a Content-Length")
+            return Unreadable(411, "S611", "send a Content-Length")
         return b""
     try:
         return request.get_data(cache=False)
     except RequestEntityTooLarge:
         limit = current_app.config["MAX_CONTENT_LENGTH"]
-        return _Unreadable(413, "S612", f"at most {limit} bytes are taken")
+        return Unreadable(413, "S612", f"at most {limit} bytes are taken")
     except (ClientDisconnected, BadRequest):
-        return _Unreadable(400, "S613", "the body ended too early")
+        return Unreadable(400, "S613", "the body ended too early")
 
 
 @hooks.post(
@@ -132,24 +144,24 @@ def _body() -> bytes | _Unreadable:
 def receive(path: str) -> Response:
     """Take an event in for the workflow that has this path."""
     body = _received()
-    if isinstance(body, _Unreadable):
+    if isinstance(body, Unreadable):
         _engine().refuse_request(path, body.detail, headers_of(request.environ))
         return body.problem()
     with body:
         return _answered(path, body)
 
 
-def _received() -> Received | _Unreadable:
+def _received() -> Received | Unreadable:
     """The raw body, in a file when it is large, or why it cannot be had."""
     length = request.content_length
     if length is None or length <= IN_MEMORY or length > current_app.config["MAX_CONTENT_LENGTH"]:
-        body = _body()
-        return body if isinstance(body, _Unreadable) else Received(body)
+        body = raw_body()
+        return body if isinstance(body, Unreadable) else Received(body)
     try:
         received = read_body(request.stream, length)
     except (ClientDisconnected, BadRequest):
         received = None
-    return received or _Unreadable(400, "S613", "the body ended too early")
+    return received or Unreadable(400, "S613", "the body ended too early")
 
 
 @hooks.get(
@@ -182,15 +194,30 @@ def _answered(path: str, body: Received) -> Response:
 
 def answer_hook(engine: Engine, waiters: Waiters, request: HookRequest) -> Reply:
     """Take an event in, and say what became of it."""
-    try:
+
+    def take() -> Reply:
         answer = engine.receive_hook(request)
         if answer.reply is not None:
-            told = answer.reply
-            return Reply(
-                told.status, told.body, (("Content-Type", told.content_type), *_sendable(told.headers))
-            )
+            return told(answer.reply)
         if answer.respond == "output" and answer.run_id is not None and answer.state == "received":
             return _with_output(engine, waiters, answer)
+        runs = [answer.run_id] if answer.run_id else []
+        if answer.state == "duplicate":
+            return _reply({"event": answer.event_id, "runs": runs, "duplicate": True}, 200)
+        return _reply({"event": answer.event_id, "runs": runs}, 202)
+
+    return taken(take)
+
+
+def told(reply: HookReply) -> Reply:
+    """What a sender is answered that insists on an answer of its own."""
+    return Reply(reply.status, reply.body, (("Content-Type", reply.content_type), *_sendable(reply.headers)))
+
+
+def taken(take: Callable[[], Reply]) -> Reply:
+    """What `take` answers, or why it refuses: to whoever cannot prove who it is, without a reason."""
+    try:
+        return take()
     except HookRefused as refused:
         # Who cannot prove who it is learns nothing about why.
         detail = "the request is refused" if refused.status == 401 else refused.reason
@@ -209,10 +236,6 @@ def answer_hook(engine: Engine, waiters: Waiters, request: HookRequest) -> Reply
     except Exception:
         log.exception("S500: a fault while taking an event in")
         return _refusal(500, "S500", "a fault in Hookline; the log says more")
-    runs = [answer.run_id] if answer.run_id else []
-    if answer.state == "duplicate":
-        return _reply({"event": answer.event_id, "runs": runs, "duplicate": True}, 200)
-    return _reply({"event": answer.event_id, "runs": runs}, 202)
 
 
 def _reply(document: Any, status: int, *headers: tuple[str, str]) -> Reply:
@@ -226,13 +249,13 @@ def _refusal(
     return Reply(status, body, (("Content-Type", PROBLEM_TYPE), *headers))
 
 
-def _with_output(engine: Engine, waiters: Waiters, taken: HookAnswer) -> Reply:
+def _with_output(engine: Engine, waiters: Waiters, answered: HookAnswer) -> Reply:
     """Wait for the run's ``respond`` step or its end; who waited too long gets an address."""
-    event_id, run_id = taken.event_id, taken.run_id
+    event_id, run_id = answered.event_id, answered.run_id
     assert run_id is not None
     if not waiters.places.acquire(blocking=False):
         return _later(event_id, run_id)
-    seconds = waiters.seconds if taken.deadline is None else min(taken.deadline, waiters.seconds)
+    seconds = waiters.seconds if answered.deadline is None else min(answered.deadline, waiters.seconds)
     try:
         answer = engine.outcome(run_id).result(timeout=seconds)
     except (FutureTimeout, CancelledError):
@@ -309,8 +332,8 @@ _REFUSED_HEADERS = frozenset(
 )
 def callback(token: str) -> Response:
     """Wake the step whose address this is."""
-    body = _body()
-    if isinstance(body, _Unreadable):
+    body = raw_body()
+    if isinstance(body, Unreadable):
         return body.problem()
     is_new = _engine().receive_callback(token, headers_of(request.environ), body)
     return _json({"ok": True} if is_new else {"ok": True, "duplicate": True}, 202 if is_new else 200)

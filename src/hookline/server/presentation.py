@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from flask import Flask, current_app
 
-from .artifacts import artifact_url
+from .artifacts import artifact_url, thumbnail_url
 from .forms import FormTokens, choice_text, field_kind
 
 __all__ = [
@@ -23,12 +23,16 @@ __all__ = [
     "files_in",
     "present",
     "pretty",
+    "references",
     "run_in_words",
     "shown_parts",
     "step_in_words",
 ]
 
 Json = Any
+
+MAX_SCORES = 20
+"""Categories of a verdict on a page, the highest scores first; the run has all of them."""
 
 SHOWN_CHARACTERS = 20_000
 """Most characters of one value on a page; the API gives all of it."""
@@ -56,29 +60,53 @@ class Shown:
         label: Its name in the value; empty for a value that has no parts.
         text: What it says; empty when the links say it all.
         links: Name and download address of the files it refers to.
+        pictures: Name and address of small pictures of those that are pictures.
     """
 
     label: str
     text: str
     links: list[tuple[str, str]]
+    pictures: list[tuple[str, str]] = field(default_factory=list)
 
 
-def shown_parts(value: Json) -> list[Shown]:
-    """A value as people read it: texts as they are, kept files as links, the rest as JSON."""
+def shown_parts(value: Json, at: str = "/artifacts") -> list[Shown]:
+    """A value as people read it: texts as they are, kept files as links and pictures, the rest as JSON.
+
+    Args:
+        at: Under which address files are served to whoever looks.
+    """
     if value is None:
         return []
-    if isinstance(value, dict) and "$file" not in value:
-        return [_shown(str(name), part) for name, part in value.items()]
+    if _is_plain_object(value):
+        return [_shown(str(name), part, at) for name, part in value.items()]
     if isinstance(value, list):
-        return [_shown("", part) for part in value]
-    return [_shown("", value)]
+        return [_shown("", part, at) for part in value]
+    return [_shown("", value, at)]
 
 
-def _shown(label: str, value: Json) -> Shown:
-    links = files_in(value)
+def _is_plain_object(value: Json) -> bool:
+    return isinstance(value, dict) and "$file" not in value and scores_in_words(value) is None
+
+
+def _shown(label: str, value: Json, at: str) -> Shown:
+    links, pictures = files_in(value, at=at), pictures_in(value, at)
     if isinstance(value, dict) and "$file" in value:
-        return Shown(label, "" if links else f"{value.get('name') or 'file'} ({value['$file']})", links)
-    return Shown(label, _cut(value) if isinstance(value, str) else pretty(value), links)
+        text = "" if links else f"{value.get('name') or 'file'} ({value['$file']})"
+        return Shown(label, text, links, pictures)
+    text = scores_in_words(value) or (_cut(value) if isinstance(value, str) else pretty(value))
+    return Shown(label, text, links, pictures)
+
+
+def scores_in_words(value: Json) -> str | None:
+    """A moderation verdict as people read it; None for anything else."""
+    if not isinstance(value, dict) or value.get("schema") != "moderation.verdict/1":
+        return None
+    lines = [f"{value.get('action')}: {value.get('reason') or ''}".rstrip(": ")]
+    found = [each for each in value.get("categories") or () if isinstance(each, dict)]
+    scored = [each for each in found if isinstance(each.get("score"), int | float)]
+    for each in sorted(scored, key=lambda each: -each["score"])[:MAX_SCORES]:
+        lines.append(f"{each.get('name')} {each['score']:.2f} ({each.get('decision')})")
+    return "\n".join(lines)
 
 
 def pretty(value: Json) -> str:
@@ -161,11 +189,21 @@ def run_in_words(run: dict[str, Json]) -> str:
     return f"It failed{where}: {error.get('message', 'no reason was given')}"
 
 
-def files_in(value: Json, most: int = 50) -> list[tuple[str, str]]:
+def pictures_in(value: Json, at: str = "/artifacts", most: int = 12) -> list[tuple[str, str]]:
+    """Name and address of small pictures of the files that a value refers to."""
+    found: dict[str, str] = {}
+    for reference in references(value):
+        url = thumbnail_url(reference, at)
+        if url is not None and len(found) < most:
+            found.setdefault(url, str(reference.get("name") or "file"))
+    return [(name, url) for url, name in found.items()]
+
+
+def files_in(value: Json, most: int = 50, at: str = "/artifacts") -> list[tuple[str, str]]:
     """Name and download address of the files that a value refers to."""
     found: list[tuple[str, str]] = []
-    for reference in _references(value):
-        url = artifact_url(reference)
+    for reference in references(value):
+        url = artifact_url(reference, at)
         if url is not None and (each := (str(reference.get("name") or "file"), url)) not in found:
             found.append(each)
             if len(found) == most:
@@ -173,7 +211,8 @@ def files_in(value: Json, most: int = 50) -> list[tuple[str, str]]:
     return found
 
 
-def _references(value: Json) -> Iterator[dict[str, Json]]:
+def references(value: Json) -> Iterator[dict[str, Json]]:
+    """The file references in a value, in its order."""
     waiting = [value]
     while waiting:
         each = waiting.pop()

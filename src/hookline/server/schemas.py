@@ -199,6 +199,41 @@ SCHEMAS: dict[str, Schema] = {
             "due_at": maybe(TIME),
             "decided_by": maybe(TEXT),
             "decided_at": maybe(TIME),
+            "quorum": COUNT,
+            "reject_quorum": COUNT,
+            "operator_may_decide": {**YES, "description": "Whether the admin token is enough to decide."},
+            "requester": ANY,
+            "people": {
+                **many(record({"id": TEXT, "name": TEXT})),
+                "description": "Those who may decide, once they were asked.",
+            },
+            "decisions": many(
+                record(
+                    {
+                        "decision": one_of("approved", "rejected"),
+                        "by": TEXT,
+                        "name": TEXT,
+                        "via": TEXT,
+                        "at": TIME,
+                        "comment": TEXT,
+                    }
+                )
+            ),
+            "told": many(
+                record(
+                    {
+                        "connection": TEXT,
+                        "to": TEXT,
+                        "person": maybe(TEXT),
+                        "reason": one_of("first", "reminder", "escalation"),
+                        "status": one_of("sending", "sent", "failed", "unknown", "not needed"),
+                        "error": maybe(TEXT),
+                    }
+                )
+            ),
+            "problems": {**many(TEXT), "description": "What stands in the way of asking somebody."},
+            "cost_usd": USD,
+            "sha256": {**maybe(TEXT), "description": "Hash of what is shown to whoever decides."},
         }
     ),
     "Finding": record(

@@ -463,11 +463,18 @@ class Tables:
                 decided_at=None,
             )
             self._set(self.approvals, change.id, approval)
-        elif change.status != "pending" and before is not None and before.status == "pending":
-            decided = dataclasses.replace(
-                before, status=change.status, decided_by=change.decided_by, decided_at=now
+        elif before is not None and before.status in ("pending", change.status):
+            changed = dataclasses.replace(
+                before, data=before.data if change.data is None else copied(change.data)
             )
-            self._set(self.approvals, change.id, decided)
+            if change.status != "pending":
+                changed = dataclasses.replace(
+                    changed,
+                    status=change.status,
+                    decided_by=before.decided_by or change.decided_by,
+                    decided_at=now if before.decided_at is None else before.decided_at,
+                )
+            self._set(self.approvals, change.id, changed)
 
     def _admit(self, unit: Admit) -> Admission:
         record = self.runs.get(unit.run_id)

@@ -294,7 +294,11 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalChange:
-    """An approval that was opened (`status` pending) or is closed."""
+    """An approval that is opened (`status` pending), goes on with other `data`, or is closed.
+
+    The first status other than pending stays, and so does who decided. Data that is not None takes the
+    place of what was there, unless the approval is closed with another status.
+    """
 
     id: str
     path: str

@@ -466,7 +466,8 @@ class Group:
             row: Row = (change.id, run_id, change.path, data, self._now, change.due_at, run_id)
             self._approvals.append((_OPEN_APPROVAL, row))
         else:
-            row = (change.status, change.decided_by, self._now, change.id)
+            changed = None if change.data is None else _encode(change.data)
+            row = (change.status, changed, change.decided_by, self._now, change.id, change.status)
             self._approvals.append((_CLOSE_APPROVAL, row))
 
     def _admit(self, unit: Admit) -> Admission:
@@ -739,10 +740,12 @@ _JOIN = (
 )
 _OPEN_APPROVAL = (
     "INSERT INTO approvals (id, run_id, path, workflow, status, data, requested_at, due_at)"
-    " SELECT ?, ?, ?, workflow, 'pending', ?, ?, ? FROM runs WHERE id = ? ON CONFLICT (id) DO NOTHING"
+    " SELECT ?, ?, ?, workflow, 'pending', ?, ?, ? FROM runs WHERE id = ?"
+    " ON CONFLICT (id) DO UPDATE SET data = excluded.data WHERE status = 'pending'"
 )
 _CLOSE_APPROVAL = (
-    "UPDATE approvals SET status = ?, decided_by = ?, decided_at = ? WHERE id = ? AND status = 'pending'"
+    "UPDATE approvals SET status = ?, data = coalesce(?, data), decided_by = coalesce(decided_by, ?),"
+    " decided_at = coalesce(decided_at, ?) WHERE id = ? AND status IN ('pending', ?)"
 )
 
 _ADD_COSTS = "INSERT INTO costs (day, workflow, model, called, usd, count, most) SELECT * FROM"

@@ -37,6 +37,8 @@ class FakeCatalogue:
     actions: Mapping[str, Component]
     triggers: Mapping[str, Component]
     connections: Mapping[str, str]
+    people: Mapping[str, Sequence[str]] | None = None
+    asking: frozenset[str] = frozenset()
 
 
 def parameters(required: Sequence[str] = (), **properties: Any) -> dict[str, Any]:
@@ -166,6 +168,8 @@ CATALOGUE = FakeCatalogue(
     actions={component.name: component for component in ACTIONS},
     triggers={component.name: component for component in TRIGGERS},
     connections={"slack": "slack", "s3": "s3", "replicate": "replicate", "archive": "s3"},
+    people={"ann": ["ops"], "bob": []},
+    asking=frozenset({"slack"}),
 )
 
 DESIGN_EXAMPLE = """{
@@ -235,7 +239,8 @@ EVERYTHING = """{
     { "uses": "http.request", "with": { "url": "https://example.com", "method": "POST" }, "when": true },
     { "id": "reply", "wait": { "callback": { "schema": { "type": "object" } } }, "timeout": "1d", "on_timeout": "continue" },
     { "uses": "http.request", "with": { "url": "{{ run.callbacks.reply.url }}" } },
-    { "id": "ok", "approve": { "who": ["ops", "{{ trigger.body.owner }}"], "message": "Ship {{ steps.both.left.x }}?",
+    { "id": "ok", "approve": { "who": ["ann", "role:ops", "slack:@ops", "operator", "{{ trigger.body.owner }}"], "via": [{ "connection": "slack", "to": "#{{ trigger.body.owner }}" }],
+        "reject_quorum": 2, "requester": "{{ trigger.body.owner }}", "remind": ["4h", "1d"], "escalate": { "after": "2h", "to": ["bob"] }, "message": "Ship {{ steps.both.left.x }}?",
                                "show": { "l": "{{ steps.l.x }}", "r": "{{ steps.r }}" },
                                "form": { "type": "object", "properties": { "note": { "type": "string" } } }, "quorum": 2 },
       "timeout": "2d", "on_timeout": "reject", "on_reject": "continue" },

@@ -56,6 +56,11 @@ def waits(trigger: Any = HOOK, *steps: Any, limits: Any = None, **keys: Any) -> 
     return workflow(*(steps or (act(),)), trigger={**trigger, **keys}, **more)
 
 
+def ask(**changes: Any) -> dict[str, Any]:
+    approve = {"who": ["ann"], "via": [{"connection": "slack"}], **changes}
+    return {"approve": approve, "timeout": "1d", "on_timeout": "fail"}
+
+
 # Code, text, pointer of the finding, and a piece of its hint.
 CASES: list[tuple[str, str, str, str]] = [
     ("D201", workflow(act(), descripton="x"), "/descripton", '"description"'),
@@ -79,7 +84,7 @@ CASES: list[tuple[str, str, str, str]] = [
     ("D204", workflow({**act(), "retry": {"max_attempts": 0}}), "/steps/0/retry/max_attempts", "100"),
     ("D204", workflow({"while": True, "do": [act()], "max_iterations": 100001}), "/steps/0/max_iterations", "100000"),
     ("D205", workflow({**act(), "on_unknown": "retries"}), "/steps/0/on_unknown", '"retry"'),
-    ("D205", workflow({"approve": {"who": ["a"]}, "timeout": "1d", "on_timeout": "approve"}), "/steps/0/on_timeout", "reject"),
+    ("D205", workflow({"approve": {"who": ["operator"]}, "timeout": "1d", "on_timeout": "approve"}), "/steps/0/on_timeout", "reject"),
     ("D206", workflow({"use": "transform"}), "/steps/0", '"uses"'),
     ("D206", workflow({"id": "a"}), "/steps/0", "`uses`"),
     ("D207", workflow({"uses": "transform", "if": True}), "/steps/0", "two steps"),
@@ -205,8 +210,8 @@ CASES: list[tuple[str, str, str, str]] = [
      "/steps/1/with/options/fast", "write {{ bool(steps.count.name) }}"),
     ("D501", workflow({"wait": {"callback": {}}, "on_timeout": "fail"}), "/steps/0", '"timeout"'),
     ("D501", workflow({"wait": {"callback": {}}, "timeout": "1d"}), "/steps/0", "on_timeout"),
-    ("D501", workflow({"approve": {"who": ["a"]}, "timeout": "1d"}), "/steps/0", "never a yes"),
-    ("D501", workflow({"approve": {"who": ["a"]}, "on_timeout": "fail"}), "/steps/0", "timeout"),
+    ("D501", workflow({"approve": {"who": ["operator"]}, "timeout": "1d"}), "/steps/0", "never a yes"),
+    ("D501", workflow({"approve": {"who": ["operator"]}, "on_timeout": "fail"}), "/steps/0", "timeout"),
     ("D502", workflow({"wait": {"for": "1s"}, "on_timeout": "fail"}), "/steps/0/on_timeout", "remove"),
     ("D503", workflow({"while": True, "do": [act()]}), "/steps/0", "max_iterations"),
     ("D504", workflow({**act(), "retry": {"max_attempts": 2, "on": ["ratelimited"]}}), "/steps/0/retry/on/0", '"rate_limited"'),
@@ -237,6 +242,12 @@ CASES: list[tuple[str, str, str, str]] = [
     ("D512", workflow(act(), limits={"budget": {"run": "1 usd", "on_over": "approve"}}), "/limits/budget", '"who"'),
     ("D512", workflow(act(), limits={"budget": {"run": "1 usd", "approve": {"who": ["ann"]}}}),
      "/limits/budget/approve", "on_over"),
+    ("D520", workflow(ask(who=["an"])), "/steps/0/approve/who/0", '"ann"'),
+    ("D520", workflow(ask(who=["ops"])), "/steps/0/approve/who/0", "role:ops"),
+    ("D520", workflow(ask(who=["ann", "role:opps"])), "/steps/0/approve/who/1", '"ops"'),
+    ("D521", workflow({"approve": {"who": ["ann"]}, "timeout": "1d", "on_timeout": "fail"}), "/steps/0/approve", "operator"),
+    ("D522", workflow(ask(via=[{"connection": "s3"}])), "/steps/0/approve/via/0/connection", "slack"),
+    ("D523", workflow(ask(remind="1d")), "/steps/0/approve/remind", "1d"),
 ]  # fmt: skip
 
 # Codes of reading have their cases in test_document. D200 and D416 are given by who compiles and who reads
@@ -275,6 +286,8 @@ class WithDrive:
         }
         self.triggers = CATALOGUE.triggers
         self.connections = CATALOGUE.connections
+        self.people = CATALOGUE.people
+        self.asking = CATALOGUE.asking
 
 
 def lint(text: str, others: Mapping[str, object] = OTHERS) -> list[Diagnostic]:
@@ -373,7 +386,9 @@ def test_messages_name_what_is_meant() -> None:
     assert missing.message == "`wait` needs one of `for`, `until`, `callback`"
     (item,) = lint(workflow({"uses": "replicate.run", "with": {"model": "m", "tags": ["a", 5]}}))
     assert item.message == "item 1 of `tags` must be text, this is a number"
-    (key,) = lint(workflow({"approve": {"who": ["a"], "then": []}, "timeout": "1d", "on_timeout": "fail"}))
+    (key,) = lint(
+        workflow({"approve": {"who": ["operator"], "then": []}, "timeout": "1d", "on_timeout": "fail"})
+    )
     assert key.message == '`approve` has no key "then"'
 
 

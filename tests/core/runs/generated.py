@@ -63,7 +63,21 @@ def _leaves() -> st.SearchStrategy[Json]:
     )
     approve = st.fixed_dictionaries(
         {
-            "approve": st.sampled_from([{"who": ["ann", "bob"]}, {"who": ["ann", "bob"], "quorum": 2}]),
+            "approve": st.sampled_from(
+                [
+                    {"who": ["ann", "bob"]},
+                    {"who": ["ann", "bob"], "quorum": 2},
+                    {"who": ["ann", "bob"], "reject_quorum": 2, "remind": "10m"},
+                    {"who": ["ann"], "via": [{"connection": "x"}]},
+                    {
+                        "who": ["ann", "bob"],
+                        "quorum": 2,
+                        "via": [{"connection": "x"}],
+                        "remind": ["5m", "20m"],
+                        "escalate": {"after": "10m", "to": ["cat"]},
+                    },
+                ]
+            ),
             "timeout": st.just("1h"),
             "on_timeout": st.sampled_from(["reject", "fail"]),
         },
@@ -142,6 +156,7 @@ FACTS = {
     "timer.fired",
     "callback.received",
     "approval.decided",
+    "approval.noted",
     "child.finished",
     "step.noted",
     "attempt.failed",

@@ -53,7 +53,7 @@ def _wrong_record(state: RunState, record: StepRecord) -> list[str]:
         wrong.append(f"it waits and is {record.status}")
     if record.status in ("waiting", "retrying") and not record.waiting:
         wrong.append(f"it is {record.status} for nothing")
-    if record.path in state.executing and record.status != "running":
+    if record.path in state.executing and record.status != "running" and record.asking is None:
         wrong.append(f"it is executed and {record.status}")
     loop = record.loop
     if loop is not None:

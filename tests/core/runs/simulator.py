@@ -201,7 +201,7 @@ class Simulator:
         return True
 
     def _perform(self, command: ev.Event) -> None:
-        if isinstance(command, ev.StepStarted | ev.StepWoken):
+        if isinstance(command, ev.StepStarted | ev.StepWoken | ev.ApprovalAsking | ev.ApprovalSettled):
             self.waiting_calls[command.path] = None
         for path in list(self.waiting_calls) if command.kind == "run.finished" else [command.path]:
             if path not in self.state.executing:
@@ -234,6 +234,12 @@ class Simulator:
         self.waiting_calls.pop(path, None)
         call = self.call(path)
         self.calls.append(call)
+        asking = self.state.records[path].asking
+        if asking is not None and path in self.state.executing:
+            told = {f"{asking.round}/x": {"status": "sent"}}
+            self.record(ev.ApprovalNoted(path, call.attempt, told=told))
+            self.record(ev.ApprovalNoted(path, call.attempt, done=True))
+            return call
         self._conclude(call, self._outcome(call))
         return call
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hookline.core import events as ev
+from hookline.core.approvals import shown_hash
 from hookline.core.decide import child_run_id
 
 from .simulator import START, Fail, Note, Park, Simulator, Succeed, Unknown, do, simulate
@@ -16,13 +17,18 @@ CALLBACK = {"id": "w", "wait": {"callback": {}}, "timeout": "10m", "on_timeout":
 
 
 def approval(**more: Json) -> Json:
-    step = {"approve": {"who": ["ann", "bob"], "message": "ok?"}, "timeout": "1h", "on_timeout": "reject"}
+    step = {
+        "approve": {"who": ["ann", "bob"], "message": "Ship it?"},
+        "timeout": "1h",
+        "on_timeout": "reject",
+    }
     return {"id": "w", **step, **more}
 
 
 def waiting(step: Json, **more: Json) -> Simulator:
     sim = simulate(step, output="{{ steps.w }}", **more).start()
-    assert sim.status == "waiting"
+    # Who asks people is executed while it asks.
+    assert sim.status == ("running" if sim.waiting_calls else "waiting")
     return sim
 
 
@@ -215,6 +221,94 @@ def test_an_approval_that_is_asked_again_forgets_the_old_decisions() -> None:
     assert sim.status == "waiting"
     sim.approve("steps[0]", "ann")
     assert sim.output["decision"] == "approved"
+
+
+def asking(**more: Json) -> dict[str, Json]:
+    """An approval that tells people."""
+    step = approval()
+    step["approve"].update({"via": [{"connection": "x"}], **more})
+    return step
+
+
+def test_people_are_asked_again_when_it_is_time() -> None:
+    sim = waiting(asking(remind=["10m", "40m"], escalate={"after": "20m", "to": ["boss", "ann"]}))
+    sim.settle()
+    begun = sim.now
+    assert sim.timers() == {"steps[0]": begun + 600}
+    sim.advance(3599)
+    rounds = [(event.round, event.reason) for event in sim.kinds("approval.asking")]  # type: ignore[union-attr]
+    assert rounds == [(1, "first"), (2, "reminder"), (3, "escalation"), (4, "reminder")]
+    found = sim.step("steps[0]").asking
+    assert found is not None
+    assert found.who == ["ann", "bob", "boss"], "each of them once"
+    assert sim.timers() == {"steps[0]": begun + 3600}, "only the end is left"
+    sim.crash()
+    sim.settle()
+    sim.approve("steps[0]", "boss")
+    sim.settle()
+    assert sim.output["by"] == "boss"
+
+
+def test_the_step_ends_once_those_who_were_asked_are_told() -> None:
+    sim = waiting(asking())
+    sim.settle()
+    sim.approve("steps[0]", "ann")
+    assert (sim.status, sim.timers()) == ("running", {})
+    sim.approve("steps[0]", "bob", decision="rejected")
+    sim.crash()
+    sim.settle()
+    assert (sim.status, sim.output["decision"]) == ("succeeded", "approved")
+    assert len(sim.kinds("approval.settled")) == 1
+
+
+def test_a_decision_in_time_counts_however_late_it_is_heard_of() -> None:
+    sim = waiting(approval())
+    begun = sim.now
+    sim.record(ev.TimerFired("steps[0]", begun + 5000))
+    sim.record(ev.ApprovalDecided("steps[0]", "approved", "ann", begun + 3599))
+    sim.decide()
+    assert sim.output["decision"] == "approved"
+
+
+def test_a_decision_beside_a_reminder_is_not_lost() -> None:
+    sim = waiting(asking(remind="10m"))
+    sim.settle()
+    sim.record(ev.TimerFired("steps[0]", sim.now + 600))
+    sim.record(ev.ApprovalDecided("steps[0]", "approved", "ann", sim.now + 601))
+    sim.settle()
+    assert sim.output["decision"] == "approved"
+
+
+@pytest.mark.parametrize(
+    ("decisions", "outcome"),
+    [
+        ("aa", "approved"),
+        ("arr", "rejected"),
+        ("rar", "rejected"),
+        ("raa", "approved"),
+        ("ra", ""),
+    ],
+)
+def test_the_first_quorum_decides(decisions: str, outcome: str) -> None:
+    step = approval(on_reject="continue")
+    step["approve"].update(quorum=2, reject_quorum=2)
+    sim = waiting(step)
+    for number, letter in enumerate(decisions):
+        decision = {"a": "approved", "r": "rejected"}[letter]
+        sim.approve("steps[0]", f"p{number}", decision=decision)
+    if outcome:
+        assert sim.output["decision"] == outcome
+        assert [each["by"] for each in sim.output["decisions"]] == [f"p{n}" for n in range(len(decisions))]
+    else:
+        assert sim.status == "waiting"
+
+
+def test_what_is_shown_has_a_hash() -> None:
+    sim = waiting(approval())
+    data = sim.step("steps[0]").input
+    assert data["sha256"] == shown_hash("Ship it?", None, None, 0.0)
+    assert data["sha256"] != shown_hash("Ship them?", None, None, 0.0)
+    assert data["sha256"] != shown_hash("Ship it?", {"$file": "artifact:a", "sha256": "a"}, None, 0.0)
 
 
 def test_call_gives_the_output_and_the_cost_of_the_other_run() -> None:

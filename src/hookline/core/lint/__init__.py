@@ -8,6 +8,7 @@ from typing import Any
 from hookline.core.catalogue import Catalogue
 from hookline.core.diagnostics import Diagnostic
 from hookline.core.document import Document, DocumentLimits
+from hookline.core.lint.approvals import check_approvals
 from hookline.core.lint.author_schemas import SchemaProblem, schema_problems
 from hookline.core.lint.components import check_calls, check_components, check_webhooks
 from hookline.core.lint.policies import check_policies, check_secrets, check_self_triggering
@@ -62,6 +63,7 @@ def _check(
         check_webhooks(tree, catalogue, shallow, report)
         check_policies(tree, report)
         check_waiting_events(tree, catalogue, report)
+        check_approvals(tree, catalogue, report)
         check_self_triggering(tree, catalogue, report)
         check_secrets(value, report)
     return report.diagnostics()

@@ -17,9 +17,11 @@ _MAX_HOPS = 64
 _APPROVAL = {
     "decision": {"type": "string"},
     "by": {},
+    "name": {},
     "at": {"type": "string"},
     "comment": {},
     "form": {},
+    "decisions": {"type": "array"},
 }
 
 

@@ -153,6 +153,10 @@ class _References:
     def _key(self, value: Any, key: Key, path: Path) -> None:
         if key.shape is not None and isinstance(value, dict):
             self._members(value, key.shape, path)
+        elif key.shape is not None and isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, dict):
+                    self._members(item, key.shape, (*path, index))
         elif key.type in _EVALUATED or key.template:
             for place, text in texts_of(value, path):
                 self._text(text, place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hookline.core.expressions import RESERVED_NAMES, ExpressionError, compile_template
@@ -115,6 +115,11 @@ class _Structure:
                         self._is(item, str, "text", (*path, index))
             case "duration":
                 self._duration(value, key, path)
+            case "durations":
+                for place, item in _each(value, path):
+                    self._duration(item, key, place)
+                if value == []:
+                    self._report.add("D213", f"`{key.name}` is empty", path, hint="remove the key")
             case "money":
                 self._money(value, path)
             case "integer" | "number":
@@ -327,6 +332,14 @@ class _Structure:
     def _wrong_type(self, value: Any, message: str, path: Path, hint: str = "") -> None:
         hint = "remove the key to leave it open" if value is None else hint
         self._report.add("D203", f"{message}, this is {type_name(value)}", path, hint=hint)
+
+
+def _each(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    """The members of a list, or the one value that stands in its place."""
+    if isinstance(value, list):
+        yield from (((*path, index), item) for index, item in enumerate(value))
+    else:
+        yield path, value
 
 
 def _as_object(value: Any, shape: Shape) -> str:

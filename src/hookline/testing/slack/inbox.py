@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from hookline.testing.clock import Clock
-from hookline.testing.slack.records import Channel, Message, ScheduledMessage, UploadedFile, User
+from hookline.testing.slack.records import Channel, Group, Message, ScheduledMessage, UploadedFile, User
 
 __all__ = ["Inbox"]
 
@@ -20,12 +20,21 @@ class Inbox:
     Args:
         channels: Names, without ``#``.
         users: Names of people.
+        groups: User groups.
     """
 
-    def __init__(self, clock: Clock, channels: Sequence[str], users: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        channels: Sequence[str],
+        users: Sequence[str] = (),
+        groups: Sequence[Group] = (),
+    ) -> None:
         self._clock = clock
         self._channels = {channel.id: channel for channel in map(Channel.named, channels)}
         self.users = {user.id: user for user in map(User.named, users)}
+        self._direct: dict[str, Channel] = {}
+        self.groups = {group.id: group for group in groups}
         self._messages: list[Message] = []
         self._scheduled: dict[str, ScheduledMessage] = {}
         self._files: dict[str, UploadedFile] = {}
@@ -38,8 +47,15 @@ class Inbox:
         return list(self._channels.values())
 
     def channel(self, reference: str, *, by_name: bool = False) -> Channel | None:
-        """The channel with this id, or also ``#name`` and ``name`` when `by_name`."""
-        found = self._channels.get(reference)
+        """The channel with this id, or also ``#name``, ``name`` and a person's id when `by_name`.
+
+        To post to a person's id is to post into the conversation with that person.
+        """
+        found = self._channels.get(reference) or self._direct.get(reference)
+        if found is None and by_name and reference in self.users:
+            person = self.users[reference]
+            found = Channel("D" + person.id[1:], person.name)
+            self._direct[found.id] = found
         if found is None and by_name:
             name = reference.removeprefix("#")
             found = next((channel for channel in self._channels.values() if channel.name == name), None)

@@ -38,6 +38,8 @@ SCOPES: dict[str, str] = {
     "reactions.add": "reactions:write",
     "reactions.remove": "reactions:write",
     "reactions.get": "reactions:read",
+    "usergroups.list": "usergroups:read",
+    "usergroups.users.list": "usergroups:read",
     "users.info": "users:read",
     "users.list": "users:read",
     "users.lookupByEmail": "users:read.email",

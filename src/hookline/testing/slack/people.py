@@ -48,6 +48,8 @@ class People:
             "reactions.add": self._add_reaction,
             "reactions.remove": self._remove_reaction,
             "reactions.get": self._reactions,
+            "usergroups.list": self._list_groups,
+            "usergroups.users.list": self._group_members,
             "users.info": self._user_info,
             "users.list": self._list_users,
             "users.lookupByEmail": self._lookup_by_email,
@@ -173,6 +175,19 @@ class People:
     def _list_users(self, arguments: Arguments) -> Reply:
         members = [_user(user) for user in self._inbox.users.values()]
         return {"members": members, "response_metadata": {"next_cursor": ""}}
+
+    def _list_groups(self, arguments: Arguments) -> Reply:
+        groups = [
+            {"id": each.id, "is_usergroup": True, "name": each.handle.title(), "handle": each.handle}
+            for each in self._inbox.groups.values()
+        ]
+        return {"usergroups": groups}
+
+    def _group_members(self, arguments: Arguments) -> Reply:
+        group = self._inbox.groups.get(arguments.required("usergroup"))
+        if group is None:
+            raise SlackError("no_such_subteam")
+        return {"users": list(group.users)}
 
 
 def _user(user: User) -> Reply:

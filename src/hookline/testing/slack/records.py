@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Channel", "Message", "ScheduledMessage", "UploadedFile", "User"]
+__all__ = ["Channel", "Group", "Message", "ScheduledMessage", "UploadedFile", "User"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,21 @@ class User:
         """The person `name`; ID and address follow from the name."""
         digest = hashlib.sha256(f"user {name}".encode()).hexdigest().upper()
         return User("U" + digest[:10], name, f"{name}@example.com", name.title())
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A user group: its handle, and the IDs of its people."""
+
+    id: str
+    handle: str
+    users: tuple[str, ...]
+
+    @staticmethod
+    def named(handle: str, users: Sequence[str]) -> Group:
+        """The group `handle` (without ``@``) of people by their names."""
+        digest = hashlib.sha256(f"group {handle}".encode()).hexdigest().upper()
+        return Group("S" + digest[:10], handle, tuple(User.named(name).id for name in users))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from hookline.testing.slack.inbox import Inbox
 from hookline.testing.slack.methods import Methods
 from hookline.testing.slack.outgoing import Delivery, Outgoing
 from hookline.testing.slack.page import render
-from hookline.testing.slack.records import Channel, Message, UploadedFile, User
+from hookline.testing.slack.records import Channel, Group, Message, UploadedFile, User
 
 __all__ = [
     "DEFAULT_CHANNELS",
@@ -59,6 +59,7 @@ class SlackStandIn:
         signing_secret: Signs what the stand-in sends.
         channels: Channel names, without ``#``; posting anywhere else is ``channel_not_found``.
         users: Names of people; their addresses are ``<name>@example.com``.
+        groups: Handles of user groups, and the names of their people.
         scopes: What the token may do; anything else is ``missing_scope``. None is everything.
         host: A loopback address.
         port: 0 picks a free one.
@@ -72,6 +73,7 @@ class SlackStandIn:
         signing_secret: str = DEFAULT_SIGNING_SECRET,
         channels: Sequence[str] = DEFAULT_CHANNELS,
         users: Sequence[str] = DEFAULT_USERS,
+        groups: Mapping[str, Sequence[str]] | None = None,
         scopes: Collection[str] | None = None,
         host: str = LOOPBACK,
         port: int = 0,
@@ -82,7 +84,8 @@ class SlackStandIn:
         self.faults = FaultPlan(FAULTS)
         self._owns_clock = clock is None
         self.clock = clock or SystemClock()
-        self._inbox = Inbox(self.clock, channels, users)
+        made = [Group.named(handle, members) for handle, members in (groups or {}).items()]
+        self._inbox = Inbox(self.clock, channels, users, made)
         self._server = HttpServer(host=host, port=port, name="slack")
         self._methods = Methods(self._inbox, self._server.origin)
         self._methods.scopes = None if scopes is None else frozenset(scopes)

@@ -228,6 +228,32 @@ class RunsContract(Contract):
         assert (found.data, found.requested_at) == ({"title": "ok?"}, START)
         assert store.approval("unknown") is None
 
+    def test_what_is_known_of_an_approval_changes_until_it_is_closed_otherwise(
+        self, store: Store, write: Write, contract_clock: ContractClock
+    ) -> None:
+        write(
+            store,
+            accept(incoming("e1", new_run("r1", owner="w1"))),
+            advance(
+                "r1", 1, approvals=[ApprovalChange("a1", "p", "pending", {"told": 0}, due_at=START + 60)]
+            ),
+        )
+        contract_clock.now = START + 5
+        write(store, advance("r1", 2, approvals=[ApprovalChange("a1", "p", "pending", {"told": 1})]))
+        found = store.approval("a1")
+        assert found is not None
+        assert (found.data, found.requested_at, found.due_at) == ({"told": 1}, START, START + 60)
+        write(
+            store,
+            advance("r1", 3, approvals=[ApprovalChange("a1", "p", "rejected", {"told": 2}, None, "ann")]),
+            advance("r1", 4, approvals=[ApprovalChange("a1", "p", "rejected", {"told": 3}, None, "bob")]),
+            advance("r1", 5, approvals=[ApprovalChange("a1", "p", "expired", {"told": 4})]),
+            advance("r1", 6, approvals=[ApprovalChange("a1", "p", "pending", {"told": 5})]),
+        )
+        found = store.approval("a1")
+        assert found is not None
+        assert (found.data, found.status, found.decided_by) == ({"told": 3}, "rejected", "ann")
+
     def test_an_approval_may_open_and_close_in_one_group(self, store: Store, write: Write) -> None:
         write(
             store,
