@@ -160,9 +160,9 @@ def test_the_budget_is_not_exceeded_and_the_rest_is_run_when_it_is_raised(
     project: Cli, replicate: ReplicateStandIn
 ) -> None:
     sleepy = f"hookline/sleepy:{replicate.version_of('hookline/sleepy')}"
-    models = [{"label": "slow", "with": {"model": sleepy, "hardware": "gpu-h100"}}]
+    models = [{"label": "slow", "with": {"model": sleepy, "hardware": "gpu-h100", "max_cost": "0.0001 usd"}}]
     inputs = [{"name": str(n), "input": {"seconds": 0.05, "text": str(n)}} for n in range(6)]
-    changed = {"models": models, "inputs": inputs, "at_once": 1, "budget": "0.0001 usd"}
+    changed = {"models": models, "inputs": inputs, "at_once": 1, "budget": "0.0004 usd"}
     found = compare(project, **changed)
     spent = [result for result in found.values() if result["status"] == "succeeded"]
     assert 1 <= len(spent) < 6
@@ -171,7 +171,7 @@ def test_the_budget_is_not_exceeded_and_the_rest_is_run_when_it_is_raised(
         "insufficient_credit"
     }
     told = project("models", "compare", str(write(project, **changed)))
-    assert "the budget is spent" in told.stderr
+    assert "the budget has no room" in told.stderr
     assert told.exit_code == 1
     assert len(replicate.creates) == len(spent)
     found = compare(project, **{**changed, "budget": "1 usd"})

@@ -86,7 +86,11 @@ def compare(
     if as_json:
         emit_json(record)
     open_cells = [cell for cell in cells if not _is_settled(known.get(cell.key))]
-    _tell(project, comparison, cells, known, len(open_cells), spent=left <= 0)
+    spent = left <= 0 or any(
+        each is not None and each.error_type == "insufficient_credit"
+        for each in (known.get(cell.key) for cell in open_cells)
+    )
+    _tell(project, comparison, cells, known, len(open_cells), spent=spent)
     if interrupted is not None:
         return interrupted
     if not open_cells:
@@ -284,6 +288,6 @@ def _tell(
         cost = f"{sum(costs):.4f} USD by estimate" if costs else "cost not known"
         say(f"{candidate.label}: {good} of {len(mine)} succeeded, {cost}")
     if left:
-        why = "the budget is spent: raise it in the file, then" if spent else "for these,"
+        why = "the budget has no room for them: raise it in the file, then" if spent else "for these,"
         say(f"{left} have no result; {why} run the same command again")
     say(f"written: {shown_path(_folder(project, comparison) / 'README.md')} and index.html")

@@ -111,6 +111,9 @@ class Progress:
         if node.kind in _BLOCKS or record.status not in _SHOWN or self._told.get(record.path) == mark:
             return
         self._told[record.path] = mark
+        if record.path == self._telling and record.status in ("running", "waiting"):
+            # It only looked whether it is over; its words go on.
+            return
         label = node.id or node.name or node.uses or node.kind
         if items:
             label += "#" + "#".join(map(str, items))
