@@ -260,7 +260,7 @@ async def setup(ctx: SetupContext, folder: str, **given: Any) -> Sequence[SetupS
             state = "missing"
         else:
             state = "present"
-            document["shared_drive"] = found.drive or None
+            document |= {"shared_drive": found.drive} if found.drive else {}
     return [SetupStep("the folder, shared with the account of the connection", document, state)]
 
 

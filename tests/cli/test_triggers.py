@@ -65,6 +65,28 @@ def test_what_cannot_be_set_up_is_said(cli: Cli) -> None:
     assert "need nothing elsewhere" in cli("triggers", "setup", "s3", "by-hand").stderr
 
 
+def test_what_only_a_person_can_do_is_shown_with_its_state(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cryptography", reason="pip install hookline[google]")
+    from hookline.testing.drive import DriveStandIn
+
+    with DriveStandIn() as drive:
+        folder = drive.people.folder("inbox")
+        monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT_KEY", drive.accounts.service_account_key())
+        monkeypatch.setenv("GOOGLE_DRIVE_BASE_URL", drive.base_url)
+        monkeypatch.setenv("GOOGLE_TOKEN_URL", drive.token_url)
+        trigger = {"uses": "google_drive.file_uploaded", "with": {"folder": folder}}
+        cli.write("from-drive", trigger=trigger, steps=[{"uses": "log", "with": {"message": "x"}}])
+        command = ("triggers", "setup", "google_drive", "from-drive")
+        result = cli.ok(*command)
+        assert ": for you\n" in result.stdout
+        assert drive.accounts.email in result.stdout
+        assert "--apply" not in result.stderr
+        assert ": is there\n" in cli.ok(*command, "--check").stdout
+        drive.people.allow(folder, "none")
+        missing = cli(*command, "--check")
+        assert (missing.exit_code, "missing, for you to see to" in missing.stdout) == (1, True)
+
+
 def test_aws_that_cannot_be_reached_is_said(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     result = cli("triggers", "setup", "s3", "pictures", "--apply")

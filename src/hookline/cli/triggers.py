@@ -110,7 +110,7 @@ def setup(
     else:
         for each in found:
             _show(each)
-        if not makes:
+        if not makes and any(each.step.apply is not None for each in found):
             next_step(f"hookline triggers setup {kind} {workflow} --apply")
     is_missing = any(each.step.state == "missing" and not each.done for each in found)
     return FAILED if is_missing else DONE
@@ -136,7 +136,9 @@ class _Shown:
 
 def _show(each: _Shown) -> None:
     states = {"missing": "missing", "present": "is there", "unknown": "needed"}
-    state = each.done or (states[each.step.state] if each.step.apply is not None else "for you")
+    if each.step.apply is None:  # only a person can
+        states |= {"missing": "missing, for you to see to", "unknown": "for you"}
+    state = each.done or states[each.step.state]
     click.echo(f"{click.style(each.step.title, bold=True)}: {state}")
     click.echo(json.dumps(each.step.document, indent=2, ensure_ascii=False))
     click.echo()
