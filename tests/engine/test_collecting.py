@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_lab import LabMaker, flow, job
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -21,7 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from hookline.engine.collecting import CLOCKS_APART, Collector
+from hookline.engine.collecting import CLOCKS_APART, COLLECT_SECONDS, Collector
 from hookline.store.artifacts import ArtifactMissing, ArtifactStore
 from hookline.store.port import Mentions
 
@@ -319,3 +320,32 @@ def test_nothing_that_is_referred_to_is_ever_removed(tmp_path: Path) -> None:
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )
+
+
+def test_a_server_looks_every_hour(labs: LabMaker) -> None:
+    lab = labs()
+    run = lab.go(flow(job("a")), {"file": "x"})
+    assert lab.end(run) == "succeeded"
+    artifacts = lab.engine.artifacts
+    unused = artifacts.save(b"unused").sha256
+    at = labs.clock() - 2 * DAY
+    os.utime(artifacts.path(unused), (at, at))
+
+    def is_gone() -> bool:
+        try:
+            artifacts.size(unused)
+        except ArtifactMissing:
+            return True
+        return False
+
+    looks = lab.engine.collector
+    seen = []
+    genuine = looks.look
+    looks.look = lambda: seen.append(is_gone()) or genuine()  # type: ignore[method-assign]
+    labs.clock.advance(COLLECT_SECONDS + 1)
+    lab.until(lambda: len(seen) == 1)
+    lab.until(lambda: not looks._lock.locked())
+    assert not is_gone()
+    labs.clock.advance(COLLECT_SECONDS + 1)
+    lab.until(is_gone)
+    assert seen == [False, False]

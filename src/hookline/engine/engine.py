@@ -46,6 +46,7 @@ from hookline.sdk.approvals import PersonAnswer
 from hookline.store.port import Accept, Accepted, Health, PutDefinition, Store, StoreError
 from hookline.store.sqlite import SQLiteStore
 
+from .allocator import few_arenas
 from .answering import Answering
 from .answers import Answers
 from .approvals import Approvals
@@ -343,6 +344,7 @@ class Engine:
         Raises:
             StoreError: What is to be gone on with cannot be read.
         """
+        few_arenas(self.settings.environment)
         started: Future[None] = Future()
         self._recover = recover
         self._thread = threading.Thread(

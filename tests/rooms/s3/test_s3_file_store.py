@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 from hookline.engine.loader import import_room
 from hookline.sdk import AlreadyExists, NotFound, Unavailable
 from hookline.testing.file_store_contract import FileStoreContract, Place, Remembered, pieces_of, read
+
+from .aws import Aws
 
 MIB = 1024**2
 
@@ -25,6 +27,21 @@ class TestS3(FileStoreContract):
 
     def test_two_at_once_are_not_both_the_first(self, place: Place) -> None:
         pytest.skip("rclone ignores If-None-Match")
+
+
+@pytest.fixture(scope="module")
+def aws_store(aws: Aws) -> Iterator[Any]:
+    opened = aws.connect()
+    yield opened
+    opened.close()
+
+
+class TestAws(FileStoreContract):
+    """Against moto, which knows conditional writes and copies parts, as AWS does."""
+
+    @pytest.fixture
+    def place(self, aws: Aws, aws_store: Any) -> Place:
+        return Place(aws_store, f"s3://{aws.bucket()}/contract/")
 
 
 class _CopiesParts:
