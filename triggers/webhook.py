@@ -22,7 +22,7 @@ from hookline.sdk import (
 )
 
 from ._safe_schema import UnsafeSchema, first_error
-from ._webhook.body import Body, checked_texts, parse
+from ._webhook.body import Body, checked, checked_texts, parse
 from ._webhook.handshake import Handshake, answer_signed, answer_unsigned
 from ._webhook.identity import event_key
 from ._webhook.refusals import too_large, too_many, unreadable, unsupported, unusable, wrong_body
@@ -245,6 +245,8 @@ def webhook(
     # SNS says that its JSON is plain text.
     mime = request.headers.get("content-type", "") if envelope is None else "application/json"
     body = parse(mime, request)
+    if envelope is not None:
+        body = checked(Body({**body.value, "Message": envelope.content}))
     try:
         if handshake == "x" and not isinstance(body.value, dict):
             # Anybody can have a bare text signed by asking for the challenge-response check.

@@ -29,7 +29,8 @@ from .queue import Queue
 from .services import Services
 from .session import Session
 from .upload import CannotCopyParts, Written, upload
-from .wiring import Plan, Wiring
+from .wanted import Plan
+from .wiring import Wiring
 
 __all__ = ["MAX_EXPIRES", "S3", "Listed", "Object", "Page"]
 

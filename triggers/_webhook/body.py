@@ -20,7 +20,7 @@ from hookline.sdk import HookRequest, is_file
 from .refusals import foreign_file, too_large, unreadable, unsupported
 from .strict_json import strict_json
 
-__all__ = ["Body", "Upload", "checked_texts", "parse"]
+__all__ = ["Body", "Upload", "checked", "checked_texts", "parse"]
 
 MAX_PARTS = 100
 """Fields and files of one form."""
@@ -102,10 +102,15 @@ def parse(content_type: str, request: HookRequest) -> Body:
         body = Body(_text(data, charset or "utf-8"))
     else:
         raise unsupported(f"the content type {content_type[:80]!r} is not read")
-    return _checked(body)
+    return checked(body)
 
 
-def _checked(body: Body) -> Body:
+def checked(body: Body) -> Body:
+    """A body without references to files.
+
+    Raises:
+        HookRefused: 422, it holds one: only this program makes those.
+    """
     for pointer, value in _walk(body.value):
         if is_file(value):
             raise foreign_file(f"{pointer or '/'}: a request may not bring a file reference ($file)")
@@ -167,7 +172,7 @@ def _multipart(request: HookRequest, boundary: str) -> Body:
         form, files = parser.parse(source, boundary.encode("ascii"), request.size)
         fields = [(str(name), str(value)) for name, value in form.items(multi=True)]
         uploads = tuple(_upload(str(name or ""), part) for name, part in files.items(multi=True))
-        return _checked(Body(_fields(fields), uploads))
+        return checked(Body(_fields(fields), uploads))
     except BaseException as error:
         for file in opened:
             file.close()

@@ -73,6 +73,16 @@ class Envelope:
     message: str
     token: str = ""
 
+    @property
+    def content(self) -> Any:
+        """The message: what its JSON says when it is an object or a list, else its text."""
+        if not self.message.lstrip().startswith(("{", "[")):
+            return self.message
+        try:
+            return strict_json(self.message.encode())
+        except (ValueError, RecursionError):
+            return self.message
+
 
 async def verified(http: Http, body: bytes, topics: Sequence[str], now: datetime) -> Envelope:
     """Read a message, and prove that SNS has signed it.

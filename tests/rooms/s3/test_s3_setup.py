@@ -18,8 +18,8 @@ from hookline.sdk import BadInput, NotFound, SetupStep
 from .aws import ACCOUNT, REGION, Aws
 
 TRIGGER = import_room("triggers.s3_upload").s3_upload
-WIRING = import_room("connectors.s3.wiring")
-PLAN = WIRING.Plan("hookline-w", "uploads", "raw/", "hookline-w", ACCOUNT, REGION)
+WANTED = import_room("connectors.s3.wanted")
+PLAN = WANTED.Plan("hookline-w", "uploads", "raw/", "hookline-w", ACCOUNT, REGION)
 
 
 @dataclass
@@ -167,7 +167,7 @@ def test_other_ways_of_the_bucket_are_kept() -> None:
         "QueueConfigurations": [entry("q", "arn:q", "else/")],
         "ResponseMetadata": {"HTTPStatusCode": 200},
     }
-    merged = WIRING.merge_notification(present, PLAN.notification)
+    merged = WANTED.merge_notification(present, PLAN.notification)
     assert merged is not None
     assert [each["Id"] for each in merged.pop("QueueConfigurations")] == ["q", "hookline-w"]
     del present["QueueConfigurations"], present["ResponseMetadata"]
@@ -178,7 +178,7 @@ def test_our_own_part_is_replaced_when_the_prefix_has_changed() -> None:
     present = {
         "QueueConfigurations": [entry("hookline-w", PLAN.queue_arn, "old/"), entry("q", "arn:q", "else/")]
     }
-    merged = WIRING.merge_notification(present, PLAN.notification)
+    merged = WANTED.merge_notification(present, PLAN.notification)
     assert [each["Id"] for each in merged["QueueConfigurations"]] == ["q", "hookline-w"]
     assert merged["QueueConfigurations"][1]["Filter"]["Key"]["FilterRules"][0]["Value"] == "raw/"
 
@@ -186,44 +186,44 @@ def test_our_own_part_is_replaced_when_the_prefix_has_changed() -> None:
 @pytest.mark.parametrize("prefix", ["", "raw/", "ra"])
 def test_a_queue_that_is_told_already_is_left_alone(prefix: str) -> None:
     present = {"QueueConfigurations": [entry("by hand", PLAN.queue_arn, prefix)]}
-    assert WIRING.merge_notification(present, PLAN.notification) is None
+    assert WANTED.merge_notification(present, PLAN.notification) is None
 
 
 def test_a_part_that_tells_of_some_suffix_only_is_not_enough() -> None:
     present = {"QueueConfigurations": [entry("by hand", PLAN.queue_arn, "raw/", ".png")]}
     with pytest.raises(BadInput):
-        WIRING.merge_notification(present, PLAN.notification)
+        WANTED.merge_notification(present, PLAN.notification)
 
 
 @pytest.mark.parametrize("prefix", ["", "raw/", "raw/deep/", "r"])
-@pytest.mark.parametrize(("kind", "arn"), WIRING._DESTINATIONS)
+@pytest.mark.parametrize(("kind", "arn"), WANTED._DESTINATIONS)
 def test_s3_tells_one_destination_of_an_upload_and_theirs_is_not_taken_away(
     prefix: str, kind: str, arn: str
 ) -> None:
     other = entry("theirs", "arn:other", prefix, event="s3:ObjectCreated:Put")
     other[arn] = other.pop("QueueArn")
     with pytest.raises(BadInput) as error:
-        WIRING.merge_notification({kind: [other]}, PLAN.notification)
+        WANTED.merge_notification({kind: [other]}, PLAN.notification)
     assert "theirs" in error.value.message
     assert "EventBridge" in error.value.hint
 
 
 def test_a_policy_of_one_statement_and_a_broken_one() -> None:
-    statement = WIRING.bucket_policy(PLAN)
+    statement = WANTED.bucket_policy(PLAN)
     single = json.dumps({"Version": "2008-10-17", "Id": "x", "Statement": {"Sid": "mine"}})
-    merged = WIRING.merge_policy(single, statement)
+    merged = WANTED.merge_policy(single, statement)
     assert (merged["Version"], merged["Id"]) == ("2008-10-17", "x")
     assert merged["Statement"] == [{"Sid": "mine"}, statement]
-    assert WIRING.merge_policy(json.dumps(merged), statement) is None
+    assert WANTED.merge_policy(json.dumps(merged), statement) is None
     with pytest.raises(BadInput):
-        WIRING.merge_policy("no json", statement)
+        WANTED.merge_policy("no json", statement)
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c"]), unique=True), st.booleans())
 def test_merging_a_policy_again_changes_nothing(sids: list[str], is_there: bool) -> None:
-    statement = WIRING.bucket_policy(PLAN)
+    statement = WANTED.bucket_policy(PLAN)
     others = [{"Sid": sid} for sid in sids]
     older = [{**statement, "Resource": "arn:old"}] if is_there else []
-    merged = WIRING.merge_policy(json.dumps({"Statement": [*others, *older]}), statement)
+    merged = WANTED.merge_policy(json.dumps({"Statement": [*others, *older]}), statement)
     assert merged["Statement"] == [*others, statement]
-    assert WIRING.merge_policy(json.dumps(merged), statement) is None
+    assert WANTED.merge_policy(json.dumps(merged), statement) is None

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hookline.engine.loader import import_room
-from hookline.sdk import HookEvent, HookRefused, Recorded, Unavailable
+from hookline.core.plan import compile_plan
+from hookline.engine.engine import Engine, HookAnswer, open_store
+from hookline.engine.loader import import_room, load_registry
+from hookline.engine.settings import load_settings
+from hookline.sdk import HookEvent, HookRefused, HookRequest, Recorded, Unavailable
+from hookline.store.port import EventFilter
 from hookline.testing import FakeClock, FakeHookContext
 
 from .. import sns_signing as sns
@@ -42,7 +47,7 @@ def take(body: bytes, *answers: Any, now: Any = sns.NOW, **given: Any) -> tuple[
 def test_what_is_signed_is_taken(version: str, subject: str | None) -> None:
     value = sns.notification('{"hello": "wörld"}', SignatureVersion=version, Subject=subject)
     event, ctx = take(sns.signed(value), PEM)
-    assert event.data["body"]["Message"] == '{"hello": "wörld"}'
+    assert event.data["body"]["Message"] == {"hello": "wörld"}
     assert (event.key, event.skip) == (value["MessageId"], "")
     assert [sent.url for sent in ctx.requests] == [sns.ADDRESS]
 
@@ -201,5 +206,57 @@ def test_the_end_of_a_subscription_is_recorded() -> None:
     assert len(ctx.requests) == 1
 
 
+@pytest.mark.parametrize("text", ["hello", "7", "null", '"a"', "{broken", '{"a": NaN}', ""])
+def test_a_message_that_is_no_json_object_is_text(text: str) -> None:
+    event, _ = take(sns.signed(sns.notification(text)), PEM)
+    assert event.data["body"]["Message"] == text
+
+
+def test_a_message_brings_no_file_of_its_own_making() -> None:
+    with pytest.raises(HookRefused) as refused:
+        take(sns.signed(sns.notification('{"a": {"$file": "s3://other/secret"}}')), PEM)
+    assert refused.value.code == "C609"
+
+
 def test_no_secret_is_needed() -> None:
     assert not WEBHOOK.needs_connection({"path": "in", "auth": AUTH})
+
+
+# In a real engine: the certificate is awaited on its loop, while the sender's thread waits.
+
+
+def test_in_the_engine_a_message_starts_one_run(tmp_path: Path) -> None:
+    SNS.KEPT_CERTIFICATES[sns.ADDRESS] = sns.certificate()
+    settings = load_settings(tmp_path, {"HOOKLINE_MASTER_KEY": "of-this-test"})
+    store = open_store(settings, "worker", sns.NOW.timestamp)
+    engine = Engine(settings, load_registry(), store, clock=sns.NOW.timestamp)
+    trigger = {"uses": "webhook", "with": {"path": "in", "auth": AUTH}}
+    steps = [{"id": "a", "uses": "transform", "with": {"value": "{{ trigger.body.Message.n }}"}}]
+    engine.deploy(
+        compile_plan({"name": "flow", "trigger": trigger, "steps": steps, "output": "{{ steps.a.value }}"})
+    )
+    engine.start(recover=False)
+
+    def send(body: bytes) -> HookAnswer:
+        return engine.receive_hook(
+            HookRequest("POST", "in", {"content-type": "text/plain"}, {}, body, sns.NOW)
+        )
+
+    try:
+        first = send(sns.signed(sns.notification('{"n": 7}')))
+        again = send(sns.signed(sns.notification('{"n": 7}')))
+        assert (first.state, again.state) == ("received", "duplicate")
+        assert first.run_id == again.run_id
+        with pytest.raises(HookRefused):
+            send(sns.signed(sns.notification('{"n": 8}')).replace(b"8", b"9"))
+        ended = send(sns.signed(sns.confirmation("UnsubscribeConfirmation")))
+        assert ended.state == "filtered"
+        store.flush()
+        rows = store.events(None, None, 10, None, EventFilter()).rows
+        assert sorted(row.state for row in rows) == ["duplicate", "filtered", "received", "rejected"]
+        assert first.run_id is not None
+        run = store.run(first.run_id)
+        assert run is not None
+        assert (run.status, run.output) == ("succeeded", 7)
+    finally:
+        engine.stop()

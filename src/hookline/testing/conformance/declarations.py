@@ -250,6 +250,8 @@ def _sample(registry: Registry, trigger: Trigger) -> Iterator[str]:
         yield "there is no sample event"
     if trigger.kind == "poll" and trigger.interval < 1:
         yield f"an interval of {trigger.interval} s is too short"
+    if trigger.kind == "poll" and bool(trigger.hook) != (trigger.request is not None):
+        yield "hook and on_request belong together: the place of the path, and what a request tells"
 
 
 def _rule(kinds: str, check: Any) -> Rule:
