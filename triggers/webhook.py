@@ -270,7 +270,10 @@ def webhook(
             ctx.save_file(part.content, name=part.name, mime=part.mime).to_json() for part in body.uploads
         ]
         skip = _about_subscription(envelope) if envelope is not None else ""
-        return HookEvent({**data, "body": _with_files(body, files), "files": files}, key, answer, skip)
+        # An identity of the author's choice may stand outside of what is signed.
+        also = f"signed:{signed}" if dedupe and signed is not None else ""
+        event = {**data, "body": _with_files(body, files), "files": files}
+        return HookEvent(event, key, answer, skip, also)
     finally:
         body.close()
 

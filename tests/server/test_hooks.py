@@ -439,3 +439,42 @@ def test_a_trigger_that_reads_no_files_gets_a_large_body_whole(
     assert lab.post("/hooks/extra", text).status_code == 202
     monkeypatch.setattr("hookline.engine.engine.LARGEST_IN_MEMORY", 500_000)
     is_problem(lab.post("/hooks/extra", text), 413, "S612")
+
+
+def test_a_recorded_request_starts_nothing_under_another_name(lab: Lab) -> None:
+    auth = {"type": "hmac", "header": "X-Signature", "timestamp_header": "X-Time"}
+    definition = {
+        "name": "extra",
+        "trigger": {
+            "uses": "webhook",
+            "with": {"path": "extra", "auth": auth, "dedupe": "header:X-Request-Id"},
+        },
+        "steps": [{"id": "echo", "uses": "transform", "with": {"value": "{{ trigger.body }}"}}],
+    }
+    path = lab.project / "workflows" / "extra.json"
+    path.write_text(json.dumps(definition))
+    assert not lab.engine.load_files([path]).files[0].has_errors
+
+    def send(number: int, name: str, at: int) -> Any:
+        body = json.dumps({"n": number}).encode()
+        headers = {**JSON, "X-Request-Id": name, "X-Time": str(at)}
+        return lab.client.post(
+            "/hooks/extra",
+            data=body,
+            headers={**headers, "X-Signature": signature(f"{at}.".encode() + body)},
+        )
+
+    now = int(lab.engine.clock())
+    first = send(1, "a", now)
+    assert first.status_code == 202
+    # The sender tries again: with the old signature, and with a new one.
+    for at in (now, now - 1):
+        assert send(1, "a", at).get_json() == {**first.get_json(), "duplicate": True}
+    stolen = send(1, "b", now)
+    assert (stolen.status_code, stolen.get_json()["runs"]) == (200, [])
+    assert send(1, "c", now - 2).status_code == 202
+    assert send(2, "d", now).status_code == 202
+    lab.engine.store.flush()
+    reasons = [event["reason"] for event in events_of(lab) if event["state"] == "duplicate"]
+    assert sum("under another identity" in reason for reason in reasons) == 1
+    assert len(lab.get("/api/v1/runs").get_json()["runs"]) == 3

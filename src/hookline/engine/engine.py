@@ -484,8 +484,7 @@ class Engine:
                     self.runner.deliver(lambda: self.runner.begin(run))
             done.set_result(answer)
 
-        remembered = [draft.remembered] if draft.remembered is not None else ()
-        self.store.submit(Accept([draft.incoming], baseline=remembered), answered)
+        self.store.submit(Accept([draft.incoming], baseline=draft.remembered), answered)
         crashpoint("accept.submitted")
         answer = done.result()
         if isinstance(answer, StoreError):
@@ -545,6 +544,7 @@ class Engine:
                 trigger,
                 data,
                 key=event.key,
+                also=event.also,
                 skip=event.skip,
                 headers=self.redactor.redact_headers(request.headers),
                 body=request.in_memory().body if request.size <= LARGEST_KEPT else None,

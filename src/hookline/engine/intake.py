@@ -87,12 +87,13 @@ FirstTurn = Callable[[LiveRun], tuple[Sequence[ev.Event], Advance]]
 class Draft:
     """An event on its way to the store, and the run that it will start.
 
-    `remembered` is the event's own key where the workflow's ``limits.dedupe`` has the say.
+    `remembered` is the event's own key where the workflow's ``limits.dedupe`` has the say, and what only a
+    copy of it would share.
     """
 
     incoming: Incoming
     run: LiveRun | None
-    remembered: Dedupe | None = None
+    remembered: Sequence[Dedupe] = ()
 
 
 class Intake:
@@ -135,6 +136,7 @@ class Intake:
         overlap: str | None = None,
         depth: int = 0,
         left: bool = False,
+        also: str = "",
     ) -> Draft:
         """An event of a trigger, filtered by its ``when`` and the workflow's ``limits.dedupe``.
 
@@ -147,6 +149,7 @@ class Intake:
             overlap: In place of the trigger's own ``overlap``.
             depth: How many workflows in a row have started each other.
             left: Its run is for another process to create: the event waits for that one.
+            also: What only a copy of it shares; see `HookEvent`.
 
         Raises:
             ExpressionError: ``when`` or a key of the limits cannot be evaluated.
@@ -161,13 +164,24 @@ class Intake:
         elif refusal := self.over_budget(plan):
             state, reason = "filtered", refusal
         dedupe = Dedupe(trigger_scope(plan, trigger), key, now + memory) if key else None
-        remembered = None
+        remembered: list[Dedupe] = []
+        if dedupe is not None and also and state == "received":
+            copy = Dedupe(dedupe.scope, also, dedupe.expires_at)
+            if self._seen(dedupe.scope, [key, also]) == {also}:
+                # Somebody has taken a genuine request and given it another name.
+                state, reason, dedupe = (
+                    "duplicate",
+                    "what is signed came before, under another identity",
+                    None,
+                )
+            else:
+                remembered.append(copy)
         limits = plan.limits
         if limits.dedupe_key is not None and state == "received":
             if dedupe is not None and self._seen(dedupe.scope, [key]):
                 state, reason = "duplicate", "the same as one seen before"
             else:
-                remembered = dedupe
+                remembered += [dedupe] if dedupe is not None else []
             value = str(_text(limits.dedupe_key, scope))
             dedupe = Dedupe(f"{plan.name}/limits.dedupe", value, now + limits.dedupe_window)
             if state == "duplicate":

@@ -251,7 +251,7 @@ class Poller:
                 cursor_of=self.scope if is_last and with_cursor else None,
                 cursor=poll.cursor if is_last and with_cursor else None,
                 baseline=[
-                    *(draft.remembered for draft in part if draft.remembered is not None),
+                    *(each for draft in part for each in draft.remembered),
                     *(baseline if is_last else ()),
                 ],
             )

@@ -677,6 +677,8 @@ class HookEvent:
     Attributes:
         data: The event.
         key: Its identity; ``""`` when the sender gives none (every request is an event then).
+        also: What only a copy of the very request shares with it, such as the digest of what was signed:
+            had before under another `key`, it is a repetition.
         answer: Sent once the event is stored, and for a repetition too; None for the usual document.
         skip: Why the event is only recorded and starts nothing; ``""`` when it starts a run.
     """
@@ -685,6 +687,7 @@ class HookEvent:
     key: str = ""
     answer: HookReply | None = None
     skip: str = ""
+    also: str = ""
 
 
 @dataclass(frozen=True, slots=True)
