@@ -119,8 +119,10 @@ def test_what_nobody_can_read_is_kept_once_and_capped(
     labs.clock.advance(61)
     lab.until(lambda: len(source.seen) == 2)
     (rejected,) = (row for row in all_events(lab) if row.state == "rejected")
-    assert (rejected.reason, rejected.body, rejected.workflow) == ("it is not JSON", b"0123456789", "flow")
-    assert rejected.run_id is None
+    assert (rejected.reason, rejected.workflow, rejected.run_id) == ("it is not JSON", "flow", None)
+    kept = lab.engine.store.event(rejected.id)
+    assert kept is not None
+    assert kept.body == b"0123456789"
     assert len(lab.runs()) == 1
 
 

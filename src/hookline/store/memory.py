@@ -262,7 +262,8 @@ class MemoryStore:
                 and self._fits(record, where)
             ]
             page = _number_page(found, limit, cursor)
-            return Page([self._event_row(record) for record in page.rows], page.next)
+            rows = [dataclasses.replace(self._event_row(record), body=None) for record in page.rows]
+            return Page(rows, page.next)
 
     def _fits(self, record: EventRecord, where: EventFilter) -> bool:
         incoming = record.incoming
@@ -302,7 +303,7 @@ class MemoryStore:
                 (record for record in self._tables.events.values() if record.gathering == gathering),
                 key=lambda record: record.n,
             )
-            return [self._event_row(record) for record in found[-limit:]]
+            return [dataclasses.replace(self._event_row(record), body=None) for record in found[-limit:]]
 
     def _event_row(self, record: EventRecord) -> EventRow:
         gathering = self._tables.gatherings.get(record.gathering or "")

@@ -630,6 +630,7 @@ class EventRow:
     """An event of the inbox.
 
     Attributes:
+        body: As it came; lists leave it out, for a page of them may be large.
         run_status: Its run's, for the states running and done.
         version: Of the workflow, of an event that started no run by itself.
         gathering: Where it waited, or waits if there is a `due_at`.

@@ -70,6 +70,7 @@ _EVENT_COLUMNS = (
     " (SELECT group_concat(x.run_id) FROM (SELECT run_id FROM events WHERE replay_of = e.id"
     " AND replay_of IS NOT NULL ORDER BY n) x)"
 )
+_LISTED_COLUMNS = _EVENT_COLUMNS.replace("e.body", "NULL")
 _EVENTS = (
     "FROM events e LEFT JOIN runs r ON r.id = e.run_id"
     " LEFT JOIN gatherings g ON g.id = e.gathering AND e.run_id IS NULL"
@@ -323,7 +324,7 @@ class SQLiteStore:
             ("r.status = ?", where.run_status),
             ("(e.replay_of IS NULL) = ?", 1 if where.originals else None),
         ]
-        select = f"SELECT e.n, {_EVENT_COLUMNS} {_EVENTS}"
+        select = f"SELECT e.n, {_LISTED_COLUMNS} {_EVENTS}"
         rows = self._page(select, "e.n DESC", tests, limit)
         return Page([_event_row(row[1:]) for row in rows[:limit]], _next(rows, limit))
 
@@ -344,7 +345,7 @@ class SQLiteStore:
 
     def gathered(self, gathering: str, limit: int) -> list[EventRow]:
         sql = (
-            f"SELECT {_EVENT_COLUMNS} {_EVENTS} WHERE e.gathering = ? AND e.gathering IS NOT NULL"
+            f"SELECT {_LISTED_COLUMNS} {_EVENTS} WHERE e.gathering = ? AND e.gathering IS NOT NULL"
             " ORDER BY e.n DESC LIMIT ?"
         )
         return [_event_row(row) for row in reversed(self._query(sql, [gathering, limit]))]

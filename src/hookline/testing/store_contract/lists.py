@@ -115,6 +115,8 @@ class ListsContract(Contract):
         assert found("rejected", "b") == []
         assert found(workflow="a") == ["e4", "e1", "e0"]
         assert found("received", "b") == ["e2"]
+        write(store, accept(incoming("e5", new_run("r5", "c"), body=b"large")))
+        assert [row.body for row in store.events(None, "c", 9, None).rows] == [None]
         row = store.events("received", "b", 9, None).rows[0]
         assert (row.run_id, row.run_status, row.trigger) == ("r2", "running", "webhook")
 
