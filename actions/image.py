@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import Annotated, Any, Literal, TypedDict
+from weakref import WeakKeyDictionary
 
 from hookline.sdk import BadInput, Context, Example, Field, File, action, parse_size
 
@@ -18,6 +19,10 @@ __all__ = ["REQUIRES", "convert", "info", "resize"]
 REQUIRES = ("PIL",)
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+AT_A_TIME = 2
+"""Pictures that are decoded at the same time; each may take `max_pixels` of memory."""
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 _MOST_PIXELS = 400_000_000
 _Pixels = Annotated[
     int,
@@ -218,6 +223,11 @@ async def convert(
     )
 
 
+def _turn() -> asyncio.Semaphore:
+    """Waited for here and not in a thread: threads are few, and others need them."""
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_A_TIME))
+
+
 async def _made(
     ctx: Context,
     file: File | str,
@@ -231,7 +241,9 @@ async def _made(
         raise BadInput(f"{how['background'][:20]!r} is no colour", hint="write one like #ffffff")
     source = await source_of(ctx, file, connection)
     kept = await source.kept("Reading", parse_size(max_bytes, name="max_bytes"))
-    made = await asyncio.to_thread(make, await ctx.files.local_path(kept), limits, **how)
+    path = await ctx.files.local_path(kept)
+    async with _turn():
+        made = await asyncio.to_thread(make, path, limits, **how)
     stem = source.file.name.rpartition(".")[0] or source.file.name
     suffix = "jpg" if made.format == "jpeg" else made.format
     result = await ctx.files.save(

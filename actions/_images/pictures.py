@@ -1,13 +1,12 @@
 """Pictures, decoded with distrust: a few bytes can announce one that fills the memory.
 
-Size and frames are looked at before anything is decoded, and again with every frame; two pictures at
-most are decoded at a time. The formats are those of the web and TIFF, whatever else Pillow could read.
+Size and frames are looked at before anything is decoded, and again with every frame. The formats are
+those of the web and TIFF, whatever else Pillow could read.
 """
 
 from __future__ import annotations
 
 import io
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,8 +30,6 @@ _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
 _LONGEST_SIDE = 16_383
 """Pixels of a side that every format can hold (WebP holds the fewest)."""
-
-_AT_A_TIME = threading.Semaphore(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +123,7 @@ def make(
     Raises:
         BadInput: C065 (refused) or C066 (not decodable).
     """
-    with _AT_A_TIME, _opened(path, limits) as picture:
+    with _opened(path, limits) as picture:
         wanted: Format = format or _own(picture)
         count = _count(picture, limits, animation=animation and wanted.upper() in _ANIMATED)
         if size is not None and wanted == "jpeg" and picture.format == "JPEG":

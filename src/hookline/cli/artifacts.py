@@ -85,7 +85,7 @@ def _document(found: Look) -> dict[str, Any]:
         "referred": amount(found.referred),
         "too_young": amount(found.waiting),
         "unused": amount((len(found.unused), found.unused_bytes)),
-        "kept_before": datetime.fromtimestamp(found.cutoff, UTC).isoformat().replace("+00:00", "Z"),
+        "kept_before": _time(found.cutoff),
         "reason": found.reason,
     }
 
@@ -95,8 +95,14 @@ def _print(found: Look) -> None:
     click.echo(f"referred   {_amount(found.referred)}")
     click.echo(f"too young  {_amount(found.waiting)}, which nothing refers to")
     click.echo(f"unused     {_amount((len(found.unused), found.unused_bytes))}")
+    if found.held_since is not None:
+        click.echo(f"held back  what was kept since {_time(found.held_since)}: a run executes since then")
     if found.reason:
         click.echo(f"nothing is removed: {found.reason}")
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _amount(of: tuple[int, int]) -> str:

@@ -47,7 +47,9 @@ class Look:
         referred: Those that something refers to.
         waiting: Those that nothing refers to, and that are too young to go.
         unused: Those that nothing refers to and that may go, if the next look agrees.
+        cutoff: Only what was kept before this may go, in seconds since the epoch.
         reason: Why nothing may go although something is unused; ``""`` when it may.
+        held_since: The cutoff, when it is a run under execution that holds it back.
     """
 
     kept: tuple[int, int]
@@ -56,6 +58,7 @@ class Look:
     unused: tuple[StoredAt, ...]
     cutoff: float
     reason: str = ""
+    held_since: float | None = None
 
     @property
     def unused_bytes(self) -> int:
@@ -126,6 +129,7 @@ class Collector:
             unused,
             cutoff,
             reason,
+            None if mentions.running_since is None or cutoff == now - (self._grace or 0.0) else cutoff,
         )
 
     def collect(self) -> tuple[Look, int, int]:
@@ -155,7 +159,10 @@ class Collector:
             return "artifacts_grace is empty: nothing is ever removed"
         name = self._store.setting("artifact_owner", lambda: secrets.token_hex(16))
         if self._artifacts.owner(name) != name:
-            return "the artifacts belong to another database, or this one was made anew"
+            return (
+                "the artifacts belong to another database, or this one was made anew: if no other "
+                "uses them, delete the store's file 'owner'"
+            )
         return ""
 
     def _closure(self, mentions: Mentions) -> set[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import io
 import struct
+import threading
 import zlib
 from typing import Any
 
 import pytest
 from PIL import Image, ImageCms
 
-from hookline.engine.loader import load_registry
+from hookline.engine.loader import import_room, load_registry
 from hookline.sdk import BadInput
 from hookline.testing import FakeContext, FakeObjectStore, run_action
 
@@ -220,3 +221,32 @@ def test_a_picture_of_a_store_is_fetched() -> None:
     output = asyncio.run(run_action(REGISTRY.actions["image.info"], {"file": "s3://b/cat.png"}, ctx))
     ctx.fake_files.close()
     assert (output["width"], output["height"], output["mime"]) == (60, 30, "image/png")
+
+
+def test_few_pictures_are_decoded_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many steps want it, and without keeping threads from others."""
+    room = import_room("actions.image")
+    genuine, now, most = room.make, [0], [0]
+    lock = threading.Lock()
+
+    def counted(*given: Any, **how: Any) -> Any:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        try:
+            return genuine(*given, **how)
+        finally:
+            with lock:
+                now[0] -= 1
+
+    monkeypatch.setattr(room, "make", counted)
+
+    async def go() -> None:
+        ctx = FakeContext()
+        file = ctx.fake_files.put(encoded(flag()), name="cat.png").to_json()
+        given = {"file": file, "width": 10}
+        await asyncio.gather(*(run_action(REGISTRY.actions["image.resize"], given, ctx) for _ in range(12)))
+        ctx.fake_files.close()
+
+    asyncio.run(go())
+    assert 1 <= most[0] <= room.AT_A_TIME
