@@ -27,7 +27,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def replicate(clock: ManualClock) -> Iterator[ReplicateStandIn]:
-    with ReplicateStandIn(clock=clock) as running:
+    with ReplicateStandIn(clock=clock, tells_limits=False) as running:
         yield running
         assert running.failures == []
 

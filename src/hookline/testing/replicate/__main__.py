@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
             retention=options.retention,
             allow_http_webhooks=not options.https_webhooks_only,
             enforce_limits=options.enforce_limits,
+            tells_limits=not options.lift_limits,
         )
         for fault in options.fault:
             server.faults.set_from_flag(fault)
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--enforce-limits", action="store_true", help="429 past Replicate's documented limits"
     )
+    parser.add_argument("--lift-limits", action="store_true", help="tell of limits that nobody reaches")
     parser.add_argument(
         "--fault", action="append", default=[], metavar="NAME[*TIMES][=VALUE]", help="without *TIMES: always"
     )

@@ -57,6 +57,7 @@ class ReplicateStandIn:
         retention: Seconds after completion until a prediction's data and files are gone.
         allow_http_webhooks: Take ``http`` webhook addresses on loopback; Replicate takes ``https`` only.
         enforce_limits: Answer 429 past Replicate's documented request limits.
+        tells_limits: Tell these limits in headers, as Replicate does; clients may wait because of them.
         webhook_retry_delays: Seconds before each further attempt at a terminal webhook.
         webhook_timeout: Seconds a receiver may take to answer.
         fail_on_token_leak: Leaving the context raises `TokenLeakError` when the CDN was sent a token.
@@ -85,6 +86,7 @@ class ReplicateStandIn:
         retention: float = 3600.0,
         allow_http_webhooks: bool = True,
         enforce_limits: bool = False,
+        tells_limits: bool = True,
         webhook_retry_delays: Sequence[float] = RETRY_DELAYS,
         webhook_timeout: float = 5.0,
         fail_on_token_leak: bool = True,
@@ -164,6 +166,7 @@ class ReplicateStandIn:
         )
         self._files = FileRoutes(self._parts, self.base_url, max_file_bytes)
         self._enforce_limits = enforce_limits
+        self._tells_limits = tells_limits
 
     def __enter__(self) -> Self:
         self.start()
@@ -257,6 +260,7 @@ class ReplicateStandIn:
                 faults=self.faults,
                 creations=self._parts.creations,
                 enforce_limits=self._enforce_limits,
+                tells_limits=self._tells_limits,
             )
         )
 
