@@ -16,6 +16,7 @@ _MARKS = ("artifact:", "$spill")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SPILLED = re.compile(r"\$spill[^0-9a-f]{1,8}([0-9a-f]{64})")
 _ROWS = 200
+_NUMBERS = ("INTEGER", "REAL")
 
 
 def mentioned_in(texts: Iterable[str]) -> tuple[set[str], set[str]]:
@@ -30,7 +31,7 @@ def mentioned_in(texts: Iterable[str]) -> tuple[set[str], set[str]]:
 
 
 def find_mentions(db: sqlite3.Connection) -> Mentions:
-    """Look through every column of every table, whatever tables there are, in one snapshot.
+    """Look through every column that may hold text, of whatever tables there are, in one snapshot.
 
     What no reference can stand in is passed over by SQLite itself.
     """
@@ -43,7 +44,10 @@ def find_mentions(db: sqlite3.Connection) -> Mentions:
         ).fetchone()
         tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         for (table,) in tables:
-            columns = [row[1] for row in db.execute(f'PRAGMA table_info("{table}")')]
+            found_columns = db.execute(f'PRAGMA table_info("{table}")').fetchall()
+            columns = [name for _, name, kind, *_ in found_columns if kind not in _NUMBERS]
+            if not columns:
+                continue
             tests = " OR ".join(f"instr(\"{column}\", '{mark}')" for column in columns for mark in _MARKS)
             names = ", ".join(f'CAST("{column}" AS TEXT)' for column in columns)
             rows = db.execute(f'SELECT {names} FROM "{table}" WHERE {tests}')
