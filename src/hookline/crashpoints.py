@@ -23,6 +23,8 @@ POINTS: dict[str, str] = {
     "attempt.returned": "an attempt's code has run, its result is not on disk",
     "note.committed": "a note of an attempt is on disk, the attempt does not know yet",
     "signal.committed": "a callback or decision is on disk, the run does not know yet",
+    "asking.begins": "an approval is on disk as asked for, or as decided, and nobody has been told",
+    "asking.sent": "a message of an approval was sent or brought up to date, that is not on disk",
     "release.submitted": "the run of events that waited is queued for the store, it may be on disk or not",
     "release.committed": "events that waited are in their run on disk, its effects have not begun",
     "poll.returned": "a trigger has looked, what it found is not on disk",

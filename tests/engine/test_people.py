@@ -14,6 +14,7 @@ from hookline.core.document import read
 from hookline.core.lint import check
 from hookline.engine.errors import EngineError
 from hookline.engine.people import People
+from hookline.engine.runner import CACHED_RUNS
 from hookline.engine.settings import SettingsError
 from hookline.sdk import BadInput, HookRefused, HookRequest, OutcomeUnknown, Unavailable
 from hookline.store.port import Approval
@@ -659,3 +660,23 @@ def test_what_validate_finds(labs: LabMaker, options: dict[str, Any], codes: lis
     document = read(json.dumps(definition).encode())
     found = check(document, labs().engine.installed)
     assert [each.code for each in found] == codes, [each.message for each in found]
+
+
+def test_open_approvals_cost_rows_and_nothing_else(lab: Lab) -> None:
+    count = CACHED_RUNS + 40
+    lab.deploy(asks(remind="1d"))
+    runs = [lab.begin("flow") for _ in range(count)]
+    lab.until(lambda: len(lab.outside.questions) == 2 * count)
+    for run in runs:
+        lab.until_status(run, "waiting")
+    runner = lab.engine.runner
+    assert (runner.open_runs, runner.executing) == (0, 0)
+    assert len(runner._parked) <= CACHED_RUNS
+    seen, cursor = set(), None
+    while True:
+        page = lab.engine.store.approvals("pending", 50, cursor)
+        seen |= {row.run_id for row in page.rows}
+        cursor = page.next
+        if cursor is None:
+            break
+    assert seen == set(runs)

@@ -240,9 +240,22 @@ class Rig:
         return status
 
     def approve_all(self) -> None:
+        """Answer whatever lies on the desk and is open: both people, opposite decisions, each twice."""
         status, answer = self.request("GET", "/api/v1/approvals?status=pending&limit=500")
-        for approval in answer["approvals"] if status == 200 else ():
-            self.request("POST", f"/api/v1/approvals/{approval['id']}", {"decision": "approved", "by": "ada"})
+        pending = {approval["id"] for approval in answer["approvals"]} if status == 200 else set()
+        for line in self.desk("asked"):
+            if line["approval"] in pending:
+                # Whichever is first, the run goes on.
+                decision = "approved" if line["to"] == "ada" else "rejected"
+                body = {"token": line["token"], "who": line["to"], "decision": decision}
+                for _ in range(2):
+                    self.request("POST", "/answers/desk", body)
+
+    def desk(self, what: str) -> list[dict[str, str]]:
+        """What people were told."""
+        file = self.folder / "desk.jsonl"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [line for line in map(json.loads, lines) if line["what"] == what]
 
     def until(self, condition: Callable[[], Any], what: str) -> None:
         deadline = time.monotonic() + BOUND
@@ -338,6 +351,28 @@ class Rig:
                     assert count == 1, (run, kind, path)
         self._check_effects(histories)
         self._check_money()
+        self._check_approvals(histories)
+
+    def _check_approvals(self, histories: Mapping[str, list[tuple[str, str, Json]]]) -> None:
+        """Each was decided once, as the first who answered said, and whoever was asked was told so."""
+        rows = self.query("SELECT id, run_id, path, status, decided_by, data FROM approvals")
+        assert rows
+        for id_, run, path, status, by, data in rows:
+            events = [
+                data for kind, place, data in histories[run] if (kind, place) == ("approval.decided", path)
+            ]
+            assert (status, by) == (events[0]["decision"], events[0]["by"]), "the first one decides"
+            (output,) = (
+                data["output"]
+                for kind, place, data in histories[run]
+                if (kind, place) == ("step.succeeded", path)
+            )
+            assert (output["decision"], output["by"]) == (status, by)
+            told = json.loads(data)["told"].values()
+            ended = [line for line in self.desk("ended") if line["approval"] == id_]
+            assert {line["to"] for line in ended} == {each["to"] for each in told if each["status"] == "sent"}
+            assert not any(each["status"] == "sending" for each in told if "ended" not in each)
+            assert {(line["outcome"], line["by"]) for line in ended} == {(status, by)}
 
     def _check_money(self) -> None:
         """Every prediction is in the ledger once, and nothing is set aside any more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,45 @@ FILL = {
 }
 
 
+PRIVATE = {
+    "name": "private",
+    "inputs": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
+    "steps": [
+        {
+            "id": "decision",
+            "approve": {
+                "who": ["ada"],
+                "message": "Publish {{ inputs.text }}?",
+                "show": {"text": "{{ inputs.text }}"},
+                "via": [{"connection": "desk"}],
+            },
+            "timeout": "1h",
+            "on_timeout": "reject",
+        }
+    ],
+    "output": "{{ steps.decision }}",
+}
+
+DESK = """
+from hookline.sdk import Connector
+
+desk = Connector("desk", title="Desk")
+links = []
+
+
+@desk.connection
+def connect(ctx):
+    \"\"\"Open.\"\"\"
+    return links
+
+
+@desk.on_ask
+async def ask(ctx, client, question):
+    client.append(question.link)
+    return {}
+"""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Chromium for one module: an open one keeps an event loop in this thread, where others need none."""
@@ -89,7 +129,10 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         (folder / "workflows").mkdir()
-        for workflow in (ASK, FILL):
+        (folder / "hookline.toml").write_text('[people.ada]\nname = "Ada Lovelace"\ndesk = "ada"\n')
+        (folder / "connectors" / "desk").mkdir(parents=True)
+        (folder / "connectors" / "desk" / "connector.py").write_text(DESK)
+        for workflow in (ASK, FILL, PRIVATE):
             (folder / "workflows" / f"{workflow['name']}.json").write_text(json.dumps(workflow))
         settings = load_settings(folder, {"HOOKLINE_LOG_LEVEL": "warning"})
         self.port = free_port()
@@ -104,6 +147,17 @@ class Site:
         run = self.engine.start_run("ask", inputs={"text": text}).run_id
         assert run is not None
         return run
+
+    def link(self, text: str) -> tuple[str, str]:
+        """A run that asks Ada, and the address that she is sent."""
+        run = self.engine.start_run("private", inputs={"text": text}).run_id
+        assert run is not None
+        links = self.engine.performer.open("desk", "desk")
+        deadline = time.monotonic() + 20
+        while not links:
+            assert time.monotonic() < deadline, "nobody was asked"
+            time.sleep(0.01)
+        return run, links.pop()
 
     def fill(self) -> str:
         run = self.engine.start_run("fill").run_id

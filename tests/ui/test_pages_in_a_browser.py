@@ -119,6 +119,29 @@ def test_pages_fit_a_telephone_in_both_themes(site: Any, browser: Any) -> None:
         context.close()
 
 
+def test_a_link_is_opened_on_a_telephone_by_keyboard_and_without_scripts(site: Any, browser: Any) -> None:
+    run, link = site.link("a rather long text that has to be wrapped " * 4)
+    context = browser.new_context(viewport={"width": 360, "height": 700}, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(link)
+    assert "You decide as Ada Lovelace" in page.locator("main").inner_text()
+    widest = max(
+        box["x"] + box["width"] for each in page.locator("main *").all() if (box := each.bounding_box())
+    )
+    assert widest <= 360, f"something reaches {widest} px"
+    page.get_by_label("Comment").focus()
+    page.keyboard.type("fine")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_text("approved").first.wait_for()
+    site.engine.outcome(run).result(timeout=20)
+    output = site.engine.run_document(run)["output"]
+    assert (output["decision"], output["by"], output["comment"]) == ("approved", "ada", "fine")
+    page.goto(link)
+    assert page.get_by_role("button").count() == 0
+    context.close()
+
+
 def test_an_open_run_is_kept_up_to_date(site: Any, browser: Any) -> None:
     run = site.ask("a long story")
     page = browser.new_page()

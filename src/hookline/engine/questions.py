@@ -19,6 +19,7 @@ from typing import Any, Literal
 from hookline.core import events as ev
 from hookline.core.approvals import OPERATOR, tally
 from hookline.core.records import Asking, StepRecord
+from hookline.crashpoints import crashpoint
 from hookline.sdk import ActionError, ConnectionType, Files, Http, OutcomeUnknown, RateLimited, Unavailable
 from hookline.sdk.approvals import Question, QuestionEnded
 
@@ -237,6 +238,7 @@ class Questions:
         try:
             client = self._open(message.connection, kind.name)
             details = await _tried(lambda: ask(context, client, question), lambda: bool(asking.outcome))
+            crashpoint("asking.sent")
             return _told(message, asking, "sent", details=dict(details))
         except (OutcomeUnknown, TimeoutError) as error:
             status, reason = "unknown", _reason(error)
@@ -310,10 +312,16 @@ class Questions:
             except Exception:
                 log.exception("R301: updating a message through %s", entry["connection"])
                 return None
+            crashpoint("asking.sent")
             return key, {**entry, "ended": outcome}
 
         ended = await asyncio.gather(*(update(key, entry) for key, entry in told))
         changed = dict(each for each in ended if each is not None)
+        for key, entry in asking.told.items():
+            if entry.get("status") == "sending":
+                # It was cut off by a crash, and need not be sent any more.
+                reason = "it may have been sent before the process died; nobody can bring it up to date"
+                changed[key] = {**entry, "status": "unknown", "error": reason}
         if changed and note is not None:
             await note(ev.ApprovalNoted(record.path, record.attempt, told=changed))
 

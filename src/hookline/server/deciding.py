@@ -34,9 +34,12 @@ def _engine() -> Engine:
 
 
 def _private(response: Response) -> Response:
-    """The address is a secret: it goes into no cache, no index, and no other site's log."""
+    """The address is a secret: it goes into no cache, no index, and no other site's log.
+
+    The referrer stays within this site, as everywhere here. Without any, a browser would send the form
+    with ``Origin: null``, as a page of another site might.
+    """
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["X-Robots-Tag"] = "noindex"
     return response
 
