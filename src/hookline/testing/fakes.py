@@ -143,7 +143,9 @@ class FakeFiles:
             self._folder = Path(self._temporary.name)
         content = self.content(file)
         path = self._folder / f"{hashlib.sha256(content).hexdigest()}{Path(file.name).suffix}"
-        path.write_bytes(content)
+        # Written once: somebody else may be reading it.
+        if not path.exists():
+            path.write_bytes(content)
         return path
 
     def close(self) -> None:

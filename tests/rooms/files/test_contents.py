@@ -171,7 +171,7 @@ _JSON = st.recursive(
 
 
 @given(rows=st.lists(_JSON, max_size=8), indent=st.sampled_from([None, 1]), piece=st.integers(1, 9))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_an_array_is_read_whole_however_it_is_cut(rows: list[Any], indent: int | None, piece: int) -> None:
     class Slow(io.StringIO):
         def read(self, size: int | None = -1) -> str:
