@@ -716,13 +716,17 @@ class Group:
         rows.clear()
 
     def _select(self, start: str, rows: Sequence[Row], end: str = "") -> list[Row]:
-        """Run ``<start> (VALUES …) <end>`` over the rows; what it returns, if it returns anything."""
+        """Run ``<start> (SELECT * FROM (VALUES …)) <end>`` over the rows; what it returns, if anything.
+
+        The ``SELECT`` around the values is what lets ``(a, b) IN`` use an index: for several columns SQLite
+        does so only for one ``SELECT``, and values in more than one row count as several.
+        """
         found: list[Row] = []
         for part, values in _padded(rows):
             sql = _STATEMENTS.get((start, part))
             if sql is None:
                 marks = ",".join(["(" + ",".join("?" * len(rows[0])) + ")"] * part)
-                sql = _STATEMENTS[(start, part)] = f"{start} (VALUES {marks}){end}"
+                sql = _STATEMENTS[(start, part)] = f"{start} (SELECT * FROM (VALUES {marks})){end}"
             found.extend(self._db.execute(sql, values).fetchall())
         return found
 

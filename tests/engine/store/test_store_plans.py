@@ -101,7 +101,12 @@ def _write_everything(store: SQLiteStore) -> None:
     queued = [new_run(f"q{n}", status="queued", concurrency_key=f"k{n % 2}") for n in range(4)]
     write_together(
         store,
-        accept(*(incoming(f"e{n}", new_run(f"r{n}", owner="w1"), key=f"k{n}") for n in range(8))),
+        accept(
+            *(
+                incoming(f"e{n}", new_run(f"r{n}", owner="w1", event_id=f"e{n}"), key=f"k{n}")
+                for n in range(8)
+            )
+        ),
         accept(*(incoming(f"e {run.id}", run) for run in queued)),
         accept(incoming("x1", new_run("x1"), skip_if_open=True)),
         accept(baseline=[Dedupe("hook", "b", START + 9)], cursor_of="c", cursor=1),
@@ -110,7 +115,7 @@ def _write_everything(store: SQLiteStore) -> None:
         Release("g1", 2, new_run("g1"), chosen="h2"),
         PutDefinition("v1", "flow", {}, START),
         signal("r1", "k"),
-        advance("r1", 1, timers={"a": START, "b": None}, clear_timers=True, signals=[77], version="v2"),
+        advance("r1", 1, timers={"a": START, "b": None, "c": None}, clear_timers=True, signals=[77, 78], version="v2"),
         advance("r2", 1, approvals=[ApprovalChange("a1", "p", "pending", {})]),
         advance("r2", 2, approvals=[ApprovalChange("a1", "p", "approved")]),
         advance("r3", 1, owner=None, summary=summary("waiting"), children=[new_run("c1")]),
@@ -119,7 +124,7 @@ def _write_everything(store: SQLiteStore) -> None:
         Claim(
             "r1", "p", 1, 1, {"pot": 1.0}, [Cap("pot", 2.0, 0.0, "flow", START), Cap("pot", 2.0, since=START)]
         ),
-        advance("r1", 2, released=[("p", 1)], charges=[Charge(START, "flow", "m", 1.0)]),
+        advance("r1", 2, released=[("p", 1), ("q", 1)], charges=[Charge(START, "flow", "m", 1.0)]),
         Claim("r5", "p", 1, 1, {"pot": 1.0}),
         finish("r5"),
         TakeTurns("t", START, 1, 1.0),
@@ -199,6 +204,22 @@ def test_no_query_walks_through_what_is_over(store: SQLiteStore, recorder: Recor
             ):
                 bad.append(f"{sql}\n    {plan}")
     assert bad == []
+
+
+def test_each_of_many_rows_is_found_by_an_index(
+    store: SQLiteStore, recorder: Recorder, tmp_path: Path
+) -> None:
+    _write_everything(store)
+    of_many = [sql for sql in recorder.statements if re.search(r"VALUES \([?,]+\),", sql)]
+    found = {
+        name for sql in of_many for name in re.findall(r"^(?:SELECT|DELETE|UPDATE).*?(?:FROM|UPDATE) (\w+)", sql)
+    }
+    assert found >= {"claims", "dedupe", "events", "runs", "signals", "timers"}, "over several rows at once"
+    with closing(sqlite3.connect(tmp_path / "hookline.db")) as db:
+        tables = "|".join(row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'"))
+        for sql in of_many:
+            plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", recorder.statements[sql])]
+            assert not [step for step in plan if re.match(rf"SCAN ({tables})\b", step)], f"{sql}\n    {plan}"
 
 
 def test_the_indexes_are_used_for_what_they_are_for(
