@@ -223,3 +223,29 @@ def test_without_room_nothing_is_taken_that_is_told(labs: LabMaker) -> None:
     lab.hook("in/here")
     lab.until_idle()
     assert len(lab.runs()) == 2
+
+
+def test_a_look_that_is_wanted_and_has_no_room_waits(labs: LabMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = looking(labs, Poll()).start(triggers=True)
+    lab.until_idle()
+    looker, asked = poller(lab), 0
+
+    def has_no_room() -> bool:
+        nonlocal asked
+        asked += 1
+        assert asked < 100, "it asks without a pause, and nobody else has a turn"
+        return False
+
+    def want() -> None:
+        monkeypatch.setattr(looker, "_has_room", has_no_room)
+        looker._want(lab.clock())
+
+    lab.engine._call(want)
+    lab.until(lambda: asked > 0)
+    lab.engine._call(lambda: None)
+    assert asked == 1
+    monkeypatch.setattr(looker, "_has_room", lambda: True)
+    before = len(labs.outside.of("told", "poll"))
+    labs.clock.advance(1.1)
+    lab.until(lambda: len(labs.outside.of("told", "poll")) == before + 1)
+    assert labs.outside.of("told", "poll")[-1].data == {"cursor": None, "woken": True}

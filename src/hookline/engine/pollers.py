@@ -34,6 +34,9 @@ MAX_UNREADABLE_BYTES = 65_536
 WATCH_BREATH = 0.1
 """Seconds between being told of a change and the look: more of them come together."""
 
+NO_ROOM = 1.0
+"""Seconds until there may be room for more runs."""
+
 LONGEST_SLEEP = 30.0
 """Seconds after which a poller looks at the clock again."""
 
@@ -132,7 +135,10 @@ class Poller:
     async def look(self) -> float:
         """Look once; gives the seconds until the next look."""
         if not self._has_room():
-            return 1.0
+            if self._wanted_at is not None:
+                # Wanted now and put off for nothing, it would come round without ever giving up the loop.
+                self._wanted_at = max(self._wanted_at, self._clock() + NO_ROOM)
+            return NO_ROOM
         is_woken = self._wanted_at is not None and self._wanted_at <= self._clock()
         if is_woken:
             self._wanted_at = None

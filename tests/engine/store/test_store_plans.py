@@ -115,7 +115,14 @@ def _write_everything(store: SQLiteStore) -> None:
         Release("g1", 2, new_run("g1"), chosen="h2"),
         PutDefinition("v1", "flow", {}, START),
         signal("r1", "k"),
-        advance("r1", 1, timers={"a": START, "b": None, "c": None}, clear_timers=True, signals=[77, 78], version="v2"),
+        advance(
+            "r1",
+            1,
+            timers={"a": START, "b": None, "c": None},
+            clear_timers=True,
+            signals=[77, 78],
+            version="v2",
+        ),
         advance("r2", 1, approvals=[ApprovalChange("a1", "p", "pending", {})]),
         advance("r2", 2, approvals=[ApprovalChange("a1", "p", "approved")]),
         advance("r3", 1, owner=None, summary=summary("waiting"), children=[new_run("c1")]),
@@ -212,7 +219,9 @@ def test_each_of_many_rows_is_found_by_an_index(
     _write_everything(store)
     of_many = [sql for sql in recorder.statements if re.search(r"VALUES \([?,]+\),", sql)]
     found = {
-        name for sql in of_many for name in re.findall(r"^(?:SELECT|DELETE|UPDATE).*?(?:FROM|UPDATE) (\w+)", sql)
+        name
+        for sql in of_many
+        for name in re.findall(r"^(?:SELECT|DELETE|UPDATE).*?(?:FROM|UPDATE) (\w+)", sql)
     }
     assert found >= {"claims", "dedupe", "events", "runs", "signals", "timers"}, "over several rows at once"
     with closing(sqlite3.connect(tmp_path / "hookline.db")) as db:
