@@ -6,7 +6,7 @@ the steps below it.
 
 from __future__ import annotations
 
-from .records import RunState, StepRecord, parent_path
+from .records import Loop, RunState, StepRecord, parent_path
 
 __all__ = ["drop_below", "reopen_run"]
 
@@ -84,10 +84,19 @@ def _reopen_finally(state: RunState, record: StepRecord) -> None:
     record.spoiled = False
 
 
+def _broken_off(loop: Loop) -> list[int]:
+    """The items to open again: never more than ``max_parallel``, as they were open side by side.
+
+    Where the loop tolerates errors, an item's error is its result, as it would have stayed had the
+    loop come to its end. Opening those items too would open any number of them at once.
+    """
+    return sorted(loop.canceled if loop.tolerant else {*loop.errors, *loop.canceled})
+
+
 def _reopen_container(state: RunState, record: StepRecord) -> bool:
     """Open a container whose steps broke off; False when it failed by itself and begins anew."""
     loop, branches, path = record.loop, record.branches, record.path
-    items = sorted({*loop.errors, *loop.canceled}) if loop is not None else []
+    items = _broken_off(loop) if loop is not None else []
     names = sorted({*branches.errors, *branches.canceled}) if branches is not None else []
     if loop is None and branches is None:
         failed_by_itself = f"{path}.{record.block}[0]" not in state.records
@@ -101,8 +110,9 @@ def _reopen_container(state: RunState, record: StepRecord) -> bool:
     record.ending = record.due_at = record.finished_at = record.deadline = None
     if loop is not None:
         loop.open.update(items)
-        loop.errors.clear()
         loop.canceled.clear()
+        if not loop.tolerant:
+            loop.errors.clear()
         for item in items:
             _reopen_list(state, f"{path}.do", f"#{item}")
         if not items or (loop.items is not None and loop.has_more and len(loop.open) < loop.max_parallel):

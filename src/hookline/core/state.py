@@ -752,7 +752,10 @@ def _stop_ordered(state: RunState, event: ev.StopOrdered, at: float) -> bool:
     if root.ending is None and root.phase == "steps":
         root.ending = Ending(event.status, event.error, event.reason)
         state.canceling[""] = None
+        # A cancel or a timeout that came at the same moment has what it wanted.
         state.cancel = None
+        root.due_at = None
+        state.ready.pop("", None)
     return True
 
 

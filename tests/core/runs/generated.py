@@ -149,6 +149,20 @@ def definitions(depth: int = 3) -> st.SearchStrategy[Json]:
     )
 
 
+def loops() -> st.SearchStrategy[Json]:
+    """Workflows of one loop whose items wait for somebody, so that several are open at a time."""
+    steps = st.lists(st.one_of(_leaves(), blocks(1).map(lambda steps: steps[0])), min_size=1, max_size=2)
+    loop = st.fixed_dictionaries(
+        {
+            "for_each": st.integers(3, 6).map(lambda size: list(range(size))),
+            "max_parallel": st.integers(1, 3),
+            "on_item_error": st.sampled_from(["fail", "collect", "skip"]),
+            "do": steps,
+        }
+    )
+    return loop.map(lambda step: {"name": "generated", "vars": {"n": 0}, "steps": [step]})
+
+
 FACTS = {
     "run.created",
     "run.started",

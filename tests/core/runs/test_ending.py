@@ -164,6 +164,27 @@ def test_a_history_of_a_newer_version_is_refused() -> None:
         ev.from_record("step.teleported", "steps[0]", {})
 
 
+@pytest.mark.parametrize("what", ["cancel", "timeout"])
+def test_a_run_that_stops_itself_at_the_moment_it_is_canceled_ends_once(what: str) -> None:
+    cleaning = {**do(uses="test.long"), "finally": [{"wait": {"for": "1m"}}]}
+    step = {"parallel": {"a": [do(), {"stop": "enough"}], "b": [cleaning]}}
+    sim = simulate(step, actions={"test.long": Park()}, limits={"timeout": "1h"}).start()
+    path = "steps[0].parallel.a[0]"
+    sim.execute("steps[0].parallel.b[0]")
+    sim.record(ev.StepSucceeded(path, path, 1))
+    if what == "cancel":
+        sim.record(ev.CancelRequested("", "not needed"))
+    else:
+        sim.now += 3600
+        sim.record(ev.TimerFired("", sim.now))
+    sim.decide()
+    assert (sim.status, sim.kinds("cancel.ordered")) == ("waiting", [])
+    sim.run()
+    assert sim.status == "succeeded"
+    assert sim.state.finished is not None
+    assert sim.state.finished.reason == "enough"
+
+
 # Resume -----------------------------------------------------------------------------------------
 
 
@@ -238,6 +259,49 @@ def test_resume_of_a_loop_does_not_repeat_the_items_that_succeeded() -> None:
         sim.run()
     assert set(play.done.values()) == {1}
     assert sim.output == [f"steps[0].do[0]#{index}" for index in range(10)]
+
+
+@pytest.mark.parametrize("on_item_error", ["collect", "skip"])
+def test_resume_of_a_loop_that_tolerates_errors_asks_nobody_twice(on_item_error: str) -> None:
+    ask = {"approve": {"who": ["ann"]}, "timeout": "1h", "on_timeout": "reject"}
+    step = {"id": "l", "for_each": list(range(4)), "max_parallel": 2, "on_item_error": on_item_error}
+    sim = simulate({**step, "do": [ask, do()]}, output="{{ steps.l }}").start()
+    items = [f"steps[0].do[0]#{index}" for index in range(4)]
+    sim.approve(items[0], decision="rejected")
+    assert sim.open_steps() == items[1:3]
+    sim.cancel()
+    sim.resume()
+    assert sim.open_steps() == items[1:3], "as many as max_parallel, and not the one that was rejected"
+    assert sim.step(items[0]).status == "failed"
+    for index in (1, 2, 3):
+        sim.approve(items[index])
+        sim.settle()
+    assert sim.status == "succeeded"
+    assert len(sim.output) == (4 if on_item_error == "collect" else 3)
+    if on_item_error == "collect":
+        assert sim.output[0]["error"]["type"] == "rejected"
+    sim.check()
+
+
+@pytest.mark.parametrize("on_item_error", ["fail", "collect", "skip"])
+def test_a_loop_of_many_errors_is_resumed_with_as_many_items_as_before(on_item_error: str) -> None:
+    def play(call: Call) -> Outcome:
+        index = int(call.path.partition("#")[2])
+        return Fail("bad_input") if index < 6 and on_item_error != "fail" else Park()
+
+    step = {"for_each": list(range(9)), "max_parallel": 2, "on_item_error": on_item_error, "do": [do()]}
+    sim = simulate(step, actions={"test.ok": play}).start()
+    sim.settle()
+    for _ in range(3):
+        loop = sim.step("steps[0]").loop
+        assert loop is not None
+        opened = set(loop.open)
+        assert len(opened) == 2
+        sim.cancel()
+        sim.resume()
+        sim.settle()
+        assert set(sim.open_steps()) == {f"steps[0].do[0]#{index}" for index in opened}
+    assert len(sim.calls) == (8 if on_item_error == "fail" else 14)
 
 
 def test_resume_begins_a_container_anew_that_failed_by_itself() -> None:

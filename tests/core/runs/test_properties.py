@@ -16,7 +16,7 @@ from hookline.core.plan import compile_plan
 from hookline.core.records import RunState
 from hookline.core.state import evolve, replay
 
-from .generated import EVENTS, definitions, drawn_actions, interleave
+from .generated import EVENTS, definitions, drawn_actions, interleave, loops
 from .legality import illegal
 from .simulator import Call, Fail, Outcome, Park, Simulator, Succeed
 
@@ -43,6 +43,22 @@ def test_every_interleaving_stays_legal_and_ends(definition: Json, event: Json, 
     sim.check()
     before = sim.state
     assert replay(sim.history) == before
+
+
+@settings(BOUNDED, max_examples=100)
+@given(definition=loops(), event=EVENTS, data=st.data())
+def test_a_loop_that_is_canceled_and_resumed_stays_legal_and_ends(
+    definition: Json, event: Json, data: st.DataObject
+) -> None:
+    sim = _simulator(definition, event, data)
+    for _ in range(data.draw(st.integers(1, 2), label="times")):
+        interleave(data, sim, data.draw(st.integers(2, 10), label="moves"))
+        sim.cancel()
+        sim.settle()
+        sim.resume()
+        sim.settle()
+    _bring_to_an_end(sim)
+    sim.check()
 
 
 def _bring_to_an_end(sim: Simulator) -> None:
