@@ -1,4 +1,4 @@
-"""Environments with packages that cannot live in ours: other generations of Cog, Replicate's clients."""
+"""What all tests share: hypothesis on a busy machine, environments with packages that cannot live in ours."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast a machine makes examples is no property of the code.
+settings.register_profile("hookline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hookline")
 
 INSTALL_SECONDS = 240
 

@@ -261,5 +261,5 @@ def test_an_approval_given_elsewhere_reaches_a_run_in_the_foreground(
     cli.ok("approvals", "approve", approval["id"], "--by", "ana", "--comment", "yes")
     code, output, errors = process.end()
     assert code == 0, errors
-    assert json.loads(output) == "ana"
+    assert json.loads(output) == "operator:ana"
     assert cli("approvals", "approve", approval["id"], "--by", "bob").exit_code == 2

@@ -45,7 +45,7 @@ def test_what_is_decided_stands_above_the_buttons(site: Any, page: Any) -> None:
     shown = page.locator(".card .shown").get_by_text("the picture")
     button = page.get_by_role("button", name="Approve")
     assert shown.bounding_box()["y"] < button.bounding_box()["y"]
-    assert "ops" in page.locator(".card").inner_text()
+    assert "Who decides: operator" in page.locator(".card").inner_text()
 
 
 def test_after_a_decision_the_buttons_are_gone(site: Any, page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
