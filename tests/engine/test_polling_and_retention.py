@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +13,10 @@ from engine_lab import Fail, Hang, Lab, LabMaker, Wait, flow, job
 from hookline.engine import pollers
 from hookline.engine.engine import EngineError
 from hookline.engine.pollers import Poller
+from hookline.engine.reading import submit_and_wait
 from hookline.sdk import Poll, TriggerEvent, Unavailable
+from hookline.store import sqlite_group
+from hookline.store.port import Accept, Dedupe
 
 FEED = {"uses": "feed"}
 
@@ -233,6 +238,24 @@ def test_more_than_one_batch_is_forgotten(lab: Lab) -> None:
     lab.until_idle()
     lab.engine.retain(lab.engine.plan("flow"))
     lab.until(lambda: not kept(lab))
+
+
+def test_what_has_expired_is_forgotten_though_every_run_is_kept(
+    labs: LabMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_group, "KEYS_PER_RUN", 1)
+    lab = labs()
+    now = labs.clock()
+    remembered = [Dedupe("hook", f"k{n}", now + 5) for n in range(1200)]
+    submit_and_wait(lab.engine.store, Accept([], baseline=[*remembered, Dedupe("hook", "new", now + 1e6)]))
+    labs.clock.advance(601)
+    lab.until_idle()
+
+    def kept_keys() -> list[tuple[str]]:
+        with closing(sqlite3.connect(lab.engine.store.path)) as db:
+            return db.execute("SELECT key FROM dedupe").fetchall()
+
+    lab.until(lambda: kept_keys() == [("new",)])
 
 
 def test_a_withdrawn_workflow_is_not_started_any_more(labs: LabMaker) -> None:

@@ -20,7 +20,8 @@ RETENTION_SECONDS = 600.0
 def retain(plan: Plan | None, settings: Settings, store: Store, clock: Callable[[], float]) -> None:
     """Have the finished runs and the events removed that a workflow does not want to keep.
 
-    None instead of a plan is about the events that were meant for no workflow.
+    None instead of a plan is about the events that were meant for no workflow, and about what expires by
+    itself (keys, cached outputs), whether anybody wants to forget anything else or not.
     """
     now = clock()
     ages = (None, None) if plan is None else (plan.retention_age, plan.retention_events_age)
@@ -33,13 +34,15 @@ def retain(plan: Plan | None, settings: Settings, store: Store, clock: Callable[
         settings.integer(name) if count is None and settings[name] else count
         for name, count in zip(("retention_count", "retention_events_count"), counts, strict=True)
     )
-    if (before, events_before, keep, keep_events) == (None, None, None, None):
+    if plan is not None and (before, events_before, keep, keep_events) == (None, None, None, None):
         return
     name = "" if plan is None else plan.name
     unit = Prune(name, before, keep, now, events_before=events_before, keep_events=keep_events)
 
     def again(answer: Any) -> None:
-        if not isinstance(answer, StoreError) and max(answer.runs, answer.events) >= unit.limit:
+        if isinstance(answer, StoreError):
+            return
+        if answer.has_more_expired or max(answer.runs, answer.events) >= unit.limit:
             store.submit(unit, again)
 
     store.submit(unit, again)

@@ -561,7 +561,7 @@ class PutDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Prune:
-    """Forget finished runs and settled events. Answer: `Pruned`.
+    """Forget finished runs and settled events, and all that has expired. Answer: `Pruned`.
 
     Attributes:
         finished_before: Runs that ended earlier (seconds since the epoch), None for any age.
@@ -586,10 +586,15 @@ class Prune:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many runs and events were removed."""
+    """How many runs and events were removed.
+
+    Attributes:
+        has_more_expired: Some of what has expired was left for the next unit.
+    """
 
     runs: int
     events: int
+    has_more_expired: bool = field(default=False, compare=False)
 
 
 Unit: TypeAlias = Accept | Release | PutSignal | Advance | Admit | Claim | TakeTurns | PutDefinition | Prune

@@ -576,23 +576,27 @@ class Group:
         sql = "DELETE FROM events WHERE gathering IS NOT NULL AND run_id IN"
         events += len(self._select(sql, runs, " RETURNING 1"))
         events += self._prune_events(unit)
-        db = self._db
-        db.execute(
+        return Pruned(len(doomed), events, self._forget_expired(unit))
+
+    def _forget_expired(self, unit: Prune) -> bool:
+        """Forget what has expired, up to a limit; says whether there may be more."""
+        limit, db = unit.limit * KEYS_PER_RUN, self._db
+        keys = db.execute(
             "DELETE FROM dedupe WHERE (scope, key) IN"
             " (SELECT scope, key FROM dedupe WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
-            [unit.now, unit.limit * KEYS_PER_RUN],
-        )
+            [unit.now, limit],
+        ).rowcount
         # A start that would come by now holds nobody back: it says no more than no row.
-        db.execute(
+        rates = db.execute(
             "DELETE FROM rates WHERE name IN (SELECT name FROM rates WHERE arrival <= ? LIMIT ?)",
-            [unit.now, unit.limit * KEYS_PER_RUN],
-        )
-        db.execute(
+            [unit.now, limit],
+        ).rowcount
+        kept = db.execute(
             "DELETE FROM kept WHERE key IN"
             " (SELECT key FROM kept WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)",
             [unit.now, unit.limit],
-        )
-        return Pruned(len(doomed), events)
+        ).rowcount
+        return max(keys, rates) >= limit or kept >= unit.limit
 
     def _prune_events(self, unit: Prune) -> int:
         """Forget events that started no run. Those that wait are received, and stay."""
