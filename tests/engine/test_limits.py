@@ -107,6 +107,33 @@ def test_a_rate_spreads_runs_and_survives_a_restart(labs: LabMaker) -> None:
     assert [call.key.partition("/")[0] for call in lab.outside.of("a")] == runs
 
 
+def test_a_run_that_waits_for_its_rate_asks_again_when_its_turn_can_come(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.deploy(limited(rate={"max": 1, "per": "1h"}))
+    assert lab.end(lab.begin("flow")) == "succeeded"
+    store: Any = lab.engine.store
+    submit, asked = store.submit, 0
+
+    def count(unit: Any, done: Any) -> None:
+        nonlocal asked
+        asked += isinstance(unit, Admit)
+        submit(unit, done)
+
+    monkeypatch.setattr(store, "submit", count)
+    waiting = [lab.begin("flow") for _ in range(5)]
+    for _ in range(20):
+        lab.clock.advance(1.1)
+        lab.until_idle()
+    assert asked == 1
+    assert lab.engine.cancel(waiting[0])
+    lab.end(waiting[0])
+    lab.clock.advance(3600)
+    lab.until(lambda: lab.status(waiting[1]) == "succeeded")
+    lab.until_idle()
+    assert statuses(lab, waiting) == {"canceled": 1, "succeeded": 1, "queued": 3}
+
+
 def test_a_rate_is_not_divided_by_the_key_of_the_concurrency(lab: Lab) -> None:
     """Two per minute is two per minute for the workflow, whatever its concurrency is counted by."""
     lab.deploy(limited(concurrency={"max": 5, "key": "{{ trigger.k }}"}, rate={"max": 2, "per": "1m"}))

@@ -296,3 +296,27 @@ def test_limits_hold_for_what_was_released(lab: Lab) -> None:
     lab.clock.advance(1.5)
     lab.until(lambda: len(lab.runs()) == 2 and lab.outside.hanging("slow") == 1)
     assert sorted(row.status for row in lab.runs()) == ["queued", "running"]
+
+
+def test_events_that_cannot_be_started_keep_no_others_waiting(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.deploy(BATCH)
+    bad = lab.hook("in", b"1", k="bad")
+    lab.clock.advance(1)
+    lab.hook("in", b"2", k="good")
+    release = lab.engine.intake.release
+
+    def fail_for_one(plan: Any, trigger: Any, gathering: Any, events: Any) -> Any:
+        if gathering.key == "bad":
+            raise RuntimeError("a fault")
+        return release(plan, trigger, gathering, events)
+
+    monkeypatch.setattr(lab.engine.intake, "release", fail_for_one)
+    pass_time(lab, 62)
+    assert [[each["body"] for each in seen["events"]] for seen in told(lab)] == [["2"]]
+    settled = event(lab, bad.event_id)
+    assert (settled["state"], settled["reason"]) == ("filtered", "RuntimeError; the log says more")
+    monkeypatch.undo()
+    lab.engine.replays.event(bad.event_id)
+    assert len(told(lab)) == 2

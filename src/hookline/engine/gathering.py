@@ -104,7 +104,15 @@ class Gatherer:
             self._time(following)
 
     def _release(self, gathering: Gathering) -> None:
-        drafted = self._draft(gathering)
+        try:
+            drafted = self._draft(gathering)
+        except StoreError:
+            raise
+        except Exception as error:
+            # It is the first of those that are due, and would be again: all the others would wait behind it.
+            log.exception("R399: events of %s cannot be started", gathering.scope)
+            reason = f"{type(error).__name__}; the log says more"
+            drafted = None, Release(gathering.id, gathering.count, None, reason)
         if drafted is None:
             return
         run, unit = drafted

@@ -129,6 +129,8 @@ class Runner:
         self._parked: OrderedDict[str, LiveRun] = OrderedDict()
         self._writing: dict[str, LiveRun] = {}
         self._admitting: set[str] = set()
+        # By concurrency key: the run that was refused for its rate, and when to ask again.
+        self._too_early: dict[str, tuple[str, float]] = {}
         self._unreadable: set[str] = set()
         self._answers: deque[Callable[[], None]] = deque()
         self._scheduled = False
@@ -273,6 +275,10 @@ class Runner:
         if key in self._admitting or self._stopping:
             return
         run_id = self._store.queued_run(key)
+        refused, until = self._too_early.get(key, (None, 0.0))
+        if refused is not None and refused == run_id and self._clock() + 0.01 < until:
+            return
+        self._too_early.pop(key, None)
         loaded = self._read(run_id) if run_id is not None else None
         if loaded is None:
             return
@@ -311,6 +317,7 @@ class Runner:
             self._go_on(run, [ev.RunStarted("", self._clock())])
             self._admit_next(key)
         elif answer.retry_at is not None and self.loop is not None:
+            self._too_early[key] = (run.id, answer.retry_at)
             delay = max(answer.retry_at - self._clock(), 0.01)
             self.loop.call_later(delay, self._admit_next, key)
 
