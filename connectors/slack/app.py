@@ -32,7 +32,12 @@ class _Client(SlackClient):
         return await notify_channel(ctx, self, to, text, files)
 
 
-@slack.connection(limits=[Limit("calls", apart=True)])
+# https://docs.slack.dev/apis/web-api/rate-limits: about one message a second to a channel, and short bursts;
+# each method has a limit of its own, of which Slack tells when it is reached.
+LIMITS = [Limit("posts", 60, ["POST chat.postMessage"], burst=5, by="channel"), Limit("calls", apart=True)]
+
+
+@slack.connection(limits=LIMITS)
 def connect(
     ctx: ConnectionContext,
     token: Annotated[

@@ -165,7 +165,9 @@ def _connection(kind: ConnectionType) -> str:
 
 def _limit(limit: Limit) -> str:
     rate = "as the service says" if limit.per_minute is None else f"{limit.per_minute:,.0f} requests a minute"
-    return f"{rate}, each kind of request for itself" if limit.apart else rate
+    parts = ["each kind of request"] if limit.apart else []
+    parts += [f"each {limit.by}"] if limit.by else []
+    return f"{rate}, {' and '.join(parts)} for itself" if parts else rate
 
 
 def _fields(schema: Mapping[str, Json], title: str, *, variables: bool = False) -> list[str]:

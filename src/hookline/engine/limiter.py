@@ -16,7 +16,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from hookline.sdk import Limit, Slower
@@ -40,6 +41,9 @@ LEASES_A_MINUTE = 40
 
 LEARNED_SECONDS = 600.0
 """How long a lower rate that a service spoke of is kept to, since it last did."""
+
+MANY_RATES = 1000
+"""Rates of one credential, from which on those that are not in use are let go: there may be many channels."""
 
 FORGOTTEN = 300.0
 """Seconds past its turn after which somebody who was held and never came is not counted any more."""
@@ -282,6 +286,11 @@ class Rate:
         spacing, burst = self._spacing(self.per_minute or 60.0)
         self._table.tell(TakeTurns(self.name, now, 0, spacing, burst, self._blocked_until))
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether it knows more than the store does."""
+        return bool(self._asking or self._turns or self._tickets or self._blocked_until > self._table.clock())
+
     def figures(self, connections: tuple[str, ...]) -> Figures:
         """How it stands; any thread may ask."""
         now = self._table.clock()
@@ -347,22 +356,30 @@ class Limiter:
         self._rates: dict[str, Rate] = {}
         self.connections: dict[str, None] = {}
 
-    def _rate(self, request: str) -> Rate | None:
+    def _rate(self, request: str, body: Mapping[str, Any]) -> Rate | None:
         limit = next((limit for limit in self._limits if limit.is_for(request)), None)
         if limit is None:
             return None
         part = f"{limit.name} {request}" if limit.apart else limit.name
+        value = body.get(limit.by) if limit.by else None
+        if isinstance(value, str | int):
+            part = f"{part} {value}"
         if part not in self._rates:
+            if len(self._rates) >= MANY_RATES:
+                self._rates = {name: rate for name, rate in self._rates.items() if rate.is_in_use}
             self._rates[part] = Rate(f"limit/{self.name}/{part}", limit, self._table)
         return self._rates[part]
 
-    async def turn(self, method: str, path: str) -> Turn:
+    async def turn(self, method: str, path: str, body: Mapping[str, Any] = MappingProxyType({})) -> Turn:
         """Come back when a request may be sent. Its answer is to be given to what this returns.
+
+        Args:
+            body: The fields of the request's body, as far as it has any.
 
         Raises:
             Hold: The attempt begins again when it is its turn.
         """
-        rate, asker = self._rate(f"{method} {path}"), ASKER.get()
+        rate, asker = self._rate(f"{method} {path}", body), ASKER.get()
         if rate is not None:
             await rate.turn(asker, self._title)
         had_acted = asker is not None and asker.has_acted
@@ -376,13 +393,25 @@ class Limiter:
         for place, limit in enumerate(self._limits):
             other = rates.get(limit.name)
             if other is not None and (limit.per_minute is None or other < limit.per_minute):
-                lower = Limit(limit.name, other, limit.requests, None, limit.apart)
+                lower = replace(limit, per_minute=other, burst=None)
                 self._limits = (*self._limits[:place], lower, *self._limits[place + 1 :])
 
     def figures(self) -> list[Figures]:
-        """Every limit that was used."""
+        """Every limit that was used; its parts, such as channels, are put together."""
         names = tuple(self.connections)
-        return [rate.figures(names) for rate in list(self._rates.values())]
+        found: dict[str, Figures] = {}
+        for rate in list(self._rates.values()):
+            figures = rate.figures(names)
+            known = found.get(figures.limit)
+            if known is not None:
+                figures = replace(
+                    figures,
+                    waiting=known.waiting + figures.waiting,
+                    oldest=max(known.oldest, figures.oldest),
+                    blocked=max(known.blocked, figures.blocked),
+                )
+            found[figures.limit] = figures
+        return list(found.values())
 
 
 def configured(limits: tuple[Limit, ...], given: Mapping[str, Any]) -> tuple[Limit, ...]:
@@ -404,5 +433,5 @@ def configured(limits: tuple[Limit, ...], given: Mapping[str, Any]) -> tuple[Lim
         value = given.get(limit.name, limit.per_minute)
         rate = None if value is None or value is False else float(value)
         burst = limit.burst if rate == limit.per_minute else None
-        changed.append(Limit(limit.name, rate, limit.requests, burst, limit.apart))
+        changed.append(replace(limit, per_minute=rate, burst=burst))
     return tuple(changed)

@@ -2,7 +2,7 @@
 
 ::
 
-    @slack.connection(limits=[Limit("calls", apart=True)])
+    @slack.connection(limits=[Limit("posts", 60, ["POST chat.postMessage"], by="channel")])
     @replicate.connection(limits=[Limit("creates", 600, ["POST *predictions"]), Limit("reads", 3000)])
 
 All steps of all workflows that use the same credential share its limits. A step whose turn has not
@@ -36,6 +36,8 @@ class Limit:
             address): ``POST *predictions``. A request counts for the first limit it fits.
         burst: How many may come at once after a pause; a minute's worth when None.
         apart: Every method and path for itself.
+        by: A field of the request's body, JSON or form: each of its values for itself, such as each
+            ``channel`` that is posted to.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Limit:
     requests: Sequence[str] = ("*",)
     burst: int | None = None
     apart: bool = False
+    by: str = ""
 
     def is_for(self, request: str) -> bool:
         """Whether a request, as ``METHOD path``, counts for it."""

@@ -145,7 +145,8 @@ class SdkHttp:
         """See `hookline.sdk.context.Http.request`."""
         try:
             address = self._absolute(url)
-            turn = await self._turn(method, address)
+            fields = json if isinstance(json, Mapping) else data
+            turn = await self._turn(method, address, fields)
             answer = await self._client.request(
                 method,
                 address,
@@ -244,12 +245,12 @@ class SdkHttp:
             )
         return f"{self._base}/{url.lstrip('/')}"
 
-    async def _turn(self, method: str, address: str) -> Turn | None:
+    async def _turn(self, method: str, address: str, fields: Mapping[str, Any] | None = None) -> Turn | None:
         """Wait for the request's turn, where there is a limit for it."""
         if self._limiter is None or not address.startswith(f"{self._base}/"):
             return None
         path = address[len(self._base) + 1 :].partition("?")[0]
-        return await self._limiter.turn(method, path)
+        return await self._limiter.turn(method, path, fields or {})
 
     def _credential_for(self, address: str) -> Credential | None:
         if self._credential is None or parse_url(address).origin not in self._credential.origins:
