@@ -110,6 +110,22 @@ class Catalogue:
             self._frozen[key] = latest
         return self._frozen[key]
 
+    async def version(self, target: Target, now: datetime) -> str:
+        """The version that a prediction made now would run; empty when its model shows none.
+
+        Raises:
+            MalformedOutput: A deployment does not say what it runs.
+            ActionError: It cannot be asked.
+        """
+        if target.deployment is not None:
+            release = await self._release(target.deployment)
+            if release is None:
+                raise MalformedOutput(f"the deployment {target.deployment} does not say what it runs")
+            return ":".join(release)
+        if target.pinned is not None or target.model is None:
+            return target.pinned or ""
+        return (await self.model(target.model, now)).latest
+
     async def output_schema(self, remote: Remote, now: datetime) -> ModelSchema | None:
         """What the model of a prediction says of its output; None when it does not, or cannot be asked."""
         owner, _, name = remote.model.partition("/")

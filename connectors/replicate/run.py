@@ -72,13 +72,26 @@ class RunTask(Task[Prediction]):
         version = (ctx.notes.get("versions") or {}).get(target.reference)
         return target.frozen(version) if target.latest and version else target
 
-    async def prepare(self, ctx: Context, client: ReplicateClient, place: int) -> Order:
+    async def _frozen(self, ctx: Context, client: ReplicateClient, place: int) -> Target:
+        """A candidate, the newest version found and noted where that is meant."""
         target = self.target(ctx, place)
         if target.latest and target.model is not None:
             newest = await client.catalogue.newest(target.model, ctx.run_id, ctx.now())
             await ctx.note(versions={**(ctx.notes.get("versions") or {}), target.reference: newest})
             ctx.log(f"the newest version of {target.model} is {newest}")
             target = target.frozen(newest)
+        return target
+
+    async def versions(self, ctx: Context, client: ReplicateClient) -> list[str]:
+        """The version that would run now, of each candidate."""
+        found = []
+        for place in range(self.candidates):
+            target = await self._frozen(ctx, client, place)
+            found.append(await client.catalogue.version(target, ctx.now()))
+        return found
+
+    async def prepare(self, ctx: Context, client: ReplicateClient, place: int) -> Order:
+        target = await self._frozen(ctx, client, place)
         await _check(ctx, client, target, self.wanted.input)
         sent = await sent_input(ctx, client, self.wanted.input)
         body: dict[str, Json] = {"input": sent}
@@ -303,6 +316,12 @@ async def lookup(ctx: Context, **values: Json) -> Prediction | Park | None:
 async def cancel(ctx: Context, data: Mapping[str, Json], **values: Json) -> None:
     """Stop the prediction."""
     await stop(ctx, data, "predictions")
+
+
+@run.on_key
+async def key(ctx: Context, **values: Json) -> list[str]:
+    """The versions behind the names, so that a newer one is not answered with an older one's output."""
+    return await RunTask(Wanted(**values)).versions(ctx, ctx.connection)
 
 
 @run.on_watch("prediction")

@@ -313,7 +313,14 @@ def components(outside: Outside) -> list[Found]:
     """One action of each effect class, one that blocks, one without IO, one with a connection."""
     found: list[Any] = []
 
-    def declare(name: str, effect: str, *, with_lookup: bool = False, connection: str | None = None) -> None:
+    def declare(
+        name: str,
+        effect: str,
+        *,
+        with_lookup: bool = False,
+        with_key: bool = False,
+        connection: str | None = None,
+    ) -> None:
         @action(name, effect=effect, summary="Did it", connection=connection)  # type: ignore[arg-type]
         async def run(ctx: Context, name: Name, value: Value = None) -> Any:
             """Call the outside service"""
@@ -344,12 +351,20 @@ def components(outside: Outside) -> list[Found]:
                 found = await outside.answer(ctx, dataclasses.replace(call, name=f"{name} lookup"), value)
                 return None if found == {"value": "nothing was done"} else found
 
+        if with_key:
+
+            @run.on_key
+            async def key(ctx: Context, name: str, value: Json = None) -> Any:
+                call = Call("key", f"{name} key", ctx.idempotency_key, ctx.attempt, None, None, ctx.notes)
+                return await outside.answer(ctx, call, value)
+
         found.append(run)
 
     declare("job.read", "read")
     declare("job.idempotent", "idempotent")
     declare("job.check", "check", with_lookup=True)
     declare("job.once", "at_least_once")
+    declare("job.keyed", "check", with_lookup=True, with_key=True)
 
     vault = Connector("vault", title="Vault")
 

@@ -38,6 +38,7 @@ __all__ = [
     "AttemptResult",
     "execute",
     "failure",
+    "key_of",
     "lookup_delay",
     "not_json",
     "retried_by_default",
@@ -147,6 +148,19 @@ async def execute(
             charges=_named(context),
         )
     return ev.StepSucceeded(path, path, to_json(result), cost=context.spent, charges=_named(context))
+
+
+async def key_of(action: Action, record: StepRecord, context: AttemptContext) -> Json:
+    """What an identical step must have in common with this one, besides its parameters.
+
+    Raises:
+        ActionError: The action cannot tell.
+        TimeoutError: The step's time ran out.
+    """
+    assert action.key is not None
+    remaining = None if record.deadline is None else max(record.deadline - context.clock(), 0.001)
+    async with asyncio.timeout(remaining):
+        return to_json(await action.key(context, **action.bind(checked(action, record.input))))
 
 
 def _named(context: AttemptContext) -> dict[str, float] | None:

@@ -21,7 +21,7 @@ from hookline.crashpoints import crashpoint
 from hookline.sdk import Action, ActionError, BadInput, File, Files, FileStore, Http, InternalError
 from hookline.store.port import Cap, Kept, StoreError
 
-from .attempts import execute, failure, mode_of, not_json, storable, to_json
+from .attempts import execute, failure, key_of, mode_of, not_json, storable, to_json
 from .budgets import Budgets
 from .claims import Claims, look_again
 from .connections import Connections
@@ -35,7 +35,7 @@ from .parameters import checked
 from .past import Past
 from .questions import Questions
 from .registry import Registry
-from .reuse import request_claim, reuse_key, reused
+from .reuse import KEY_NOTE, request_claim, reuse_key, reused
 from .tokens import CallbackTokens
 from .watching import LiveViews
 
@@ -271,8 +271,11 @@ class Performer:
         self, run: LiveRun, node: Node, action: Action, record: StepRecord, interrupted: bool
     ) -> list[ev.Event]:
         """Execute the attempt, unless an identical step left its output for reuse."""
-        key = None if node.cache is None else reuse_key(node, record.input)
-        if key is not None and record.wake == "start" and not interrupted:
+        is_new = record.wake == "start" and not interrupted
+        if is_new and node.cache is not None and action.key is not None and KEY_NOTE not in record.notes:
+            await self._note_key(run, node, action, record)
+        key = reuse_key(node, action, record)
+        if key is not None and is_new:
             kept = self._kept(key, self._clock())
             if kept is None:
                 await self._claim_request(run, record, key)
@@ -284,6 +287,25 @@ class Performer:
         if key is not None and node.cache is not None and isinstance(result, ev.StepSucceeded):
             run.keeping[record.path] = Kept(key, result.output, self._clock() + node.cache)
         return [result]
+
+    async def _note_key(self, run: LiveRun, node: Node, action: Action, record: StepRecord) -> None:
+        """Note what the output depends on besides the parameters; nothing if the action cannot tell."""
+        path, attempt = record.path, record.attempt
+        try:
+            context = await self._context(run, node, action, record)
+        except ActionError:
+            return  # The attempt will say so itself.
+        asker = Asker((run.id, path, attempt), asyncio.current_task(), is_holdable=True, is_repeatable=True)
+        ASKER.set(asker)
+        try:
+            value = await key_of(action, record, context)
+            fact = storable(ev.StepNoted(path, attempt, {KEY_NOTE: value}), self._mask)
+        except Exception as error:
+            if not isinstance(error, ActionError | TimeoutError):
+                log.exception("the on_key of %s (step %s of %s) raised", action.name, path, run.id)
+            context.log(f"no kept output is looked for: {getattr(error, 'message', type(error).__name__)}")
+            return
+        await self._keep(run, fact)
 
     async def _claim_request(self, run: LiveRun, record: StepRecord, key: str) -> None:
         """Be the only one who makes a request.
@@ -334,11 +356,12 @@ class Performer:
         if not self._claims.is_awaited or record is None or node is None or node.kind != "action":
             return []
         woken: list[tuple[str, str]] = []
-        if node.cache is not None:
-            name = request_claim(reuse_key(node, record.input))
+        action = self._registry.actions.get(node.uses)
+        key = reuse_key(node, action, record)
+        if key is not None:
+            name = request_claim(key)
             self._claims.leave(name, run.id, path)
             woken += self._claims.next(name, everybody=record.status == "succeeded")
-        action = self._registry.actions.get(node.uses)
         connection = node.connection or (action.connection if action is not None else None)
         place = self._connections.place(connection) if connection is not None else None
         if place is not None:

@@ -8,19 +8,33 @@ from typing import Any
 from hookline.core import events as ev
 from hookline.core.canonical import canonical_json
 from hookline.core.plan import Node
+from hookline.core.records import StepRecord
+from hookline.sdk import Action
 from hookline.store.port import Kept
 
-__all__ = ["request_claim", "reuse_key", "reused"]
+__all__ = ["KEY_NOTE", "request_claim", "reuse_key", "reused"]
 
 Json = Any
 
 
-def reuse_key(node: Node, input: Json) -> str:
-    """Identical steps have the same action, connection and rendered parameters.
+KEY_NOTE = "$key"
+"""The note that keeps what the action's ``on_key`` said, so that it is the same to the attempt's end."""
 
-    Files stand in the parameters by their digest, so the same bytes are the same file.
+
+def reuse_key(node: Node, action: Action | None, record: StepRecord) -> str | None:
+    """Identical steps have the same action, connection, rendered parameters and answer of ``on_key``.
+
+    Files stand in the parameters by their digest, so the same bytes are the same file. None when the
+    output is not to be reused: the step has no ``cache``, or its action could not tell.
     """
-    text = canonical_json([node.uses, node.connection, input])
+    if node.cache is None:
+        return None
+    parts = [node.uses, node.connection, record.input]
+    if KEY_NOTE in record.notes:
+        parts.append(record.notes[KEY_NOTE])
+    elif action is not None and action.key is not None:
+        return None
+    text = canonical_json(parts)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -131,6 +131,7 @@ class Action(_Component):
     verify: Function | None = None
     watch: Function | None = None
     watched: str = ""
+    key: Function | None = None
 
     def summarize(self, input: Mapping[str, Any], output: Any) -> str:
         """The summary of a finished step, with the defaults of what was left out."""
@@ -163,6 +164,17 @@ class Action(_Component):
         Called before the callback is stored; False is answered with 401.
         """
         self.verify = function
+        return function
+
+    def on_key(self, function: Function) -> Function:
+        """Declare ``async def key(ctx, **input) -> Json``: what else makes two steps identical.
+
+        For steps with ``cache``: what the output depends on that the parameters do not say, such as the
+        version that stands behind a name just now. It is asked once, before a kept output is looked
+        for, and must change nothing and cost nothing. When it raises an `ActionError`, no output is
+        reused or kept, and the action runs as if there were no ``cache``.
+        """
+        self.key = function
         return function
 
     def on_watch(self, subject: str) -> Callable[[Function], Function]:
