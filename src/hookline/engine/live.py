@@ -86,6 +86,7 @@ class LiveRun:
             the first chunk is written.
         timers: Due time of every path that has a row in the store.
         executing: Paths whose code runs in this process, and its task.
+        behind: Paths whose next attempt is on disk while the code of the last one is still being stopped.
         early: Paths whose code runs and may be about to be held, for something that has come already.
         lookups: How often each unknown outcome was looked up by this process.
         taken: Signals that are part of a chunk on its way to the store.
@@ -105,6 +106,7 @@ class LiveRun:
     concurrency_key: str | None = None
     timers: dict[str, float] = field(default_factory=dict)
     executing: dict[str, Any] = field(default_factory=dict)
+    behind: set[str] = field(default_factory=set)
     early: set[str] = field(default_factory=set)
     lookups: dict[str, int] = field(default_factory=dict)
     taken: set[int] = field(default_factory=set)

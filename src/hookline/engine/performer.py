@@ -200,18 +200,30 @@ class Performer:
 
     def execute(self, run: LiveRun, path: str, *, interrupted: bool) -> None:
         """Begin an attempt that is on disk; `interrupted` when a process died over it."""
-        if run.lost or path in run.executing or path not in run.state.executing or self.is_stopping:
+        if run.lost or path not in run.state.executing or self.is_stopping:
+            return
+        if path in run.executing:
+            if run.executing[path].cancelling():
+                run.behind.add(path)
             return
         node = node_at(run, path)
         if node is not None and node.kind == "approve":
             work = self._asking(run, path)
         else:
             work = self._attempt(run, path, interrupted=interrupted)
-        run.executing[path] = asyncio.get_running_loop().create_task(work)
+        task = asyncio.get_running_loop().create_task(work)
+        run.executing[path] = task
+        task.add_done_callback(lambda _: self._let_go(run, path, task))
+
+    def _let_go(self, run: LiveRun, path: str, task: asyncio.Task[None]) -> None:
+        """A task that was stopped before its first line has not taken itself off the list."""
+        if run.executing.get(path) is task and not self._is_followed(run, path):
+            self._stopped(run)
 
     async def _attempt(self, run: LiveRun, path: str, *, interrupted: bool) -> None:
         node, _ = run.plan.locate(path)
         record = run.state.records[path]
+        attempt = record.attempt
         results: list[ev.Event]
         try:
             async with self._slots:
@@ -226,16 +238,32 @@ class Performer:
                 # What it is held for came while it was being held.
                 results.append(ev.TurnCame(path, self._clock()))
         except asyncio.CancelledError:
-            run.executing.pop(path, None)
-            run.early.discard(path)
-            if not self.is_stopping and not run.lost and self.desk.owns(run):
-                self.desk.settled(run)
+            if not self._is_followed(run, path):
+                self._stopped(run)
             return
+        except Exception as error:
+            # Actions answer for themselves; this is what stands before and behind them.
+            log.exception("R399: executing %s of %s", path, run.id)
+            fault = InternalError(f"the step could not be executed: {type(error).__name__}", code="R399")
+            results = [ev.AttemptFailed(path, path, attempt, failure(fault, path))]
+        if self._is_followed(run, path) or run.lost:
+            return
+        if attempt == record.attempt:
+            self.desk.take(run, results)
+
+    def _is_followed(self, run: LiveRun, path: str) -> bool:
+        """The code of an attempt has come to its end; True when the next one has begun in its place."""
         run.executing.pop(path, None)
         run.early.discard(path)
-        if run.lost:
-            return
-        self.desk.take(run, results)
+        if path not in run.behind:
+            return False
+        run.behind.discard(path)
+        self.execute(run, path, interrupted=False)
+        return path in run.executing
+
+    def _stopped(self, run: LiveRun) -> None:
+        if not self.is_stopping and not run.lost and self.desk.owns(run):
+            self.desk.settled(run)
 
     async def _asking(self, run: LiveRun, path: str) -> None:
         """Ask people, or tell them how it ended: whatever the history says is to be done."""
@@ -249,9 +277,8 @@ class Performer:
                 crashpoint("asking.begins")
                 result = await self.questions.serve(run, path, note)
         except asyncio.CancelledError:
-            run.executing.pop(path, None)
-            if not self.is_stopping and not run.lost and self.desk.owns(run):
-                self.desk.settled(run)
+            if not self._is_followed(run, path):
+                self._stopped(run)
             return
         except Exception as error:
             # Not one message is worth an approval: it stays open, and says what is wrong.
@@ -259,8 +286,7 @@ class Performer:
             attempt = run.state.records[path].attempt
             problems = [f"people could not be asked: {type(error).__name__}; the log says more"]
             result = ev.ApprovalNoted(path, attempt, problems=problems, done=True)
-        run.executing.pop(path, None)
-        if run.lost:
+        if self._is_followed(run, path) or run.lost:
             return
         if result is None:
             self.desk.settled(run)
