@@ -10,6 +10,7 @@ from engine_lab import Fail, Hang, Lab, LabMaker, flow, job
 from hookline.engine import followers
 from hookline.engine.documents import event_document
 from hookline.sdk import BadInput
+from hookline.store.port import StoreUnavailable
 
 ECHO = {"id": "echo", "uses": "job.pure", "with": {"name": "echo", "value": "{{ trigger }}"}}
 HOOK = {"uses": "knock", "with": {"path": "in"}}
@@ -168,3 +169,26 @@ def test_a_command_leaves_what_follows_to_a_server(labs: LabMaker) -> None:
     server = labs()
     server.until(lambda: server.runs("after"))
     assert len(seen(server)) == 1
+
+
+def test_what_follows_begins_though_the_store_could_not_be_read_at_first(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.deploy(flow(job("a"), limits={"concurrency": {"max": 1}}), after("flow", step=job("b")))
+    store: Any = lab.engine.store
+    event, failed = store.event, []
+
+    def fail_once(event_id: str) -> Any:
+        if not failed:
+            failed.append(event_id)
+            raise StoreUnavailable("disk I/O error")
+        return event(event_id)
+
+    monkeypatch.setattr(store, "event", fail_once)
+    run = lab.begin("flow")
+    lab.until(lambda: failed)
+    lab.until_idle()
+    assert lab.engine.counts().runs_finished["succeeded"] == 1, "the other effects of the end"
+    lab.clock.advance(1.1)
+    lab.until(lambda: [row.status for row in lab.runs("after")] == ["succeeded"])
+    assert lab.status(run) == "succeeded"

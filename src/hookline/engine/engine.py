@@ -80,7 +80,7 @@ from .registry import Registry
 from .replays import Replays
 from .requests import Requests, is_same_step
 from .retention import RETENTION_SECONDS, retain
-from .runner import Runner
+from .runner import SWEEP_SECONDS, Runner
 from .schedules import Schedules
 from .settings import Settings, SettingsError
 from .tokens import CallbackTokens
@@ -889,7 +889,14 @@ class Engine:
 
     def _begin_followed(self, draft: Draft) -> None:
         """What followed on the end of a run is on disk: go on with it, as far as it has become true."""
-        row = self.store.event(draft.incoming.id)
+        try:
+            row = self.store.event(draft.incoming.id)
+        except StoreError as error:
+            # Its run is ours, so nobody else would ever begin it.
+            log.warning("%s: what followed on a run is looked at again: %s", error.code, error)
+            if self._loop is not None:
+                self._loop.call_later(SWEEP_SECONDS, self._begin_followed, draft)
+            return
         if row is None:
             return
         state: Any = row.state

@@ -52,7 +52,7 @@ from .signals import fact_of
 from .tokens import CallbackTokens
 from .workflows import Plans
 
-__all__ = ["QUARANTINE_AFTER", "Runner"]
+__all__ = ["QUARANTINE_AFTER", "SWEEP_SECONDS", "Runner"]
 
 log = logging.getLogger(__name__)
 
@@ -459,16 +459,15 @@ class Runner:
         """What a turn made true is on disk: let it have its effects."""
         step = turn.step
         for child, _ in turn.children:
-            self.begin(child)
+            self._effect(self.begin, child)
         for draft in turn.followers:
-            self.on_followed(draft)
+            self._effect(self.on_followed, draft)
         for signal in turn.outbox:
-            self.wake(signal.run_id)
+            self._effect(self.wake, signal.run_id)
         for order in step.orders:
-            self._perform(run, order)
+            self._effect(self._perform, run, order)
         for path, _ in step.ended:
-            for waiting in self.performer.awaited(run, path):
-                self._turn_came(*waiting)
+            self._effect(self._wake_next, run, path)
         soonest = min((due for due in step.timers.values() if due is not None), default=None)
         if soonest is not None:
             self._time(soonest)
@@ -476,6 +475,21 @@ class Runner:
             self.on_changed(run.id)
             if self.on_events is not None:
                 self.on_events(run.state, step.events)
+
+    @staticmethod
+    def _effect(have: Callable[..., None], *of: Any) -> None:
+        """Have one effect: when it fails, the others must not be lost with it, for nobody has them again."""
+        try:
+            have(*of)
+        except StoreError as error:
+            # What had to be read for it, a sweep or a timer reads again.
+            log.warning("%s: %s", error.code, error)
+        except Exception:
+            log.exception("R399: a fault in the engine")
+
+    def _wake_next(self, run: LiveRun, path: str) -> None:
+        for waiting in self.performer.awaited(run, path):
+            self._turn_came(*waiting)
 
     def _refused(self, run: LiveRun, error: StoreError) -> None:
         """The store did not take a chunk: what is in memory is not what is true."""
