@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 
 from hookline.engine.collecting import CLOCKS_APART, COLLECT_SECONDS, Collector
 from hookline.store.artifacts import ArtifactMissing, ArtifactStore
-from hookline.store.port import Mentions
+from hookline.store.port import Mentions, StoreUnavailable
 
 DAY = 86_400.0
 NOW = time.time()
@@ -168,6 +168,26 @@ def test_the_artifacts_of_another_database_are_left_alone(tmp_path: Path) -> Non
     assert count == 0
     assert "another database" in look.reason
     assert one.has(used)
+
+
+def test_a_process_that_ends_does_not_wait_for_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each removal may take requests, and there may be very many."""
+    site = Site(tmp_path)
+    for number in range(5):
+        site.save(b"%d" % number, age=2 * DAY)
+    site.collector.collect()
+    remove = site.artifacts.remove
+
+    def remove_and_stop(sha256: str, kept_before: float) -> bool:
+        site.collector.stop()
+        return remove(sha256, kept_before)
+
+    monkeypatch.setattr(site.artifacts, "remove", remove_and_stop)
+    assert site.collector.collect()[1] == 1
+    with pytest.raises(StoreUnavailable):
+        site.collector.look()
 
 
 def test_without_a_grace_nothing_goes(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from hookline.core.units import UnitError, parse_duration
 from hookline.store.artifacts import ArtifactMissing, Artifacts, StoredAt
-from hookline.store.port import CorruptStore, Mentions, Store, StoreError
+from hookline.store.port import CorruptStore, Mentions, Store, StoreError, StoreUnavailable
 
 from .settings import Settings, SettingsError
 
@@ -99,15 +99,27 @@ class Collector:
         self._suspects: frozenset[str] = frozenset()
         self._within: dict[str, frozenset[str]] = {}
         self._lock = threading.Lock()
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Have a look that is under way, on another thread, end soon; the process ends. Any thread."""
+        self._is_stopped = True
+
+    def _check_stopped(self) -> None:
+        if self._is_stopped:
+            raise StoreUnavailable("the process ends")
 
     def look(self) -> Look:
         """What is kept, and what may go. Nothing is removed.
 
         Raises:
-            StoreError: The database or the artifact store cannot be read.
+            StoreError: The database or the artifact store cannot be read, or `stop` was called.
         """
         # Listed first: what is kept after the look into the database is not even a candidate.
-        listed = list(self._artifacts.listed())
+        listed: list[StoredAt] = []
+        for each in self._artifacts.listed():
+            self._check_stopped()
+            listed.append(each)
         now = self._clock()
         mentions = self._store.mentions()
         reason = self._reason()
@@ -148,6 +160,8 @@ class Collector:
                 return found, 0, 0
             count = size = 0
             for each in found.unused:
+                if self._is_stopped:
+                    break
                 if each.sha256 in before and self._artifacts.remove(each.sha256, found.cutoff):
                     count, size = count + 1, size + each.size
             if count:
@@ -171,6 +185,7 @@ class Collector:
         self._within = {each: found for each, found in self._within.items() if each in mentions.spilled}
         for each in mentions.spilled:
             if each not in self._within:
+                self._check_stopped()
                 # A value is never changed, so it is read once.
                 content = self._artifacts.read(each)
                 self._within[each] = frozenset(found.decode() for found in _DIGEST.findall(content))

@@ -382,6 +382,8 @@ class Engine:
             for task in self._poll_tasks.values():
                 task.cancel()
             self.views.stop()
+            # The loop's end waits for its threads.
+            self.collector.stop()
             await self.runner.stop(self._grace)
         finally:
             await client.aclose()
