@@ -121,3 +121,11 @@ def test_the_answer_holds_for_the_attempt_over_waiting_and_restarts(labs: LabMak
     assert lab.end(again) == "succeeded"
     assert (len(labs.outside.of("a key")), len(labs.outside.of("a"))) == (2, 2)
     assert lab.step(again, "steps[0]")["output"] == {"n": 1}
+
+
+def test_the_answer_alone_is_no_work_to_be_stopped(lab: Lab) -> None:
+    lab.outside.script("a key", Give(["v1"]))
+    lab.outside.script("a", Fail(BadInput("no")))
+    lab.deploy(keyed())
+    assert lab.end(lab.begin("flow")) == "failed"
+    assert lab.outside.of("a cancel") == []

@@ -510,8 +510,8 @@ class Performer:
                 self._in_background(self.questions.tell_end(run, record, "canceled", None))
             return
         action = self._registry.actions.get(node.uses) if node is not None else None
-        started_elsewhere = record is not None and (record.data is not None or record.notes)
-        if node is None or action is None or action.cancel is None or record is None or not started_elsewhere:
+        left = record is not None and (record.data is not None or record.notes.keys() - {KEY_NOTE})
+        if node is None or action is None or action.cancel is None or record is None or not left:
             return
         if record.status in ("canceled", "failed", "failing", "retrying"):
             # The parked work's own end is ordered first; what comes of the step is another order.
