@@ -225,7 +225,7 @@ async def _found(ctx: Context, task: Task[R], remote: Remote) -> R | Park:
 
 def _waiting(ctx: Context, job: str) -> Waiting:
     intent = ctx.notes.get("intent") or {}
-    return Waiting(job, webhook=intent.get("callback") is not None)
+    return Waiting.on(job, intent.get("callback"))
 
 
 async def _told(ctx: Context, wake: Wake, job: str) -> Remote | None:

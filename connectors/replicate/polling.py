@@ -23,6 +23,9 @@ _BACKUP = (30.0, 30.0, 60.0, 60.0, 120.0)
 """Seconds before each look while a webhook is expected. Replicate gives up delivering it a minute
 after the end, so a lost one is never delivered again."""
 
+_NEAR = (5.0, *_BACKUP)
+"""The same with an address on this machine, where nobody may be listening: `hookline run` has no server."""
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -33,12 +36,14 @@ class Waiting:
         webhook: Whether one was asked for.
         polls: Looks so far, the answer to the creation included.
         misses: Failed looks and downloads in a row.
+        near: Whether its address is on this machine.
     """
 
     prediction: str
     webhook: bool
     polls: int = 0
     misses: int = 0
+    near: bool = False
 
     def park(
         self,
@@ -50,7 +55,7 @@ class Waiting:
         noun: str = "prediction",
     ) -> Park:
         """Wait for the webhook or the next look."""
-        schedule = _BACKUP if self.webhook else _ALONE
+        schedule = _ALONE if not self.webhook else _NEAR if self.near else _BACKUP
         delay = every if every is not None else schedule[min(max(self.polls, 1), len(schedule)) - 1]
         if self.misses:
             delay = max(delay, min(60.0, 2.0**self.misses), at_least)
@@ -78,12 +83,20 @@ class Waiting:
             "webhook": self.webhook,
             "polls": self.polls,
             "misses": self.misses,
+            "near": self.near,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> Waiting:
         """As read from the run's record."""
-        return cls(data["prediction"], data["webhook"], data["polls"], data["misses"])
+        near = data.get("near", False)
+        return cls(data["prediction"], data["webhook"], data["polls"], data["misses"], near)
+
+    @classmethod
+    def on(cls, prediction: str, callback: str | None) -> Waiting:
+        """For a prediction that was made with this callback address, or with none."""
+        near = callback is not None and _is_loopback(urlsplit(callback).hostname or "")
+        return cls(prediction, webhook=callback is not None, near=near)
 
 
 def callback_for(mode: Literal["auto", "always", "never"], callback_url: str, base_url: str) -> str | None:

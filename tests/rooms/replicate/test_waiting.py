@@ -25,7 +25,8 @@ def _seconds(driver, park: Park) -> float:
 
 def test_a_webhook_ends_the_wait_without_a_look(make, standin, sleepy) -> None:
     async def scenario() -> None:
-        async with make({**sleepy, "webhook": "always"}) as driver:
+        step = {**sleepy, "input": {**sleepy["input"], "seconds": 3}}
+        async with make({**step, "webhook": "always"}) as driver:
             record = await driver.finish()
             assert record.output["output_text"] == "rested"
             assert driver.wakes == ["callback"]
@@ -174,7 +175,7 @@ def test_looks_are_frequent_at_first_and_rare_while_a_webhook_is_due(make, stand
         step = {**sleepy, "input": {**sleepy["input"], "seconds": 600}}
         for webhook, expected in (
             ("never", [0.5, 0.5, 0.5, 0.5, 1, 2, 2, 5, 5, 10, 10, 10]),
-            ("always", [30, 30, 60, 60, 120, 120]),
+            ("always", [5, 30, 30, 60, 60, 120, 120]),
         ):
             async with make({**step, "webhook": webhook}) as driver:
                 record = await driver.start()
@@ -370,3 +371,22 @@ def test_one_right_signature_among_others_is_enough() -> None:
 )
 def test_a_callback_address_is_given_only_where_it_can_be_used(mode, callback, api, used) -> None:
     assert polling.callback_for(mode, callback, api) == (callback if used else None)
+
+
+@pytest.mark.parametrize(
+    ("callback", "expected"),
+    [
+        (None, [0.5, 0.5]),
+        ("https://hooks.example.com/callbacks/x", [30, 30]),
+        # `hookline run` against a stand-in: nobody may be listening there.
+        ("http://127.0.0.1:8420/callbacks/x", [5, 30]),
+    ],
+)
+def test_it_looks_sooner_where_nobody_may_be_listening(callback, expected) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    waiting, seen = polling.Waiting.on("p", callback), []
+    for _ in expected:
+        # As it is after a restart.
+        waiting = polling.Waiting.from_json(waiting.to_json()).looked()
+        seen.append((waiting.park(now, every=None).until - now).total_seconds())
+    assert seen == expected
