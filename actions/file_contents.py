@@ -200,7 +200,7 @@ async def write_text(
 @action(
     "files.convert",
     effect="read",
-    summary="Made {file[name]}",
+    summary="Made {to} of {file}",
     examples=(
         Example(
             {"file": {"$file": "artifact:table", "name": "people.csv", "mime": "text/csv"}, "to": "json"},

@@ -38,7 +38,10 @@ class WatchRoots:
         try:
             found = (self.project / path).resolve(strict=True)
         except (OSError, ValueError, RuntimeError) as error:
-            raise BadInput(f"{path[:200]!r} cannot be watched: there is no such directory") from error
+            raise BadInput(
+                f"{path[:200]!r} cannot be watched: there is no such directory",
+                hint=f"make it: {self.project / path}",
+            ) from error
         for root in (self.project, *self.roots):
             if found.is_relative_to(root):
                 hidden = any(part.startswith(".") for part in found.relative_to(root).parts)

@@ -41,6 +41,7 @@ _ELSEWHERE = frozenset(
     {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 )
 _EXISTS = 412
+_GONE = "there is no such object or bucket, or the key may not see it"
 _TAKEN = "choose another if_exists: overwrite, rename or skip"
 _TOO_MANY = 429
 _SERVER = 500
@@ -85,7 +86,7 @@ def _answered(error: Any, what: str, detail: str) -> ActionError:
         # The only condition this connector sets on what it writes.
         return AlreadyExists(message, hint=_TAKEN, detail=detail)
     if code in _MISSING or status == 404:
-        return NotFound(message, detail=detail)
+        return NotFound(message, hint=_GONE, detail=detail)
     if code in EXPIRED:
         return AuthenticationFailed(
             message, hint="the session's credentials have expired; renew them", detail=detail

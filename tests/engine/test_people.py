@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -680,3 +681,12 @@ def test_open_approvals_cost_rows_and_nothing_else(lab: Lab) -> None:
         if cursor is None:
             break
     assert seen == set(runs)
+
+
+def test_a_way_to_ask_that_is_not_configured_yet_is_explained(labs: LabMaker) -> None:
+    installed = labs().engine.installed
+    without = {name: kind for name, kind in installed.connections.items() if kind != "pager"}
+    catalogue = replace(installed, connections=without)
+    (found,) = check(read(json.dumps(asks()).encode()), catalogue)
+    assert found.code == "D403"
+    assert "hookline connectors show pager" in (found.hint or "")

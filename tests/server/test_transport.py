@@ -192,6 +192,7 @@ def test_a_body_that_is_too_large_is_recorded(connect: Connect, served: tuple[La
     problem_in(client.receive(), 413)
     (event,) = recorded(lab)
     assert (event["state"], event["workflow"]) == ("rejected", "plain")
+    assert f"at most {MAX_BODY} bytes (max_body_bytes)" in event["reason"]
 
 
 def test_a_length_beyond_the_limit_is_refused_before_the_body_is_sent(connect: Connect, port: int) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from hookline.core.units import format_duration
+
 from .output import say, status_text
 from .progress import duration_text, may_operator_decide, say_how_to_decide
 
@@ -159,7 +161,7 @@ def _trigger_text(
         heard = [f"every {interval}"] if isinstance(interval, str) else ["now and then"]
         heard += ["and listens to a queue"] if trigger.parameters.get("queue") else []
         return " ".join([looks, *heard, *([f"and is told at {hook}"] if hook else [])])
-    every = interval if isinstance(interval, str) else duration_text(declared.interval)
+    every = interval if isinstance(interval, str) else format_duration(declared.interval)
     return f"{looks} every {every}"
 
 

@@ -173,9 +173,10 @@ def _say_what(found: Mapping[str, Json], chosen: int) -> None:
 
 
 def _confirm(count: int, version: str) -> None:
+    events = "1 event" if count == 1 else f"{count} events"
     if not sys.stdin.isatty():
-        raise CliError(f"{count} events would be replayed", hint="look with --dry-run, then add --yes")
-    click.confirm(f"Replay {count} events with the {version} version?", abort=True, err=True)
+        raise CliError(f"{events} would be replayed", hint="look with --dry-run, then add --yes")
+    click.confirm(f"Replay {events} with the {version} version?", abort=True, err=True)
 
 
 def again_command(

@@ -114,7 +114,7 @@ def pause(project: Project, workflow: str, trigger: str | None, as_json: bool, s
     """
     with project_office(project, server) as office:
         found = office.pause_schedule(workflow, trigger, whoever())
-    _tell(found, as_json, f"{workflow} is paused since {found['paused_since']}")
+    _tell(found, as_json, f"{workflow} is paused since {found['paused_since'][:19]}Z")
 
 
 @schedules.command()

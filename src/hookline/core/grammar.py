@@ -319,11 +319,11 @@ BATCH = _shape(
 )
 THROTTLE = _shape(
     "throttle",
-    "Start no more than so many runs in a span of time.",
+    "Start runs no faster than at a rate.",
     Key(
         "max",
         "integer",
-        "Greatest number of events that start a run within `per`.",
+        "How many start a run at once; after that one does every `per` / `max`.",
         required=True,
         minimum=1,
         maximum=1_000_000,
@@ -351,7 +351,7 @@ TRIGGER = _shape(
     Key("when", "condition", "Start a run only when this is true; it sees `trigger`."),
     Key("debounce", "object", "Wait until no more events come, then start one run.", shape=DEBOUNCE),
     Key("batch", "object", "Start one run for many events.", shape=BATCH),
-    Key("throttle", "object", "Start no more than so many runs in a span of time.", shape=THROTTLE),
+    Key("throttle", "object", "Start runs no faster than at a rate.", shape=THROTTLE),
     at_most_one=("debounce", "batch", "throttle"),
 )
 RETRY = _shape(

@@ -88,8 +88,13 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         error = self.request.error
         status = int(error.code)
-        self.channel.server.note(self.request, str(error.body))
-        document = problem_document(status, _CODES.get(status, "S400"), str(error.body))
+        reason = str(error.body)
+        if status == 413:
+            # waitress names a parameter of its own, and a figure that counts the framing as well.
+            most = self.channel.adj.max_request_body_size - FRAMING_BYTES
+            reason = f"the body is too large: this server takes at most {most} bytes (max_body_bytes)"
+        self.channel.server.note(self.request, reason)
+        document = problem_document(status, _CODES.get(status, "S400"), reason)
         body = json.dumps(document).encode()
         self.status = f"{status} {document['title']}"
         self.response_headers.append(("Content-Type", PROBLEM_TYPE))

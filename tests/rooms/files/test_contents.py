@@ -191,3 +191,10 @@ def test_texts_survive_the_way_through_csv(rows: list[dict[str, str]]) -> None:
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     made = convert(lines, "t.jsonl", to="csv")
     assert [json.loads(line) for line in convert(made, "t.csv", to="jsonl").split("\n") if line] == rows
+
+
+@pytest.mark.parametrize("file", ["file:inbox/people.csv", {"$file": "artifact:x", "name": "people.csv"}])
+def test_the_summary_of_a_conversion_names_the_file_however_it_is_given(file: Any) -> None:
+    summary = REGISTRY.actions["files.convert"].summarize({"file": file, "to": "json"}, {"rows": 1})
+    assert summary.startswith("Made json of ")
+    assert summary.endswith("people.csv")

@@ -344,8 +344,9 @@ def test_the_operator_allows_other_folders(tmp_path: Path) -> None:
 
 def test_a_folder_that_disappears_is_said_plainly(watch: Watch) -> None:
     watch.root.rmdir()
-    with pytest.raises(BadInput, match="no such directory"):
+    with pytest.raises(BadInput, match="no such directory") as caught:
         watch.look()
+    assert str(watch.root) in caught.value.hint
     watch.root.mkdir()
     assert watch.take() == []
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from hookline.core.approvals import OPERATOR
 from hookline.core.catalogue import Catalogue
+from hookline.core.lint.components import how_to_configure
 from hookline.core.lint.report import Path, Report, show
 from hookline.core.lint.tree import StepNode, Tree
 from hookline.core.units import UnitError, parse_duration
@@ -75,7 +76,10 @@ def _check_ways(approve: Mapping[str, Any], place: Path, catalogue: Catalogue, r
         kind = catalogue.connections.get(name)
         able = sorted(other for other, type_ in catalogue.connections.items() if type_ in (asking or ()))
         if kind is None:
-            hint = report.suggest(name, able, f"usable: {', '.join(able)}" if able else "see [connections]")
+            usable = f"usable: {', '.join(able)}" if able else "see [connections]"
+            # A type that can ask is meant, and only not configured yet.
+            usable = how_to_configure(name, catalogue) if name in (asking or ()) else usable
+            hint = report.suggest(name, able, usable)
             report.add("D403", f"there is no connection {show(name)}", where, hint=hint)
         elif asking is not None and kind not in asking:
             hint = f"usable: {', '.join(able)}" if able else "a connection of the type slack or email can"

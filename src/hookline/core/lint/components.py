@@ -73,7 +73,7 @@ def _connection(
 ) -> None:
     kind, name = info.connection, value.get("connection")
     usable = sorted(other for other, type_ in catalogue.connections.items() if type_ == kind)
-    configure = _how_to_configure(kind, catalogue) if kind else ""
+    configure = how_to_configure(kind, catalogue) if kind else ""
     if name is None:
         if kind is None or catalogue.connections.get(kind) == kind or not _is_needed(info, given):
             return
@@ -93,7 +93,7 @@ def _connection(
             report.add("D405", message, place, hint=hint)
 
 
-def _how_to_configure(kind: str, catalogue: Catalogue) -> str:
+def how_to_configure(kind: str, catalogue: Catalogue) -> str:
     """How a connection of a type comes to be; the variables are the shorter way, where they suffice."""
     table = f"add [connections.{kind}] to hookline.toml; hookline connectors show {kind} lists its fields"
     known: Mapping[str, Sequence[str]] = getattr(catalogue, "connection_variables", {})
