@@ -44,7 +44,7 @@ class Shared:
 
     abandoned_runs = signalled_runs
 
-    def queued_keys(self, limit: int) -> list[str]:
+    def queued_keys(self, limit: int, after: str = "") -> list[str]:
         return ["their key", "my key"][:limit]
 
     def queued_run(self, concurrency_key: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from engine_lab import Fail, Hang, Lab, LabMaker, Wait, flow, job
 
+from hookline.engine import runner
 from hookline.engine.engine import Busy, EngineError
 from hookline.sdk import BadInput, HookRefused, Poll, TriggerEvent
 from hookline.store.port import Admit
@@ -132,6 +133,21 @@ def test_a_run_that_waits_for_its_rate_asks_again_when_its_turn_can_come(
     lab.until(lambda: lab.status(waiting[1]) == "succeeded")
     lab.until_idle()
     assert statuses(lab, waiting) == {"canceled": 1, "succeeded": 1, "queued": 3}
+
+
+def test_after_a_restart_every_key_is_asked_for(labs: LabMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "TIMER_BATCH", 1)
+    lab = labs()
+    lab.deploy(limited(rate={"max": 1, "per": "1h", "key": "{{ trigger.k }}"}))
+    runs = [lab.begin("flow", {"k": key}) for key in ("a", "a", "a", "b", "b")]
+    lab.until(lambda: statuses(lab, runs)["succeeded"] == 2)
+    lab = labs.again(lab, crash=True)
+    labs.clock.advance(3601)
+    for _ in range(4):
+        lab.until_idle()
+        labs.clock.advance(1.1)
+    lab.until(lambda: lab.status(runs[4]) == "succeeded")
+    assert [lab.status(run) for run in runs[1:3]] == ["succeeded", "queued"]
 
 
 def test_a_rate_is_not_divided_by_the_key_of_the_concurrency(lab: Lab) -> None:

@@ -94,8 +94,8 @@ class OwnRuns:
     def abandoned_runs(self, limit: int) -> list[str]:
         return [run_id for run_id in self._store.abandoned_runs(_ALL) if run_id in self._runs][:limit]
 
-    def queued_keys(self, limit: int) -> list[str]:
-        return [key for key in self._store.queued_keys(_ALL) if key in self._keys][:limit]
+    def queued_keys(self, limit: int, after: str = "") -> list[str]:
+        return [key for key in self._store.queued_keys(_ALL, after) if key in self._keys][:limit]
 
     def queued_run(self, concurrency_key: str) -> str | None:
         """The run whose turn it is under this key, if it is ours; another's is left to its worker."""

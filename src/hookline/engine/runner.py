@@ -129,6 +129,7 @@ class Runner:
         self._parked: OrderedDict[str, LiveRun] = OrderedDict()
         self._writing: dict[str, LiveRun] = {}
         self._admitting: set[str] = set()
+        self._asked_key = ""
         # By concurrency key: the run that was refused for its rate, and when to ask again.
         self._too_early: dict[str, tuple[str, float]] = {}
         self._unreadable: set[str] = set()
@@ -750,7 +751,10 @@ class Runner:
             self._time(following)
         abandoned = self._store.abandoned_runs(TIMER_BATCH)
         taken = [self._take_over(run_id) for run_id in abandoned if self._find(run_id) is None]
-        for key in self._store.queued_keys(TIMER_BATCH):
+        keys = self._store.queued_keys(TIMER_BATCH, self._asked_key)
+        # The first keys may stay for long; those behind them are asked for in the next sweep.
+        self._asked_key = keys[-1] if len(keys) == TIMER_BATCH else ""
+        for key in keys:
             self._admit_next(key)
         return len(abandoned) == TIMER_BATCH and any(taken)
 

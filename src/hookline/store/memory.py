@@ -392,9 +392,9 @@ class MemoryStore:
         )
         return [run_id for _, _, run_id in found[:limit]]
 
-    def queued_keys(self, limit: int) -> list[str]:
+    def queued_keys(self, limit: int, after: str = "") -> list[str]:
         keys = {record.row.concurrency_key for record in self._runs() if record.row.status == "queued"}
-        return sorted(key for key in keys if key is not None)[:limit]
+        return sorted(key for key in keys if key is not None and key > after)[:limit]
 
     def queued_run(self, concurrency_key: str) -> str | None:
         waiting = [

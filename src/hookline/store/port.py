@@ -871,8 +871,8 @@ class Store(Protocol):
     def abandoned_runs(self, limit: int) -> list[str]:
         """Runs that are running and whose owner is gone (or never was), oldest first."""
 
-    def queued_keys(self, limit: int) -> list[str]:
-        """Concurrency keys under which runs wait to be admitted."""
+    def queued_keys(self, limit: int, after: str = "") -> list[str]:
+        """Concurrency keys under which runs wait to be admitted, in their order, behind `after`."""
 
     def queued_run(self, concurrency_key: str) -> str | None:
         """The run that has waited longest to be admitted under this key."""

@@ -411,12 +411,12 @@ class SQLiteStore:
                 found.append(run_id)
         return found
 
-    def queued_keys(self, limit: int) -> list[str]:
+    def queued_keys(self, limit: int, after: str = "") -> list[str]:
         sql = (
             "SELECT DISTINCT concurrency_key FROM runs WHERE status = 'queued'"
-            " AND concurrency_key IS NOT NULL ORDER BY concurrency_key LIMIT ?"
+            " AND concurrency_key > ? ORDER BY concurrency_key LIMIT ?"
         )
-        return [row[0] for row in self._query(sql, [limit])]
+        return [row[0] for row in self._query(sql, [after, limit])]
 
     def queued_run(self, concurrency_key: str) -> str | None:
         sql = "SELECT id FROM runs WHERE status = 'queued' AND concurrency_key = ? ORDER BY n LIMIT 1"

@@ -129,6 +129,7 @@ class LimitsContract(Contract):
         write(store, _queue(3, 1, key="b"), _queue(2, key="a"), _queue(4, key="b"))
         assert store.queued_keys(9) == ["a", "b"]
         assert store.queued_keys(1) == ["a"]
+        assert (store.queued_keys(9, "a"), store.queued_keys(9, "b")) == (["b"], [])
         assert store.queued_run("b") == "r3"
         assert store.queued_run("nothing") is None
         write(store, _admit(3), _admit(2))
