@@ -49,3 +49,7 @@ def test_without_a_terminal_no_words_are_written(capsys: pytest.CaptureFixture[s
 
 def test_what_would_command_the_terminal_is_left_out() -> None:
     assert printable("a\x1b[31mb\x07\n\tc\u202e") == "a[31mb\n\tc"
+
+
+def test_a_question_about_a_budget_is_the_operators() -> None:
+    assert module.may_operator_decide(StepRecord("steps[0]", "waiting", 1))

@@ -162,7 +162,8 @@ def may_operator_decide(record: StepRecord) -> bool:
     """Whether an open approval lets the operator decide, and so whoever reads this."""
     from hookline.core.approvals import OPERATOR
 
-    return record.asking is not None and OPERATOR in record.asking.who
+    # A question about a budget is no `approve` step: whoever it names, the operator decides.
+    return record.asking is None or OPERATOR in record.asking.who
 
 
 def say_how_to_decide(approval: str, address: str = "", *, is_operators: bool = True) -> None:
