@@ -126,6 +126,7 @@ class Wanted:
     when_lost: Literal["run_again", "fail"] = "run_again"
     poll_interval: float | None = None
     usd_per_second: float | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +237,15 @@ async def run(
         float | None,
         Field("Price of one second of the server, to estimate the cost.", advanced=True, minimum=0),
     ] = None,
+    model: Annotated[
+        str | None,
+        Field(
+            "What the result calls the model, in the place of the server's address. It chooses nothing: the "
+            "server has one model.",
+            advanced=True,
+            examples=["acme/captioner"],
+        ),
+    ] = None,
 ) -> Prediction | Park:
     """Run a model on a Cog server
 
@@ -243,7 +253,7 @@ async def run(
     started twice. If its result is lost because the server was restarted, the model runs again unless
     when_lost says otherwise.
     """
-    wanted = Wanted(input, delivery, when_lost, poll_interval, usd_per_second)
+    wanted = Wanted(input, delivery, when_lost, poll_interval, usd_per_second, model)
     client: CogClient = ctx.connection
     health = await client.health()
     if not health.works:
@@ -421,7 +431,7 @@ async def _finish(
     return succeeded(
         provider="cog",
         job_id=waiting.job,
-        model=client.base_url,
+        model=wanted.model or client.base_url,
         output=output,
         created_at=snapshot.created_at or _time(waiting.since, completed_at),
         completed_at=completed_at,

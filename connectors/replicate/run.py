@@ -9,6 +9,7 @@ from hookline.sdk import (
     ActionError,
     BadInput,
     Context,
+    Elsewhere,
     Example,
     Field,
     Park,
@@ -35,6 +36,21 @@ from .streaming import show_stream
 __all__ = ["run"]
 
 Json = Any
+
+
+ON_COG = Elsewhere(
+    "cog.run",
+    hints={
+        "models": "the server has one model: write its name as `model`, or remove the key",
+        "fallback_on": "the server has one model: remove the key",
+        "deployment": "the server has one model: write its name as `model`, or remove the key",
+        "expect": "check the output in a step behind it",
+        "run_timeout": "use the step's `timeout`: there is no queue and no cold start to leave out",
+        "hardware": "remove the key; `usd_per_second` says what a second of the server costs",
+        "max_cost": "remove the key; `usd_per_second` says what a second of the server costs",
+        "webhook": 'remove the key; in the place of "never" write "delivery": "connection"',
+    },
+)
 
 
 class RunTask(Task[Prediction]):
@@ -141,6 +157,7 @@ async def _check(ctx: Context, client: ReplicateClient, target: Target, values: 
 @replicate.action(
     "run",
     effect="check",
+    elsewhere={"cog": ON_COG},
     summary="Ran {model_reference}",
     docs="https://replicate.com/docs/reference/http#predictions.create",
     examples=[

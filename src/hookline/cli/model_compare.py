@@ -59,7 +59,7 @@ def compare(
     from .foreground import Foreground
 
     project.require()
-    comparison = read_comparison(file, project.registry)
+    comparison = read_comparison(file, project.installed)
     with Foreground(project) as foreground:
         engine = foreground.engine
         cells = asyncio.run(_cells(project, comparison, engine))
@@ -138,7 +138,7 @@ def _run(
     if wrong is not None:
         message = f"{shown_path(comparison.path)}: {wrong.message}"
         raise CliError(message, code=wrong.code, hint=wrong.hint, exit_code=INVALID)
-    plan = compile_plan(document.value)
+    plan = compile_plan(document.value, engine.installed)
     engine.deploy(plan)
     lists: list[list[Json]] = [[] for _ in comparison.candidates]
     for cell in pending:

@@ -22,6 +22,7 @@ from .model_cases import GIVEN, KINDS, Case, generated
 from .output import shown_path
 
 if TYPE_CHECKING:
+    from hookline.core.catalogue import Catalogue
     from hookline.engine.asking import Asker
     from hookline.engine.engine import Engine
     from hookline.engine.registry import Registry
@@ -168,7 +169,7 @@ _AGAIN = frozenset(
 """Errors that say nothing about the model: the budget was spent, the token wrong, the service away."""
 
 
-def read_comparison(path: Path, registry: Registry) -> Comparison:
+def read_comparison(path: Path, catalogue: Catalogue) -> Comparison:
     """The comparison of a file.
 
     Raises:
@@ -201,7 +202,7 @@ def read_comparison(path: Path, registry: Registry) -> Comparison:
     if money.currency != "usd":
         raise CliError(f'{shown_path(path)}: budget: write US dollars, "2 usd"', exit_code=INVALID)
     uses = value.get("uses", "replicate.run")
-    candidates = [_candidate(given, uses, value.get("expect"), registry, path) for given in value["models"]]
+    candidates = [_candidate(given, uses, value.get("expect"), catalogue, path) for given in value["models"]]
     labels = [candidate.label for candidate in candidates]
     if len(set(labels)) < len(labels):
         raise CliError(f"{shown_path(path)}: two models have the same label", exit_code=INVALID)
@@ -219,12 +220,16 @@ def read_comparison(path: Path, registry: Registry) -> Comparison:
     )
 
 
-def _candidate(given: Json, uses: str, expect: Json, registry: Registry, path: Path) -> Candidate:
+def _candidate(given: Json, uses: str, expect: Json, catalogue: Catalogue, path: Path) -> Candidate:
+    from hookline.core.catalogue import runner_of
+
     value: dict[str, Json] = {"label": given, "with": {"model": given}} if isinstance(given, str) else given
-    action = registry.actions.get(value.get("uses", uses))
-    if action is None or "input" not in action.input_schema["properties"]:
-        message = f"{shown_path(path)}: {value.get('uses', uses)} is no action that runs a model"
+    value = {"uses": uses, **value}
+    runner = runner_of(value, catalogue)
+    if runner is None or "input" not in runner.action.input_schema["properties"]:
+        message = f"{shown_path(path)}: {value['uses']} is no action that runs a model"
         raise CliError(message, exit_code=INVALID, hint='"uses": "replicate.run" or "cog.run"')
+    action = runner.action
     parameters = dict(value["with"])
     if expect is not None and "expect" in action.input_schema["properties"]:
         parameters.setdefault("expect", expect)
@@ -234,7 +239,7 @@ def _candidate(given: Json, uses: str, expect: Json, registry: Registry, path: P
     return Candidate(
         label=value["label"],
         uses=action.name,
-        connection=value.get("connection", ""),
+        connection=runner.connection or "",
         parameters=parameters,
         fixed=value.get("input", {}),
         rename=value.get("rename", {}),

@@ -18,9 +18,9 @@ from .files import write_text
 from .output import shown_path
 
 if TYPE_CHECKING:
+    from hookline.core.catalogue import Catalogue
     from hookline.core.document import Document
     from hookline.engine.asking import Asker
-    from hookline.engine.registry import Registry
     from hookline.engine.workflows import WorkflowFile
     from hookline.sdk.model_changes import Change
 
@@ -91,32 +91,34 @@ class Finding:
         return not change.input or self.mention.inputs is None or change.input in self.mention.inputs
 
 
-def find_mentions(files: list[WorkflowFile], registry: Registry) -> list[Mention]:
+def find_mentions(files: list[WorkflowFile], catalogue: Catalogue) -> list[Mention]:
     """Every model that these files name outright, in the order of the files."""
     return [
         mention
         for file in files
         if file.document is not None
-        for mention in _in_value(file, file.document.value, [], registry)
+        for mention in _in_value(file, file.document.value, [], catalogue)
     ]
 
 
 def _in_value(
-    file: WorkflowFile, value: Json, place: list[str | int], registry: Registry
+    file: WorkflowFile, value: Json, place: list[str | int], catalogue: Catalogue
 ) -> Iterator[Mention]:
     if isinstance(value, list):
         for number, item in enumerate(value):
-            yield from _in_value(file, item, [*place, number], registry)
+            yield from _in_value(file, item, [*place, number], catalogue)
     if not isinstance(value, dict):
         return
-    action = registry.actions.get(value["uses"]) if isinstance(value.get("uses"), str) else None
+    from hookline.core.catalogue import runner_of
+
+    runner = runner_of(value, catalogue)
     given = value.get("with")
     for key, member in value.items():
         # What stands in `with` is data, whatever it looks like.
         if key != "with":
-            yield from _in_value(file, member, [*place, key], registry)
-        elif action is not None and isinstance(given, dict):
-            yield from _in_step(file, value, given, action.input_schema["properties"], [*place, key])
+            yield from _in_value(file, member, [*place, key], catalogue)
+        elif runner is not None and isinstance(given, dict):
+            yield from _in_step(file, value, given, runner.action.input_schema["properties"], [*place, key])
 
 
 def _in_step(

@@ -119,7 +119,7 @@ def _findings(project: Project, paths: tuple[Path, ...]) -> tuple[list[WorkflowF
 
     files = [read_workflow(path) for path in named_files(project, paths)]
     print_findings(file for file in files if file.document is None)
-    mentions = find_mentions(files, project.registry)
+    mentions = find_mentions(files, project.installed)
 
     async def ask() -> list[Finding]:
         async with asker(project.settings, project.registry) as asking:

@@ -143,6 +143,10 @@ def _action(action: Action) -> str:
     if action.connection:
         is_optional = action.needs is not None
         facts.append(f"connection: `{action.connection}`{' (not always needed)' if is_optional else ''}")
+    facts += [
+        f"with a connection of type `{kind}`: run by `{other.action}`"
+        for kind, other in action.elsewhere.items()
+    ]
     if action.resume is not None:
         facts.append("waits without holding anything until the service answers")
     parts = _head(action, facts)

@@ -7,9 +7,19 @@ protocols; the lints and the generated JSON Schema read nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-__all__ = ["ActionInfo", "Catalogue", "ComponentInfo", "Effect", "TriggerInfo"]
+__all__ = [
+    "ActionInfo",
+    "Catalogue",
+    "ComponentInfo",
+    "Effect",
+    "ElsewhereInfo",
+    "Runner",
+    "TriggerInfo",
+    "runner_of",
+]
 
 Effect = Literal["read", "idempotent", "check", "at_least_once"]
 
@@ -44,6 +54,17 @@ class ComponentInfo(Protocol):
         """JSON Schema of the output (of a trigger: of the event), None when anything may come."""
 
 
+class ElsewhereInfo(Protocol):
+    """Another action that runs a step when its connection is of another type."""
+
+    @property
+    def action(self) -> str: ...
+
+    @property
+    def hints(self) -> Mapping[str, str]:
+        """What to do about each parameter that the other action does not take."""
+
+
 class ActionInfo(ComponentInfo, Protocol):
     """An action as the core sees it."""
 
@@ -53,6 +74,10 @@ class ActionInfo(ComponentInfo, Protocol):
     @property
     def writes(self) -> Sequence[str]:
         """Addresses written, as format strings over ``with``: ``("{to}",)``. For the loop lint."""
+
+    @property
+    def elsewhere(self) -> Mapping[str, ElsewhereInfo]:
+        """By the type of a connection that is not this action's: what runs the step with it."""
 
 
 class TriggerInfo(ComponentInfo, Protocol):
@@ -79,3 +104,37 @@ class Catalogue(Protocol):
     @property
     def connections(self) -> Mapping[str, str]:
         """Name of each usable connection and its type. A type's own name is its default connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """What runs a step.
+
+    Attributes:
+        action: The action that really runs.
+        connection: The connection the step names; None when it is left to the action.
+        hints: What to do about parameters that it does not take and the action in ``uses`` does.
+    """
+
+    action: ActionInfo
+    connection: str | None
+    hints: Mapping[str, str]
+
+
+def runner_of(step: Mapping[str, Any], catalogue: Catalogue) -> Runner | None:
+    """What runs a step as it is written: what ``uses`` names, or what that leaves a connection's type to.
+
+    None when nothing of that name is installed.
+    """
+    name, given = step.get("uses"), step.get("connection")
+    action = catalogue.actions.get(name) if isinstance(name, str) else None
+    if action is None:
+        return None
+    connection = given if isinstance(given, str) else None
+    # Without the key it is the connection of the type's own name, which may be of another type.
+    named = action.connection if given is None else connection
+    elsewhere = action.elsewhere.get(catalogue.connections.get(named, "")) if named is not None else None
+    other = catalogue.actions.get(elsewhere.action) if elsewhere is not None else None
+    if elsewhere is None or other is None:
+        return Runner(action, connection, {})
+    return Runner(other, named, elsewhere.hints)

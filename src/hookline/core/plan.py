@@ -15,6 +15,7 @@ from typing import Any, Literal
 from .approvals import Asks
 from .batches import MOST_EVENTS, is_batched
 from .canonical import version_of
+from .catalogue import Catalogue, runner_of
 from .diagnostics import DefinitionError, Diagnostic
 from .expressions import ExpressionError, ValueTemplate, compile_value
 from .units import parse_duration, parse_money
@@ -79,6 +80,7 @@ class Node:
         block: Static path of the list it stands in; `index` is its place there.
         parent: The step whose list that is, None at the top.
         loops: Static paths of the loops around it, outermost first.
+        uses: The action that runs it, which its `connection` may choose: see `runner_of`.
         blocks: Its own lists of steps by name: ``then``, ``do``, ``parallel.left``, …
         cache: Seconds for which its output may be reused by an identical step.
         input: What is rendered when it starts: ``with``, the condition, the list, the values.
@@ -235,15 +237,19 @@ def split_path(path: str) -> tuple[str, tuple[int, ...]]:
     return _ITEM.sub("", path), tuple(int(item) for item in _ITEM.findall(path))
 
 
-def compile_plan(value: Json) -> Plan:
+def compile_plan(value: Json, catalogue: Catalogue | None = None) -> Plan:
     """Compile a definition that the lints have found free of errors.
+
+    Args:
+        catalogue: What is installed and configured, for `Node.uses`; without it every step is run by the
+            action that it names.
 
     Raises:
         DefinitionError: An expression does not compile, or something is missing that the lints
             would have told: `value` was not checked.
     """
     try:
-        return _Compiler(value).plan
+        return _Compiler(value, catalogue).plan
     except ExpressionError as error:
         raise DefinitionError([Diagnostic(error.code, error.message, hint=error.hint)]) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -300,7 +306,8 @@ def _usd(value: Json) -> float | None:
 
 
 class _Compiler:
-    def __init__(self, value: Json) -> None:
+    def __init__(self, value: Json, catalogue: Catalogue | None) -> None:
+        self._catalogue = catalogue
         limits = value.get("limits", {})
         concurrency, rate = limits.get("concurrency", {}), limits.get("rate", {})
         dedupe, budget = limits.get("dedupe", {}), limits.get("budget", {})
@@ -401,6 +408,9 @@ class _Compiler:
     def _action(self, node: Node, value: Mapping[str, Json]) -> None:
         node.uses = value["uses"]
         node.connection = value.get("connection")
+        runner = None if self._catalogue is None else runner_of(value, self._catalogue)
+        if runner is not None:
+            node.uses, node.connection = runner.action.name, runner.connection
         node.input = compile_value(value.get("with", {}))
         node.on_unknown = value.get("on_unknown", "wait")
         if node.timeout is None:

@@ -7,7 +7,7 @@ nothing beside a ``$ref``; enumerations with texts are ``oneOf`` of ``const`` an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -315,13 +315,26 @@ class _Definitions:
                 then["required"] = ["with"]
             if component.connection is None:
                 then["not"] = {"required": ["connection"]}
-            made.append(
-                {
-                    "if": {"properties": {"uses": {"const": component.name}}, "required": ["uses"]},
-                    "then": then,
-                }
-            )
+            is_named: Schema = {"properties": {"uses": {"const": component.name}}, "required": ["uses"]}
+            elsewhere = list(self._elsewhere(component))
+            made += [
+                {"if": {"allOf": [is_named, there]}, "then": {"properties": {"with": {"$ref": parameters}}}}
+                for there, parameters in elsewhere
+            ]
+            if elsewhere:
+                is_named["not"] = {"anyOf": [there for there, _ in elsewhere]}
+            made.append({"if": is_named, "then": then})
         return {"allOf": made} if made else {}
+
+    def _elsewhere(self, component: ComponentInfo) -> Iterator[tuple[Schema, str]]:
+        """The connections with which another action runs a step, and where its parameters are described."""
+        for kind, other in getattr(component, "elsewhere", {}).items():
+            names = sorted(name for name, type_ in self._catalogue.connections.items() if type_ == kind)
+            if names and other.action in self._catalogue.actions:
+                there: Schema = {"properties": {"connection": {"enum": names}}}
+                if component.connection not in names:
+                    there["required"] = ["connection"]
+                yield there, f"#/$defs/action_{other.action}"
 
     def key(self, key: Key) -> Schema:
         """The schema of a key's value."""

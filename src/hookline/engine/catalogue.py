@@ -45,6 +45,7 @@ def _action(action: Action) -> dict[str, Json]:
         "effect": action.effect,
         "summary": action.summary,
         "waits": action.resume is not None,
+        "elsewhere": {kind: other.action for kind, other in action.elsewhere.items()},
         "examples": examples,
     }
 

@@ -218,7 +218,7 @@ class Engine:
         self.budgets = Budgets(settings, store, claims, clock)
         self.intake = Intake(self.ids, self.journal, clock, store.worker, store.seen, self.budgets.over)
         self.workflows = Workflows()
-        self.plans = Plans(store)
+        self.plans = Plans(store, self.installed)
         master_key = settings["master_key"] or store.setting("master_key", lambda: secrets.token_urlsafe(32))
         self.redactor.add(Secret("master_key", master_key))
         self.base_url = (settings["base_url"] or base_url).rstrip("/")

@@ -188,7 +188,7 @@ def load_workflows(paths: list[Path], catalogue: Installed, registry: Registry) 
             for found in check(file.document, catalogue, others=siblings)
         )
         if not file.has_errors:
-            file.plan = compile_plan(file.document.value)
+            file.plan = compile_plan(file.document.value, catalogue)
             workflows.deploy(file.plan, registry)
     return workflows
 
@@ -210,8 +210,9 @@ def _with_cause(found: Diagnostic, document: Document, registry: Registry) -> Di
 class Plans:
     """Compiled versions; runs find theirs here however long ago it was deployed."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, catalogue: Installed) -> None:
         self._store = store
+        self._catalogue = catalogue
         self._plans: dict[str, Plan] = {}
 
     def add(self, plan: Plan) -> None:
@@ -230,5 +231,5 @@ class Plans:
             definition = self._store.definition(version)
             if definition is None:
                 raise KeyError(version)
-            plan = self._plans[version] = compile_plan(definition.value)
+            plan = self._plans[version] = compile_plan(definition.value, self._catalogue)
         return plan

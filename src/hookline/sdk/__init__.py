@@ -1,6 +1,16 @@
 """What component authors import. Nothing here performs IO."""
 
-from .components import Action, ConnectionType, Connector, Example, Recorded, Trigger, action, trigger
+from .components import (
+    Action,
+    ConnectionType,
+    Connector,
+    Elsewhere,
+    Example,
+    Recorded,
+    Trigger,
+    action,
+    trigger,
+)
 from .context import (
     ConnectionContext,
     Context,
@@ -71,6 +81,7 @@ __all__ = [
     "ContentRejected",
     "Context",
     "CopiesFiles",
+    "Elsewhere",
     "Example",
     "Field",
     "File",

@@ -29,7 +29,17 @@ from .files import File, is_file
 from .limits import Limit, Slower
 from .summary import render_summary
 
-__all__ = ["Action", "ConnectionType", "Connector", "Example", "Recorded", "Trigger", "action", "trigger"]
+__all__ = [
+    "Action",
+    "ConnectionType",
+    "Connector",
+    "Elsewhere",
+    "Example",
+    "Recorded",
+    "Trigger",
+    "action",
+    "trigger",
+]
 
 Effect = Literal["read", "idempotent", "check", "at_least_once"]
 Function = Callable[..., Any]
@@ -67,6 +77,22 @@ class Example:
     responses: Sequence[Recorded] = ()
     output: Any = None
     title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another connector's action that runs a step when its connection is of that connector's type.
+
+    It is named and not imported, and it is the one that runs: its parameters, its effect, its callbacks.
+    Where it is not installed, the connection is refused.
+
+    Attributes:
+        action: Its name. It gives the same output.
+        hints: What to do about each parameter that this action takes and that one does not.
+    """
+
+    action: str
+    hints: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -116,6 +142,7 @@ class Action(_Component):
             ``"Kept {file[name]}"``; see `summarize`.
         pure: No IO, no waiting: run within the engine's own step, without a worker.
         blocking: A plain function, run in the bounded pool of threads.
+        elsewhere: By the type of a connection that is not `connection`: what runs the step with it.
         retry_on: Error types retried by default; None means the engine's rule for `effect`.
     """
 
@@ -123,6 +150,7 @@ class Action(_Component):
     summary: str = ""
     examples: Sequence[Example] = ()
     writes: Sequence[str] = ()
+    elsewhere: Mapping[str, Elsewhere] = field(default_factory=dict)
     pure: bool = False
     blocking: bool = False
     resume: Function | None = None
@@ -483,6 +511,7 @@ def action(
     needs_connection: NeedsConnection | None = None,
     output: Schema | None = None,
     writes: Sequence[str] = (),
+    elsewhere: Mapping[str, Elsewhere] | None = None,
     pure: bool = False,
 ) -> Callable[[Function], Action]:
     """Declare an action; the decorated function runs it.
@@ -514,6 +543,7 @@ def action(
             summary=summary,
             examples=examples,
             writes=writes,
+            elsewhere=elsewhere or {},
             pure=pure,
             blocking=not pure and not inspect.iscoroutinefunction(function),
         )

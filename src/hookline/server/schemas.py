@@ -293,6 +293,7 @@ SCHEMAS: dict[str, Schema] = {
             "effect": one_of("read", "idempotent", "check", "at_least_once"),
             "summary": TEXT,
             "waits": YES,
+            "elsewhere": {"type": "object", "additionalProperties": TEXT},
             "examples": many(record({"title": TEXT, "input": {"type": "object"}})),
         }
     ),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hookline.core.catalogue import Effect
+from hookline.core.catalogue import Effect, ElsewhereInfo
 from hookline.core.diagnostics import Diagnostic
 from hookline.core.document import read
 from hookline.core.lint import check
@@ -27,6 +27,7 @@ class Component:
     docs: str = "https://example.com/docs"
     effect: Effect = "at_least_once"
     writes: Sequence[str] = ()
+    elsewhere: Mapping[str, ElsewhereInfo] = field(default_factory=dict)
     watches: Sequence[str] = ()
     kind: str = "poll"
     sample: Mapping[str, Any] = field(default_factory=dict)

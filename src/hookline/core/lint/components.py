@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hookline.core.catalogue import Catalogue, ComponentInfo
+from hookline.core.catalogue import Catalogue, ComponentInfo, Runner, runner_of
 from hookline.core.grammar import STEP_KINDS
 from hookline.core.lint.author_schemas import schema_problems
 from hookline.core.lint.parameters import ParameterChecker
@@ -30,14 +30,18 @@ def check_components(tree: Tree, catalogue: Catalogue, report: Report) -> None:
                     hint = "it is an action: put it into `steps`"
                 report.add("D402", f"there is no trigger {show(name)}", (*path, "uses"), hint=hint)
             else:
-                _component(found, trigger, path, catalogue, parameters, report)
+                given = trigger.get("with", {})
+                if isinstance(given, dict):
+                    place = (*path, "with") if "with" in trigger else path
+                    parameters.check(given, found.input_schema, place, f"`{name}`")
+                    _connection(found, trigger.get("connection"), given, path, catalogue, report)
     for step in tree.of_kind("uses"):
         if report.is_full:
             return
         name = step.value["uses"]
         if isinstance(name, str) and name:
-            action = catalogue.actions.get(name)
-            if action is None:
+            runner = runner_of(step.value, catalogue)
+            if runner is None:
                 hint = report.suggest(name, catalogue.actions, "see `hookline connectors list`")
                 if name in catalogue.triggers:
                     hint = "it is a trigger: name it in `trigger`"
@@ -45,34 +49,40 @@ def check_components(tree: Tree, catalogue: Catalogue, report: Report) -> None:
                     hint = f'`{name}` is a kind of step: write "{name}": … in place of `uses`'
                 report.add("D401", f"there is no action {show(name)}", (*step.path, "uses"), hint=hint)
             else:
-                _component(action, step.value, step.path, catalogue, parameters, report)
+                _action(runner, step.value, step.path, catalogue, parameters, report)
 
 
-def _component(
-    info: ComponentInfo,
+def _action(
+    runner: Runner,
     value: Mapping[str, Any],
     path: Path,
     catalogue: Catalogue,
     parameters: ParameterChecker,
     report: Report,
 ) -> None:
-    given = value.get("with", {})
+    given, info = value.get("with", {}), runner.action
     if isinstance(given, dict):
         place = (*path, "with") if "with" in value else path
-        parameters.check(given, info.input_schema, place, f"`{info.name}`")
-        _connection(info, value, given, path, catalogue, report)
+        owner = f"`{info.name}`"
+        if info.name != value["uses"]:
+            owner = f"`{value['uses']}` with a connection to {info.connection}"
+        parameters.check(given, info.input_schema, place, owner, runner.hints)
+        named = value.get("connection") if runner.connection is None else runner.connection
+        _connection(info, named, given, path, catalogue, report)
 
 
 def _connection(
     info: ComponentInfo,
-    value: Mapping[str, Any],
+    name: object,
     given: Mapping[str, Any],
     path: Path,
     catalogue: Catalogue,
     report: Report,
 ) -> None:
-    kind, name = info.connection, value.get("connection")
-    usable = sorted(other for other, type_ in catalogue.connections.items() if type_ == kind)
+    kind = info.connection
+    kinds = (kind, *getattr(info, "elsewhere", ()))
+    found = [(kinds.index(type_), other) for other, type_ in catalogue.connections.items() if type_ in kinds]
+    usable = [other for _, other in sorted(found)]
     configure = how_to_configure(kind, catalogue) if kind else ""
     if name is None:
         if kind is None or catalogue.connections.get(kind) == kind or not _is_needed(info, given):

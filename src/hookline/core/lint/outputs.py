@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hookline.core.batches import batch_schema, is_batched
-from hookline.core.catalogue import Catalogue
+from hookline.core.catalogue import Catalogue, runner_of
 from hookline.core.lint.tree import BlockNode, StepNode
 
 __all__ = ["Impossible", "Outputs", "event_schema", "impossible", "type_at"]
@@ -169,10 +169,9 @@ class Outputs:
         value = step.value
         match step.kind:
             case "uses":
-                action = (
-                    self._catalogue.actions.get(value["uses"]) if isinstance(value["uses"], str) else None
-                )
-                return True if action is None or action.output_schema is None else action.output_schema
+                runner = runner_of(value, self._catalogue)
+                schema = None if runner is None else runner.action.output_schema
+                return True if schema is None else schema
             case "wait":
                 wait = value["wait"]
                 if isinstance(wait, dict) and ("for" in wait or "until" in wait):

@@ -72,7 +72,14 @@ class ParameterChecker:
         self._validators: dict[int, tuple[Mapping[str, Any], Any]] = {}
         self._formats = _formats()
 
-    def check(self, values: Mapping[str, Any], schema: Mapping[str, Any], path: Path, owner: str) -> None:
+    def check(
+        self,
+        values: Mapping[str, Any],
+        schema: Mapping[str, Any],
+        path: Path,
+        owner: str,
+        hints: Mapping[str, str] | None = None,
+    ) -> None:
         """Check parameters.
 
         Args:
@@ -80,13 +87,14 @@ class ParameterChecker:
             schema: The object schema they must satisfy once rendered.
             path: Where they stand.
             owner: What takes them, for messages.
+            hints: What to do about parameters that are not taken, where it is known.
         """
         required = schema.get("required", ())
         # Null for an optional parameter means that it is left out.
         present = {name: value for name, value in values.items() if value is not None or name in required}
         found = _relevant(self._validator(schema).iter_errors(present))
         for error in found:
-            self._explain(error, path, owner)
+            self._explain(error, path, owner, hints or {})
         self._secrets(values, schema, path)
 
     def _validator(self, schema: Mapping[str, Any]) -> Any:
@@ -99,7 +107,7 @@ class ParameterChecker:
             known = self._validators[id(schema)] = (schema, validator)
         return known[1]
 
-    def _explain(self, error: ValidationError, path: Path, owner: str) -> None:
+    def _explain(self, error: ValidationError, path: Path, owner: str, hints: Mapping[str, str]) -> None:
         place = path + tuple(error.absolute_path)
         value, limit = error.instance, error.validator_value
         what = _named(place, path) or f"the parameters of {owner}"
@@ -113,7 +121,8 @@ class ParameterChecker:
                         hint = schema.get("description", "") if isinstance(schema, Mapping) else ""
                         self._report.add("D406", f"{where} needs the parameter `{name}`", place, hint=hint)
             case "additionalProperties":
-                self._unknown(error, place, owner if len(place) == len(path) else what)
+                is_top = len(place) == len(path)
+                self._unknown(error, place, owner if is_top else what, hints if is_top else {})
             case "type":
                 wanted = wanted_type([limit] if isinstance(limit, str) else limit)
                 message = f"{what} must be {wanted}, this is {type_name(value)}"
@@ -129,12 +138,12 @@ class ParameterChecker:
             case _:
                 self._report.add("D409", f"{what} cannot be {show(value)}", place, hint=described)
 
-    def _unknown(self, error: ValidationError, place: Path, owner: str) -> None:
+    def _unknown(self, error: ValidationError, place: Path, owner: str, hints: Mapping[str, str]) -> None:
         known = error.schema.get("properties", {})
         for name in error.instance:
             if name not in known:
                 otherwise = f"it takes {', '.join(known)}" if known else "it takes none"
-                hint = self._report.suggest(name, known, otherwise)
+                hint = hints.get(name) or self._report.suggest(name, known, otherwise)
                 self._report.add(
                     "D407", f"{owner} has no parameter {show(name)}", (*place, name), hint=hint, at_key=True
                 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Any
 
-from hookline.core.catalogue import Catalogue
+from hookline.core.catalogue import Catalogue, runner_of
 from hookline.core.lint.report import SECRET, Path, Report, show
 from hookline.core.lint.tree import BlockNode, Tree
 
@@ -95,11 +95,10 @@ def check_self_triggering(tree: Tree, catalogue: Catalogue, report: Report) -> N
     if not watched:
         return
     for step in tree.of_kind("uses"):
-        name, given = step.value["uses"], step.value.get("with")
-        action = catalogue.actions.get(name) if isinstance(name, str) else None
-        if action is None or not isinstance(given, dict):
+        given, runner = step.value.get("with"), runner_of(step.value, catalogue)
+        if runner is None or not isinstance(given, dict):
             continue
-        for pattern in action.writes:
+        for pattern in runner.action.writes:
             written = _address(pattern, given)
             for prefix, suffixes in watched:
                 _compare(written, prefix, suffixes, (*step.path, "with"), report)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from hookline.core.catalogue import Catalogue
+from hookline.core.catalogue import Catalogue, runner_of
 from hookline.core.expressions import ExpressionError, compile_template
 from hookline.core.lint.outputs import Outputs, event_schema, type_at
 from hookline.core.lint.parameters import wanted_type
@@ -44,10 +44,10 @@ def check_types(
     Args:
         has_run: Whether a step of this id has certainly run before.
     """
-    name, given = step.value["uses"], step.value.get("with")
-    action = catalogue.actions.get(name) if isinstance(name, str) else None
-    if action is None or not isinstance(given, dict):
+    given, runner = step.value.get("with"), runner_of(step.value, catalogue)
+    if runner is None or not isinstance(given, dict):
         return
+    action = runner.action
     for place, text, schema in _texts(given, action.input_schema, (*step.path, "with")):
         accepted = _accepted(schema, action.input_schema, 0)
         kind = _type_of(text, tree, catalogue, outputs, has_run) if accepted else None

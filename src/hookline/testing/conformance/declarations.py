@@ -254,6 +254,20 @@ def _sample(registry: Registry, trigger: Trigger) -> Iterator[str]:
         yield "hook and on_request belong together: the place of the path, and what a request tells"
 
 
+def _elsewhere(registry: Registry, action: Action) -> Iterator[str]:
+    for kind, elsewhere in action.elsewhere.items():
+        other = registry.actions.get(elsewhere.action)
+        if other is None:
+            continue  # The room that declares it need not be there; then the connection is refused.
+        if kind == action.connection or other.connection != kind:
+            yield f"{other.name} does not run with a connection of type {kind!r}"
+        if other.output_schema != action.output_schema:
+            yield f"{other.name} gives another output"
+        lost = set(action.input_schema["properties"]) - set(other.input_schema["properties"])
+        for name in sorted(lost ^ set(elsewhere.hints)):
+            yield f"{name}: a hint is for what {other.name} does not take, and for each of these"
+
+
 def _rule(kinds: str, check: Any) -> Rule:
     return Rule(frozenset(kinds.split()), check)
 
@@ -269,6 +283,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "connection": _rule("action trigger", _connection),
     "addresses": _rule("action trigger", _addresses),
     "effect": _rule("action", _effect),
+    "elsewhere": _rule("action", _elsewhere),
     "summary": _rule("action", _summary),
     "sample": _rule("trigger", _sample),
 }
