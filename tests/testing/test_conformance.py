@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from hookline.sdk import (
     ConnectionContext,
     Connector,
     Context,
+    Elsewhere,
     Example,
     Field,
     Http,
@@ -95,6 +97,8 @@ def test_a_sound_action_breaks_no_rule(effect: str) -> None:
         ("effect", {"effect": "check"}),
         ("connection", {"connection": "absent"}),
         ("addresses", {"writes": ["{to}"]}),
+        ("elsewhere", {"elsewhere": {"box": Elsewhere("box.say")}}),
+        ("elsewhere", {"elsewhere": {"crate": Elsewhere("box.say")}}),
         ("portable", {"output": {"$ref": "https://elsewhere.example/schema.json"}}),
         ("portable", {"output": {"type": "object", "unevaluatedProperties": False}}),
         ("portable", {"output": {"type": "nonsense"}}),
@@ -110,6 +114,24 @@ def test_a_sound_action_breaks_no_rule(effect: str) -> None:
 def test_a_wrong_declaration_is_found(rule: str, options: dict[str, Any]) -> None:
     assert found(rule, good(**options))
     assert not found(rule, good())
+
+
+@pytest.mark.parametrize(
+    ("change", "hints", "is_sound"),
+    [
+        ({}, {}, True),
+        ({}, {"text": "it is taken"}, False),
+        ({"output_schema": {"type": "object"}}, {}, False),
+        ({"input_schema": {"type": "object", "properties": {}}}, {}, False),
+        ({"input_schema": {"type": "object", "properties": {}}}, {"text": "leave it out"}, True),
+    ],
+)
+def test_what_runs_a_step_elsewhere_fits(
+    change: dict[str, Any], hints: dict[str, str], is_sound: bool
+) -> None:
+    other = dataclasses.replace(good(), name="crate.say", connection="crate", **change)
+    action = good(elsewhere={"crate": Elsewhere("crate.say", hints)})
+    assert (problems(registry(action, other), "elsewhere", "action box.say") == []) is is_sound
 
 
 @pytest.mark.parametrize(

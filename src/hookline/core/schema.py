@@ -321,9 +321,8 @@ class _Definitions:
                 {"if": {"allOf": [is_named, there]}, "then": {"properties": {"with": {"$ref": parameters}}}}
                 for there, parameters in elsewhere
             ]
-            if elsewhere:
-                is_named["not"] = {"anyOf": [there for there, _ in elsewhere]}
-            made.append({"if": is_named, "then": then})
+            is_here: Schema = {"not": {"anyOf": [there for there, _ in elsewhere]}} if elsewhere else {}
+            made.append({"if": {**is_named, **is_here}, "then": then})
         return {"allOf": made} if made else {}
 
     def _elsewhere(self, component: ComponentInfo) -> Iterator[tuple[Schema, str]]:
