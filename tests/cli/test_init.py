@@ -62,6 +62,8 @@ def test_the_example_environment_holds_names_and_no_values(cli: Cli) -> None:
     assert "#SLACK_BOT_TOKEN=" in lines
     assert "#HOOKLINE_ADMIN_TOKEN=" in lines
     assert all(line.startswith("#") for line in lines if line)
+    names = [line for line in lines if line.endswith("=")]
+    assert len(names) == len(set(names)), "one place to fill in"
 
 
 def test_the_next_commands_are_said(tmp_path: Path) -> None:

@@ -74,6 +74,11 @@ def test_empty_pages_say_so(lab: Lab, path: str) -> None:
     assert page(lab, path).shown
 
 
+def test_the_address_above_a_run_leads_to_the_list(lab: Lab) -> None:
+    answer = lab.get("/runs?status=failed")
+    assert (answer.status_code, answer.headers["Location"]) == (308, "/?status=failed")
+
+
 def test_everything_shown_is_text(lab: Lab) -> None:
     ran = lab.start("plain", {EVIL: EVIL})
     failed = lab.post("/hooks/fails", {"why": EVIL}).get_json()["runs"][0]

@@ -66,7 +66,13 @@ def list_(project: Project, as_json: bool, server: str | None) -> None:
         emit_json({"schema": "hookline.schedules/1", **found})
         return
     rows = [
-        (each["workflow"], each["trigger"], _state(each), each["next"] or "", _pattern(each["with"]))
+        (
+            each["workflow"],
+            each["trigger"],
+            _state(each),
+            "" if each["paused"] else each["next"] or "",
+            _pattern(each["with"]),
+        )
         for each in found["schedules"]
     ]
     table(("WORKFLOW", "TRIGGER", "STATE", "NEXT", ""), rows, status_column=2)

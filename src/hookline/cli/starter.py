@@ -221,10 +221,17 @@ def _environment(settings: Iterable[Setting], registry: Registry) -> str:
     for setting in settings:
         if setting.secret:
             lines += [f"# {setting.description}", f"#{setting.variable}=", ""]
+    told: set[str] = set()
     for name, kind in registry.connection_types.items():
-        fields = [part for part in kind.fields["properties"].values() if part.get("x-env")]
-        if fields:
+        properties = kind.fields["properties"].values()
+        variables = [part["x-env"] for part in properties if part.get("x-env")]
+        # Connections to AWS share variables; a second place to fill in would be one too many.
+        above = [each for each in variables if each in told]
+        if variables:
             lines.append(f"# {kind.title} (connection {name!r})")
-            lines += [f"#{part['x-env']}=" for part in fields]
+            if above:
+                lines.append(f"# {', '.join(above)}: see above")
+            lines += [f"#{each}=" for each in variables if each not in told]
             lines.append("")
+            told.update(variables)
     return "\n".join(lines)

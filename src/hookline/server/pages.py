@@ -93,6 +93,13 @@ def runs_page() -> Response:
     )
 
 
+@pages.get("/runs", permission="read", answers=_PAGE)
+def all_runs_page() -> Response:
+    """The list of runs, where somebody looks for it who shortens a run's address."""
+    query = request.query_string.decode("latin-1")
+    return Response(status=308, headers={"Location": f"/?{query}" if query else "/"})
+
+
 @pages.get("/runs/<run_id>", permission="read", answers=_PAGE, problems=(404,))
 def run_page(run_id: str) -> Response:
     """One run with its steps and its history."""
