@@ -136,7 +136,7 @@ def test_a_short_timer_is_waited_for(cli: Cli) -> None:
 
 
 def test_each_attempt_and_its_end_are_told(cli: Cli) -> None:
-    retry = {"max_attempts": 2, "delay": "1ms", "on": ["bad_input"]}
+    retry = {"max_attempts": 2, "delay": "200ms", "on": ["bad_input"]}
     cli.write("bad", steps=[{"id": "no", "uses": "refuse", "with": {"kind": "input"}, "retry": retry}])
     result = cli("run", "bad")
     told = [line.split()[:2] for line in result.stderr.splitlines()]
