@@ -64,9 +64,18 @@ class _Given:
     kinds: tuple[str, ...]
 
 
+def _opens(given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The connections of those who are asked over the network."""
+    provider = given.get("provider", ())
+    names = [provider] if isinstance(provider, str) else provider
+    kinds = [_TYPES.get(name, name) for name in names if name not in _LOCAL]
+    return [(kind, given.get("connection") or kind) for kind in kinds]
+
+
 @action(
     "moderation.check",
     effect="read",
+    opens=_opens,
     summary="{action}: {reason}",
     examples=(
         Example({"text": "What a lovely picture!", "provider": "wordlist"}, title="A text"),

@@ -69,8 +69,15 @@ class Notified(TypedDict):
     places: Annotated[list[Told], Field("Each place, in the order of to.")]
 
 
+def _opens(given: Mapping[str, Json]) -> list[tuple[str, str]]:
+    """The connection of every place."""
+    read = (_read(place, number) for number, place in enumerate(given.get("to", ())))
+    return [(kind, connection) for kind, _, connection in read]
+
+
 @action(
     "notify",
+    opens=_opens,
     effect="at_least_once",
     summary="Told {sent} places",
     examples=(

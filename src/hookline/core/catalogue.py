@@ -6,7 +6,7 @@ protocols; the lints and the generated JSON Schema read nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -74,6 +74,10 @@ class ActionInfo(ComponentInfo, Protocol):
     @property
     def writes(self) -> Sequence[str]:
         """Addresses written, as format strings over ``with``: ``("{to}",)``. For the loop lint."""
+
+    @property
+    def opens(self) -> Callable[[Mapping[str, Any]], Iterable[tuple[str, str]]] | None:
+        """Connections besides its own that a step with these parameters opens, as (type, name)."""
 
     @property
     def elsewhere(self) -> Mapping[str, ElsewhereInfo]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -44,6 +44,7 @@ __all__ = [
 Effect = Literal["read", "idempotent", "check", "at_least_once"]
 Function = Callable[..., Any]
 NeedsConnection = Callable[[Mapping[str, Any]], bool]
+Opens = Callable[[Mapping[str, Any]], Iterable[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,8 @@ class Action(_Component):
             repeated, and the service may see it twice.
         summary: One line about a finished step, over input and output: ``"Posted to {channel}"``,
             ``"Kept {file[name]}"``; see `summarize`.
+        opens: Which connections besides its own a step with these parameters opens (`Context.open`),
+            as (type, name): so that a missing one is found before a run.
         pure: No IO, no waiting: run within the engine's own step, without a worker.
         blocking: A plain function, run in the bounded pool of threads.
         elsewhere: By the type of a connection that is not `connection`: what runs the step with it.
@@ -150,6 +153,7 @@ class Action(_Component):
     summary: str = ""
     examples: Sequence[Example] = ()
     writes: Sequence[str] = ()
+    opens: Opens | None = None
     elsewhere: Mapping[str, Elsewhere] = field(default_factory=dict)
     pure: bool = False
     blocking: bool = False
@@ -511,6 +515,7 @@ def action(
     needs_connection: NeedsConnection | None = None,
     output: Schema | None = None,
     writes: Sequence[str] = (),
+    opens: Opens | None = None,
     elsewhere: Mapping[str, Elsewhere] | None = None,
     pure: bool = False,
 ) -> Callable[[Function], Action]:
@@ -543,6 +548,7 @@ def action(
             summary=summary,
             examples=examples,
             writes=writes,
+            opens=opens,
             elsewhere=elsewhere or {},
             pure=pure,
             blocking=not pure and not inspect.iscoroutinefunction(function),

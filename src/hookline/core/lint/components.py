@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hookline.core.catalogue import Catalogue, ComponentInfo, Runner, runner_of
+from hookline.core.catalogue import ActionInfo, Catalogue, ComponentInfo, Runner, runner_of
 from hookline.core.grammar import STEP_KINDS
 from hookline.core.lint.author_schemas import schema_problems
 from hookline.core.lint.parameters import ParameterChecker
@@ -69,6 +69,34 @@ def _action(
         parameters.check(given, info.input_schema, place, owner, runner.hints)
         named = value.get("connection") if runner.connection is None else runner.connection
         _connection(info, named, given, path, catalogue, report)
+        _opened(info, given, place, catalogue, report)
+
+
+def _opened(
+    info: ActionInfo, given: Mapping[str, Any], place: Path, catalogue: Catalogue, report: Report
+) -> None:
+    """Connections that are named by the parameters rather than by the step."""
+    ask = getattr(info, "opens", None)
+    if not callable(ask):
+        return
+    try:
+        opened = list(ask(given))
+    except Exception:
+        # The parameters are faulty, which is told of them, or are expressions.
+        return
+    for kind, name in dict.fromkeys(opened):
+        if "{{" in kind or "{{" in name or catalogue.connections.get(name) == kind:
+            continue
+        if name in catalogue.connections:
+            message = f"{show(name)} is a connection to {catalogue.connections[name]}, not to {kind}"
+            report.add("D405", message, place, hint=f"name a connection to {kind}")
+        elif name == kind:
+            message = f"`{info.name}` needs a connection to {kind} here"
+            report.add("D404", message, place, hint=how_to_configure(kind, catalogue))
+        else:
+            usable = sorted(other for other, type_ in catalogue.connections.items() if type_ == kind)
+            hint = report.suggest(name, usable, how_to_configure(kind, catalogue))
+            report.add("D403", f"there is no connection {show(name)}", place, hint=hint)
 
 
 def _connection(
