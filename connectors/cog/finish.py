@@ -1,0 +1,71 @@
+"""From a prediction that is over to the step's result: its files kept, its failure typed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from hookline.sdk import (
+    ActionError,
+    Canceled,
+    Context,
+    File,
+    OutcomeUnknown,
+    RateLimited,
+    TimedOut,
+    Unavailable,
+)
+from hookline.sdk.model_files import archive
+from hookline.sdk.predictions import Prediction, failure, parse_time, succeeded
+
+from .client import CogClient, Snapshot
+from .records import Waiting, Wanted
+
+__all__ = ["finish"]
+
+
+async def finish(
+    ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting, snapshot: Snapshot
+) -> Prediction:
+    """The normalised result."""
+    cost = None
+    if wanted.usd_per_second is not None and snapshot.predict_seconds is not None:
+        cost = round(wanted.usd_per_second * snapshot.predict_seconds, 8)
+        ctx.cost(cost, of=client.base_url)
+    job = f"Cog prediction {waiting.job}"
+    if snapshot.status == "canceled":
+        raise Canceled(f"{job} was canceled")
+    if snapshot.status == "failed":
+        raise failure(snapshot.error, job=job)
+    completed_at = snapshot.completed_at or ctx.now()
+
+    async def download(url: str, name: str) -> File:
+        http = client.http if client.owns(url) else ctx.http
+        return await http.download(url, name=name)
+
+    try:
+        schema = await client.schema(waiting.boot)
+    except ActionError:
+        schema = None  # The server is gone, its result is here.
+    try:
+        output = await archive(
+            snapshot.output, files=ctx.files, download=download, schema=schema, addresses="if_declared"
+        )
+    except (RateLimited, Unavailable, OutcomeUnknown) as error:
+        raise TimedOut(
+            f"{job} succeeded, and an output file cannot be fetched: {error.message}",
+            hint="check where the server's --upload-url leads",
+        ) from error
+    return succeeded(
+        provider="cog",
+        job_id=waiting.job,
+        model=wanted.model or client.base_url,
+        output=output,
+        created_at=snapshot.created_at or _time(waiting.since, completed_at),
+        completed_at=completed_at,
+        attempts=ctx.attempt,
+        cost_usd=cost,
+    )
+
+
+def _time(text: str, otherwise: datetime) -> datetime:
+    return parse_time(text) or otherwise

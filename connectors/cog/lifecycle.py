@@ -1,0 +1,182 @@
+"""From an intent to a result, whatever crashes in between."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from hookline.sdk import (
+    ActionError,
+    BadInput,
+    Context,
+    MalformedOutput,
+    OutcomeUnknown,
+    Park,
+    RateLimited,
+    TimedOut,
+    Unavailable,
+    Wake,
+)
+from hookline.sdk.model_files import ModelSchema
+from hookline.sdk.model_inputs import presigned, send_files, tell_of_files
+from hookline.sdk.predictions import Prediction, iso
+
+from .client import BUSY_SECONDS, CogClient, Snapshot, busy, not_working
+from .finish import finish
+from .inputs import check_input
+from .records import INTERVAL, Waiting, Wanted
+
+__all__ = ["begin", "go_on_after", "look_up"]
+
+Json = Any
+
+INLINE = 20_000_000
+"""Bytes up to which a file is sent, inside the request; the server takes 100 MiB in all."""
+
+HOLD = 30 * 60.0
+"""Seconds a connection is held at most."""
+
+SOON = 2.0
+"""Seconds a callback is given to be read after a restart, before anything is sent."""
+
+CALLED_BACK_WITHIN = 600.0
+"""Seconds an idle server may still be trying to deliver a result (it tries 12 times, 7 minutes)."""
+
+MAX_MISSES = 30
+MAX_RESTARTS = 3
+"""Times a prediction is started again on a server that was restarted: the input may be what kills it."""
+
+
+async def begin(ctx: Context, wanted: Wanted) -> Prediction | Park:
+    """Start; nothing is sent before the server's state and the input have been looked at."""
+    client: CogClient = ctx.connection
+    health = await client.health()
+    if not health.works:
+        raise not_working(health.status)
+    if health.status == "BUSY":
+        raise busy()
+    schema = await client.schema(health.boot)
+    # Files of the older generation come on a held connection only.
+    held = wanted.delivery == "connection" or (
+        not health.is_coglet and schema is not None and schema.gives_files
+    )
+    if not held and not ctx.callback_url:
+        raise BadInput(
+            "there is no callback address", hint='set HOOKLINE_BASE_URL, or "delivery": "connection"'
+        )
+    body = await _body(ctx, wanted, schema)
+    job = f"hl{hashlib.sha256(ctx.idempotency_key.encode()).hexdigest()[:30]}"
+    waiting = Waiting(job, iso(ctx.now()), health.boot, accepted=False, held=held)
+    if wanted.usd_per_second is not None:
+        # How long it takes is not known: what a minute costs, or what it cost lately if that is more.
+        await ctx.reserve(60.0 * wanted.usd_per_second, of=client.base_url)
+    await ctx.note(intent=asdict(waiting))
+    return await _put(ctx, client, wanted, waiting, body, hold=held)
+
+
+async def go_on_after(ctx: Context, wanted: Wanted, wake: Wake) -> Prediction | Park:
+    """A callback, or the time to ask."""
+    client: CogClient = ctx.connection
+    waiting = Waiting(**wake.data)
+    if wake.kind == "callback":
+        told = _told(wake, waiting.job)
+        if told is not None:
+            return await finish(ctx, client, wanted, waiting, told)
+        return waiting.park(ctx, wanted)
+    return await _ask(ctx, client, wanted, waiting)
+
+
+async def look_up(ctx: Context, wanted: Wanted) -> Park | None:
+    """What became of an attempt that was cut off: first let a callback that came meanwhile be read."""
+    if ctx.notes.get("intent") is None:
+        return None
+    return Waiting(**ctx.notes["intent"]).park(ctx, wanted, seconds=SOON)
+
+
+async def _body(ctx: Context, wanted: Wanted, schema: ModelSchema | None) -> Mapping[str, Json]:
+    """The input as sent, refused if the server would read its own disk for it."""
+    # The server is the operator's own: what it may reach is not ours to judge.
+    share = presigned(ctx, public=False)
+    sent = await send_files(
+        wanted.input, ctx.files, inline=INLINE, largest=INLINE, share=share, tell=tell_of_files(ctx)
+    )
+    check_input(sent, schema)
+    return {"input": sent}
+
+
+async def _put(
+    ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting, body: Mapping[str, Json], *, hold: bool
+) -> Prediction | Park:
+    """Start, or join. What is started on a held connection calls nobody: its result comes here."""
+    if hold:
+        left = HOLD if ctx.deadline is None else (ctx.deadline - ctx.now()).total_seconds()
+        snapshot = await client.put(waiting.job, body, hold=min(max(left, 1.0), HOLD))
+    else:
+        called_back = {"webhook": ctx.callback_url, "webhook_events_filter": ["completed"]}
+        snapshot = await client.put(waiting.job, {**body, **called_back}, hold=None)
+    taken = replace(waiting, accepted=True, idle=0, misses=0)
+    if snapshot.done:
+        return await finish(ctx, client, wanted, taken, snapshot)
+    return taken.park(ctx, wanted)
+
+
+async def _ask(ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting) -> Prediction | Park:
+    """No callback came in time."""
+    try:
+        health = await client.health()
+    except (Unavailable, RateLimited, OutcomeUnknown, MalformedOutput) as error:
+        return _missed(ctx, wanted, waiting, error)
+    if not health.works:
+        return _missed(ctx, wanted, waiting, not_working(health.status))
+    waiting = replace(waiting, idle=waiting.idle + 1 if health.status == "READY" else 0)
+    restarted = waiting.boot is not None and health.boot != waiting.boot
+    if wanted.when_lost == "fail":
+        if restarted or waiting.idle * (wanted.poll_interval or INTERVAL) > CALLED_BACK_WITHIN:
+            raise _lost(waiting, "the server was restarted" if restarted else "the server did not call back")
+        return replace(waiting, misses=0).park(ctx, wanted)
+    if not restarted and waiting.accepted and waiting.idle == 1:
+        return waiting.park(ctx, wanted)  # It may be on its way: what is over does not run again yet.
+    if restarted and waiting.restarts >= MAX_RESTARTS:
+        raise _lost(waiting, f"the server was restarted {waiting.restarts + 1} times while it ran")
+    again = replace(waiting, boot=health.boot, restarts=waiting.restarts + restarted)
+    # A server that could not deliver the result is asked to hold it out; one that lost it is not at fault.
+    hold = again.held or (again.accepted and not restarted)
+    try:
+        body = await _body(ctx, wanted, await client.schema(health.boot))
+        return await _put(ctx, client, wanted, again, body, hold=hold)
+    except RateLimited:
+        return replace(waiting, misses=0).park(ctx, wanted, seconds=BUSY_SECONDS)
+    except (Unavailable, OutcomeUnknown) as error:
+        return _missed(ctx, wanted, replace(again, accepted=again.accepted and hold), error)
+
+
+def _missed(ctx: Context, wanted: Wanted, waiting: Waiting, error: ActionError) -> Park:
+    """Ask once more; the attempt may be running, so this is no reason to start another."""
+    missed = replace(waiting, misses=waiting.misses + 1)
+    if missed.misses > MAX_MISSES:
+        raise _lost(waiting, error.message) from error
+    ctx.log(f"Cog prediction {waiting.job}: {error.message}", misses=missed.misses)
+    delay = max(wanted.poll_interval or 0.0, min(60.0, 2.0**missed.misses))
+    return missed.park(ctx, wanted, seconds=delay)
+
+
+def _told(wake: Wake, job: str) -> Snapshot | None:
+    """What a callback says, None when it does not end this prediction."""
+    try:
+        snapshot = Snapshot.read(json.loads(wake.body))
+    except (ValueError, RecursionError, MalformedOutput):
+        return None
+    if snapshot.id not in (None, job) or not snapshot.done:
+        return None
+    return snapshot
+
+
+def _lost(waiting: Waiting, reason: str) -> TimedOut:
+    return TimedOut(
+        f"the result of Cog prediction {waiting.job} is lost: {reason}",
+        hint="check that the server can reach HOOKLINE_BASE_URL; start it with "
+        "--await-explicit-shutdown True, so that it finishes before it stops",
+    )

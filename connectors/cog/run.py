@@ -1,0 +1,147 @@
+"""The action `cog.run`."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from hookline.sdk import Context, Example, Field, Park, Recorded, Wake
+from hookline.sdk.predictions import Prediction
+
+from .client import CogClient
+from .lifecycle import begin, go_on_after, look_up
+from .records import Wanted
+from .service import cog
+
+__all__ = ["run"]
+
+Json = Any
+
+
+@cog.action(
+    "run",
+    effect="check",
+    summary="Ran {model_reference}",
+    docs="https://cog.run/http#put-predictionsprediction_id",
+    examples=[
+        Example(
+            title="A text model, waiting on the connection",
+            input={"input": {"text": "hello"}, "delivery": "connection"},
+            responses=[
+                Recorded(
+                    json={"status": "READY", "setup": {"started_at": "2026-11-18T11:00:00Z"}},
+                    expect="GET /health-check",
+                ),
+                Recorded(
+                    json={
+                        "openapi": "3.0.2",
+                        "components": {
+                            "schemas": {
+                                "Input": {"type": "object", "properties": {"text": {"type": "string"}}},
+                                "Output": {"type": "string", "title": "Output"},
+                            }
+                        },
+                    },
+                    expect="GET /openapi.json",
+                ),
+                Recorded(
+                    json={
+                        "id": "pred_18e9b4a1d0dd0201",
+                        "logs": "got 'hello'\n",
+                        "metrics": {"chars": 5, "predict_time": 0.0077},
+                        "output": "HELLO",
+                        "status": "succeeded",
+                    }
+                ),
+            ],
+        )
+    ],
+)
+async def run(
+    ctx: Context,
+    input: Annotated[
+        dict[str, Any],
+        Field(
+            "The model's inputs, by name. A file reference is sent as a file; file inputs also take an "
+            "http(s) address, never a path.",
+            examples=[{"text": "hello"}],
+        ),
+    ],
+    delivery: Annotated[
+        Literal["callback", "connection"],
+        Field(
+            "How the result comes.",
+            advanced=True,
+            options={
+                "callback": "The server posts it to HOOKLINE_BASE_URL; nothing is held meanwhile. Up to Cog "
+                "0.16, files come on a held connection all the same.",
+                "connection": "On a connection held for up to 30 minutes: for a server that cannot reach us.",
+            },
+        ),
+    ] = "callback",
+    when_lost: Annotated[
+        Literal["run_again", "fail"],
+        Field(
+            "What to do when the server was restarted, or could not deliver the result.",
+            advanced=True,
+            options={"run_again": "Run the model again.", "fail": "Fail; the model never runs twice."},
+        ),
+    ] = "run_again",
+    poll_interval: Annotated[
+        float | None,
+        Field("Seconds without a callback until the server is asked; default 30.", advanced=True, minimum=1),
+    ] = None,
+    usd_per_second: Annotated[
+        float | None,
+        Field("Price of one second of the server, to estimate the cost.", advanced=True, minimum=0),
+    ] = None,
+    model: Annotated[
+        str | None,
+        Field(
+            "What the result calls the model, in the place of the server's address. It chooses nothing: the "
+            "server has one model.",
+            advanced=True,
+            examples=["acme/captioner"],
+        ),
+    ] = None,
+) -> Prediction | Park:
+    """Run a model on a Cog server
+
+    Waits for the result without holding anything, and keeps its files. An attempt in flight is never
+    started twice. If its result is lost because the server was restarted, the model runs again unless
+    when_lost says otherwise.
+    """
+    return await begin(ctx, Wanted(input, delivery, when_lost, poll_interval, usd_per_second, model))
+
+
+@run.on_resume
+async def resume(ctx: Context, wake: Wake, **values: Json) -> Prediction | Park:
+    """A callback, or the time to ask."""
+    return await go_on_after(ctx, Wanted(**values), wake)
+
+
+@run.on_lookup
+async def lookup(ctx: Context, **values: Json) -> Prediction | Park | None:
+    """What became of an attempt that was cut off."""
+    return await look_up(ctx, Wanted(**values))
+
+
+@run.on_cancel
+async def cancel(ctx: Context, data: Mapping[str, Json], **values: Json) -> None:
+    """Stop the prediction. Cog stops it between two steps of Python, never within one.
+
+    coglet 0.23.1 answers 200 to a cancel in a prediction's first milliseconds, and forgets it.
+    """
+    client: CogClient = ctx.connection
+    await client.cancel(data["job"])
+
+
+@run.on_verify
+async def verify(ctx: Context, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a callback carries the server's token, where one is configured."""
+    client: CogClient = ctx.connection
+    if not client.webhook_token:
+        return True
+    right = f"Bearer {client.webhook_token}".encode()
+    return hmac.compare_digest(right, headers.get("authorization", "").encode("utf-8", "replace"))
