@@ -14,6 +14,7 @@ from hookline.sdk import (
     TimedOut,
     Unavailable,
 )
+from hookline.sdk.expectations import check_output
 from hookline.sdk.model_files import archive
 from hookline.sdk.predictions import Prediction, failure, parse_time, succeeded
 
@@ -21,6 +22,8 @@ from .client import CogClient, Snapshot
 from .records import Waiting, Wanted
 
 __all__ = ["finish"]
+
+_OVER = "the model ran, and the server keeps nothing: change its input, or what is expected of its output"
 
 
 async def finish(
@@ -55,7 +58,7 @@ async def finish(
             f"{job} succeeded, and an output file cannot be fetched: {error.message}",
             hint="check where the server's --upload-url leads",
         ) from error
-    return succeeded(
+    result = succeeded(
         provider="cog",
         job_id=waiting.job,
         model=wanted.model or client.base_url,
@@ -65,6 +68,7 @@ async def finish(
         attempts=ctx.attempt,
         cost_usd=cost,
     )
+    return check_output(result, wanted.expect, hint=_OVER) if wanted.expect else result
 
 
 def _time(text: str, otherwise: datetime) -> datetime:

@@ -20,6 +20,7 @@ from hookline.sdk import (
     Unavailable,
     Wake,
 )
+from hookline.sdk.expectations import check_expect
 from hookline.sdk.model_files import ModelSchema
 from hookline.sdk.model_inputs import presigned, send_files, tell_of_files
 from hookline.sdk.predictions import Prediction, iso
@@ -52,6 +53,7 @@ MAX_RESTARTS = 3
 
 async def begin(ctx: Context, wanted: Wanted) -> Prediction | Park:
     """Start; nothing is sent before the server's state and the input have been looked at."""
+    check_expect(wanted.expect or {})
     client: CogClient = ctx.connection
     health = await client.health()
     if not health.works:

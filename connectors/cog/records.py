@@ -27,6 +27,7 @@ class Wanted:
     poll_interval: float | None = None
     usd_per_second: float | None = None
     model: str | None = None
+    expect: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)

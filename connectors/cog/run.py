@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from hookline.sdk import Context, Example, Field, Park, Recorded, Wake
+from hookline.sdk.expectations import Expect
 from hookline.sdk.predictions import Prediction
 
 from .client import CogClient
@@ -68,6 +69,10 @@ async def run(
             examples=[{"text": "hello"}],
         ),
     ],
+    expect: Annotated[
+        Expect | None,
+        Field("What the output must be; anything else is the error malformed_output."),
+    ] = None,
     delivery: Annotated[
         Literal["callback", "connection"],
         Field(
@@ -112,7 +117,16 @@ async def run(
     started twice. If its result is lost because the server was restarted, the model runs again unless
     when_lost says otherwise.
     """
-    return await begin(ctx, Wanted(input, delivery, when_lost, poll_interval, usd_per_second, model))
+    wanted = Wanted(
+        input=input,
+        delivery=delivery,
+        when_lost=when_lost,
+        poll_interval=poll_interval,
+        usd_per_second=usd_per_second,
+        model=model,
+        expect=expect,
+    )
+    return await begin(ctx, wanted)
 
 
 @run.on_resume

@@ -20,11 +20,11 @@ from hookline.sdk import (
     Unavailable,
     parse_duration,
 )
+from hookline.sdk.expectations import check_output
 from hookline.sdk.model_files import archive, web_urls
 from hookline.sdk.predictions import Prediction, succeeded
 
 from .client import ReplicateClient
-from .expect import check_output
 from .failures import failed
 from .prices import charge, estimate
 from .records import Remote, Wanted
@@ -38,6 +38,8 @@ _EXPIRED = (
     "Replicate deletes the outputs of API predictions one hour after they end; let the step run, or "
     "be woken, within that hour"
 )
+
+_BILLED = "the prediction ran and was probably billed; look at its output on replicate.com"
 
 
 async def finish(ctx: Context, client: ReplicateClient, wanted: Wanted, remote: Remote) -> Prediction:
@@ -82,7 +84,7 @@ async def finish(ctx: Context, client: ReplicateClient, wanted: Wanted, remote: 
         attempts=ctx.attempt,
         cost_usd=cost,
     )
-    return check_output(result, wanted.expect) if wanted.expect else result
+    return check_output(result, wanted.expect, hint=_BILLED) if wanted.expect else result
 
 
 async def _download(ctx: Context, client: ReplicateClient, remote: Remote, url: str, name: str) -> File:

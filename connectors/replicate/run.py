@@ -19,11 +19,11 @@ from hookline.sdk import (
     parse_duration,
     parse_usd,
 )
+from hookline.sdk.expectations import Expect, check_expect
 from hookline.sdk.predictions import Prediction
 
 from .checks import check_input
 from .client import ReplicateClient
-from .expect import Expect, check_expect
 from .finish import finish
 from .input_files import sent_input
 from .lifecycle import FALLBACK_ERRORS, Order, Task, begin, go_on_after, look_up, stop
@@ -44,7 +44,6 @@ ON_COG = Elsewhere(
         "models": "the server has one model: write its name as `model`, or remove the key",
         "fallback_on": "the server has one model: remove the key",
         "deployment": "the server has one model: write its name as `model`, or remove the key",
-        "expect": "check the output in a step behind it",
         "run_timeout": "use the step's `timeout`: there is no queue and no cold start to leave out",
         "hardware": "remove the key; `usd_per_second` says what a second of the server costs",
         "max_cost": "remove the key; `usd_per_second` says what a second of the server costs",

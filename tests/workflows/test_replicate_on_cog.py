@@ -73,6 +73,27 @@ def test_only_the_connection_changes(tmp_path: Path, server: CogServer) -> None:
         assert "asked to fail" in failed["error"]["message"]
 
 
+def test_what_the_output_must_be_holds_there_too(tmp_path: Path, server: CogServer) -> None:
+    as_json = {"type": "json", "schema": {"type": "array", "minItems": 2}}
+    listed = definition("listed", input={"text": "[1, 2]"}, expect=as_json)
+    alone = definition("alone", input={"text": "[1]"}, expect=as_json, usd_per_second=1)
+    native = definition("native", input={"text": "hello"}, expect={"max_size": 4})
+    native["steps"][0]["uses"] = "cog.run"
+    with install(
+        tmp_path / "project", environment={}, definitions=(listed, alone, native), settings=settings(server)
+    ) as hookline:
+        hookline.post("listed")
+        assert hookline.succeeded("listed")["output"]["output"] == [1, 2]
+        for name, told in (("alone", "/output: [1] is too short"), ("native", "has 5 bytes")):
+            hookline.post(name)
+            run = hookline.finished(name)
+            assert (run["status"], run["error"]["type"]) == ("failed", "malformed_output")
+            assert told in run["error"]["message"]
+            assert "replicate.com" not in run["error"]["hint"]
+            # It ran: that has a price, whatever came of it.
+            assert (run["cost_usd"] > 0) == (name == "alone")
+
+
 def test_a_run_that_is_canceled_is_canceled_on_the_server(tmp_path: Path, server: CogServer) -> None:
     slow = definition("slow", input={"text": "late", "seconds": 30})
     with install(
@@ -87,12 +108,32 @@ def test_a_run_that_is_canceled_is_canceled_on_the_server(tmp_path: Path, server
 
 
 @pytest.mark.parametrize(
+    "expect",
+    [{"kind": "text"}, {"type": "picture"}, {"min_files": -1}, {"mime": ""}, {"schema": []}, "text"],
+)
+def test_an_expectation_is_checked_alike_wherever_it_stands(expect: Any) -> None:
+    registry = load_registry()
+    installed = Installed(registry.actions, registry.triggers, {"captions": "cog", "replicate": "replicate"})
+    found = []
+    for uses, connection in (
+        ("replicate.run", "replicate"),
+        ("replicate.run", "captions"),
+        ("cog.run", "captions"),
+    ):
+        wrong = definition("w", input={"text": "x"}, expect=expect)
+        wrong["steps"][0] |= {"uses": uses, "connection": connection}
+        findings = check(read(json.dumps(wrong)), installed)
+        found.append([(each.code, each.pointer, each.message.partition(": ")[2]) for each in findings])
+    assert found[0]
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize(
     ("name", "value", "hint"),
     [
         ("models", ["a/b", "a/c"], "write its name as `model`"),
         ("deployment", "acme/shout", "write its name as `model`"),
         ("fallback_on", ["timeout"], "one model"),
-        ("expect", {"not_empty": True}, "in a step behind it"),
         ("run_timeout", "5m", "the step's `timeout`"),
         ("hardware", "cpu", "usd_per_second"),
         ("max_cost", "1 usd", "usd_per_second"),

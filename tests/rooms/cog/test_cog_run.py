@@ -19,6 +19,7 @@ from hookline.sdk import (
     Canceled,
     ContentRejected,
     File,
+    MalformedOutput,
     NotFound,
     OutcomeUnknown,
     Park,
@@ -431,6 +432,22 @@ def test_a_callback_that_ends_nothing_is_waited_over(body: Any) -> None:
     again = _callback(ctx, park, body)
     assert isinstance(again, Park)
     assert again.data == park.data
+
+
+def test_an_expectation_that_cannot_be_used_asks_nothing() -> None:
+    ctx = _context()
+    with pytest.raises(BadInput):
+        _start(ctx, expect={"min_size": "much"})
+    assert ctx.requests == []
+
+
+def test_what_is_not_expected_is_malformed_and_runs_once() -> None:
+    ctx = _context(READY, NO_SCHEMA, Recorded(status=202, json={"id": "x", "status": "starting"}), NO_SCHEMA)
+    park = _start(ctx, expect={"type": "files"})
+    body = {"id": park.data["job"], "status": "succeeded", "output": "HELLO"}
+    with pytest.raises(MalformedOutput):
+        _callback(ctx, park, body, expect={"type": "files"})
+    assert [request.method for request in ctx.requests].count("PUT") == 1
 
 
 def test_a_look_up_lets_a_stored_callback_be_read_before_anything_is_sent() -> None:

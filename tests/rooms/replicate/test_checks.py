@@ -14,7 +14,6 @@ from hookline.testing.replicate import openapi_schema
 from hookline.testing.replicate.plans import FileValue, png
 
 checks = import_room("connectors.replicate.checks")
-expect = import_room("connectors.replicate.expect")
 failures = import_room("connectors.replicate.failures")
 
 REF = "#/components/schemas/"

@@ -1,4 +1,8 @@
-"""What an output must be, said by the step; anything else is `malformed_output`."""
+"""What the output of a model must be, said by the step; anything else is `malformed_output`.
+
+An action that runs a model takes a parameter `Expect`, gives it to `check_expect` before anything is
+started, and gives its result to `check_output`. So ``expect`` means the same for every provider.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,10 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 import jsonschema
 import referencing
 
-from hookline.sdk import BadInput, Field, MalformedOutput, parse_size
-from hookline.sdk.predictions import Prediction
+from .errors import BadInput, MalformedOutput
+from .fields import Field
+from .predictions import Prediction
+from .units import parse_size
 
 __all__ = ["Expect", "check_expect", "check_output"]
 
@@ -36,7 +42,6 @@ _KEYWORDS = frozenset(
     }
 )
 _DEPTH = 16
-_NO_CHARGE_BACK = "the prediction ran and was probably billed; look at its output on replicate.com"
 
 
 class Expect(TypedDict):
@@ -109,15 +114,30 @@ def _unusable(schema: Json, where: str, depth: int) -> Iterator[str]:
             yield from _unusable(schema[keyword], f"{where}/{keyword}", depth - 1)
 
 
-def check_output(result: Prediction, expect: Mapping[str, Json]) -> Prediction:
-    """The result, if it is what the step expects.
+def check_output(result: Prediction, expect: Mapping[str, Json], *, hint: str) -> Prediction:
+    """The result, if it is what the step expects; a text that is to be JSON is read.
+
+    Args:
+        expect: As `check_expect` took it.
+        hint: What to do when it is not: where the output can be seen, and whether it was paid for.
 
     Raises:
         MalformedOutput: It is not.
     """
+    try:
+        return _checked(result, expect)
+    except _UnexpectedError as error:
+        raise MalformedOutput(f"{error}, which expect does not allow", hint=hint) from error
+
+
+class _UnexpectedError(Exception):
+    """What the output is, in the place of what was expected. It does not leave this module."""
+
+
+def _checked(result: Prediction, expect: Mapping[str, Json]) -> Prediction:
     result = _of_type(result, expect.get("type"))
     if expect.get("not_empty") and _is_empty(result):
-        raise _unexpected("the output is empty")
+        raise _UnexpectedError("the output is empty")
     _check_files(result["files"], expect)
     _check_sizes(result, expect)
     if "schema" in expect:
@@ -125,7 +145,7 @@ def check_output(result: Prediction, expect: Mapping[str, Json]) -> Prediction:
         error = next(validator.iter_errors(result["output"]), None)
         if error is not None:
             where = "/".join(["/output", *map(str, error.absolute_path)])
-            raise _unexpected(f"{where}: {error.message[:300]}")
+            raise _UnexpectedError(f"{where}: {error.message[:300]}")
     return result
 
 
@@ -135,10 +155,10 @@ def _of_type(result: Prediction, wanted: Json) -> Prediction:
         try:
             value = json.loads(result["output_text"] or "", parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
-            raise _unexpected("the output is a text that is no JSON document") from error
+            raise _UnexpectedError("the output is a text that is no JSON document") from error
         return {**result, "output": value, "output_type": "json"}
     if wanted is not None and kind != wanted and not (kind == "json" and result["output"] == []):
-        raise _unexpected(f"the output is of the kind {kind}, not {wanted}")
+        raise _UnexpectedError(f"the output is of the kind {kind}, not {wanted}")
     return result
 
 
@@ -157,12 +177,12 @@ def _is_empty(result: Prediction) -> bool:
 def _check_files(files: list[Json], expect: Mapping[str, Json]) -> None:
     count = len(files)
     if count < expect.get("min_files", 0) or count > expect.get("max_files", count):
-        raise _unexpected(f"the output has {count} files")
+        raise _UnexpectedError(f"the output has {count} files")
     wanted = expect.get("mime")
     for place, file in enumerate(files if wanted else ()):
         mime = str(file.get("mime", ""))
         if mime != wanted and not (str(wanted).endswith("/*") and mime.startswith(str(wanted)[:-1])):
-            raise _unexpected(f"/files/{place} is {mime or 'of no type'}, not {wanted}")
+            raise _UnexpectedError(f"/files/{place} is {mime or 'of no type'}, not {wanted}")
 
 
 def _check_sizes(result: Prediction, expect: Mapping[str, Json]) -> None:
@@ -173,10 +193,6 @@ def _check_sizes(result: Prediction, expect: Mapping[str, Json]) -> None:
         if size is None:
             continue
         if "min_size" in expect and size < parse_size(expect["min_size"], name="min_size"):
-            raise _unexpected(f"a file or text of the output has only {size:,} bytes")
+            raise _UnexpectedError(f"a file or text of the output has only {size:,} bytes")
         if "max_size" in expect and size > parse_size(expect["max_size"], name="max_size"):
-            raise _unexpected(f"a file or text of the output has {size:,} bytes")
-
-
-def _unexpected(what: str) -> MalformedOutput:
-    return MalformedOutput(f"{what}, which expect does not allow", hint=_NO_CHARGE_BACK)
+            raise _UnexpectedError(f"a file or text of the output has {size:,} bytes")
