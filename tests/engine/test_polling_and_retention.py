@@ -15,7 +15,7 @@ from hookline.engine.engine import EngineError
 from hookline.engine.pollers import Poller
 from hookline.engine.reading import submit_and_wait
 from hookline.sdk import Poll, TriggerEvent, Unavailable
-from hookline.store import sqlite_group
+from hookline.store import sqlite_prune
 from hookline.store.port import Accept, Dedupe
 
 FEED = {"uses": "feed"}
@@ -243,7 +243,7 @@ def test_more_than_one_batch_is_forgotten(lab: Lab) -> None:
 def test_what_has_expired_is_forgotten_though_every_run_is_kept(
     labs: LabMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_group, "KEYS_PER_RUN", 1)
+    monkeypatch.setattr(sqlite_prune, "KEYS_PER_RUN", 1)
     lab = labs()
     now = labs.clock()
     remembered = [Dedupe("hook", f"k{n}", now + 5) for n in range(1200)]

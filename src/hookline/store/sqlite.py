@@ -3,7 +3,7 @@
 Why it is built this way (measured, `docs/adr/0003-journal-and-group-commit.md`):
 
 * One thread owns the writing connection (`sqlite_writer`) and commits in groups.
-* A group runs a *constant* number of statements, each over many rows (`sqlite_group`). The
+* A group runs a *constant* number of statements, each over many rows (`sqlite_statements`). The
   interpreter lock is given up around every statement, and getting it back costs more than the
   statement.
 * ``synchronous=FULL``: a commit has returned only after the log is on disk.
@@ -46,7 +46,8 @@ from .port import (
 )
 from .schema import APPLICATION_ID, ENDED_BADLY, MIGRATIONS, OPEN
 from .sqlite_errors import translate
-from .sqlite_group import MAX_ROWS, parts, spent_query
+from .sqlite_ledger import spent_query
+from .sqlite_statements import MAX_ROWS, parts
 from .sqlite_writer import Writer
 
 __all__ = ["SQLiteStore"]
