@@ -6,7 +6,7 @@ OpenAPI document (https://api.replicate.com/openapi.json, version 1.0.0-a1).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -65,21 +65,20 @@ class ReplicateClient:
     Args:
         http: Client for `base_url`, which carries the token to that origin only.
         base_url: ``https://api.replicate.com/v1/``, ending in a slash.
-        webhook_secret: ``whsec_…``; fetched when first needed if empty.
+        webhook_secrets: Each ``whsec_…``; fetched when first needed if there is none.
+
+    Attributes:
+        webhook_secrets: What webhooks are signed with: as configured, or as it was last fetched. Any of
+            them will do; empty when none is known.
     """
 
-    def __init__(self, http: Http, base_url: str, webhook_secret: str = "") -> None:
+    def __init__(self, http: Http, base_url: str, webhook_secrets: Collection[str] = ()) -> None:
         self.http = http
         self.base_url = base_url
-        self._secret = webhook_secret
-        self._secret_is_given = bool(webhook_secret)
+        self.webhook_secrets = tuple(webhook_secrets)
+        self._secret_is_given = bool(webhook_secrets)
         self._secret_at: datetime | None = None
         self.catalogue = Catalogue(self.get)
-
-    @property
-    def webhook_secret(self) -> str:
-        """What webhooks are signed with: as configured, or as it was last fetched; empty when unknown."""
-        return self._secret
 
     async def create(self, target: Target, body: Mapping[str, Json], *, cancel_after: int | None) -> Remote:
         """Create a prediction: exactly one POST.
@@ -177,7 +176,7 @@ class ReplicateClient:
             fresh: Refuse old messages. False for a message that was checked when it arrived.
         """
         checked_at = now if fresh else None
-        if self._secret and is_signed(self._secret, headers, body, now=checked_at):
+        if self.is_signed(headers, body, now=checked_at):
             return True
         if self._secret_is_given or "webhook-signature" not in headers:
             return False
@@ -189,8 +188,12 @@ class ReplicateClient:
             return False
         self._secret_at = now
         key = answer.get("key") if isinstance(answer, Mapping) else None
-        self._secret = key if isinstance(key, str) else ""
-        return bool(self._secret) and is_signed(self._secret, headers, body, now=checked_at)
+        self.webhook_secrets = (key,) if isinstance(key, str) and key else ()
+        return self.is_signed(headers, body, now=checked_at)
+
+    def is_signed(self, headers: Mapping[str, str], body: bytes, *, now: datetime | None) -> bool:
+        """Whether a webhook is signed with one of the secrets that are known; asks nobody."""
+        return any(is_signed(secret, headers, body, now=now) for secret in self.webhook_secrets)
 
     def owns(self, url: str) -> bool:
         """Whether an address is on the API's own origin, where the token may go."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 from urllib.parse import quote
 
 from hookline.sdk import Context, Example, Field, MalformedOutput, Recorded
@@ -73,6 +73,13 @@ async def list_predictions(
     created_before: Annotated[
         str | None, Field("Only those made before this time.", format="date-time")
     ] = None,
+    source: Annotated[
+        Literal["web"] | None,
+        Field(
+            "Only those made on the website, of the last 14 days. All when left out.",
+            advanced=True,
+        ),
+    ] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Predictions:
@@ -85,7 +92,7 @@ async def list_predictions(
         "predictions",
         limit=limit,
         cursor=cursor,
-        params={"created_after": created_after, "created_before": created_before},
+        params={"created_after": created_after, "created_before": created_before, "source": source},
     )
     return {"results": [read_prediction(item) for item in found.results], "next": found.next}
 

@@ -42,18 +42,22 @@ class Intent:
 
     Attributes:
         at: When it was about to be sent.
-        callback: The webhook address sent with it, None without one.
+        callback: The webhook address sent with it that is this attempt's alone, None without one.
         fingerprint: SHA-256 of each value of the input, as sent.
+        shared: The webhook address sent with it that others may have been given too, None without one.
     """
 
     at: datetime
     callback: str | None
     fingerprint: Mapping[str, str]
+    shared: str | None = None
 
     @classmethod
-    def of(cls, at: datetime, callback: str | None, body: Mapping[str, Json]) -> Intent:
+    def of(
+        cls, at: datetime, callback: str | None, body: Mapping[str, Json], *, shared: str | None = None
+    ) -> Intent:
         """The intent to send `body`."""
-        return cls(at, callback, {key: _digest(value) for key, value in body["input"].items()})
+        return cls(at, callback, {key: _digest(value) for key, value in body["input"].items()}, shared)
 
     def to_json(self) -> dict[str, Json]:
         """As noted."""
@@ -61,6 +65,7 @@ class Intent:
             "created_after": iso(self.at),
             "callback": self.callback,
             "fingerprint": dict(self.fingerprint),
+            "shared": self.shared,
         }
 
     @classmethod
@@ -69,7 +74,7 @@ class Intent:
         at = parse_time(data["created_after"])
         if at is None:
             raise ValueError("a noted intent has no time")
-        return cls(at, data["callback"], data["fingerprint"])
+        return cls(at, data["callback"], data["fingerprint"], data.get("shared"))
 
 
 async def find(
@@ -112,9 +117,9 @@ async def find(
 
 
 def _is_ours(remote: Remote, intent: Intent, target: Target) -> Literal["yes", "no", "maybe"]:
-    """Whether a listed prediction that does not show our webhook address comes of this intent."""
-    if remote.webhook is not None or not target.could_have_made(remote):
-        return "no"  # A webhook address that is not ours is another attempt's.
+    """Whether a listed prediction that does not show this attempt's address comes of this intent."""
+    if remote.webhook not in (None, intent.shared) or not target.could_have_made(remote):
+        return "no"  # A webhook address that was not sent is another attempt's.
     early = remote.created_at is None or remote.created_at < intent.at - timedelta(seconds=CLOCK_SKEW)
     if remote.data_removed:
         return "maybe"

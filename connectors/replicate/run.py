@@ -217,8 +217,10 @@ async def run(
     fallback_on: Annotated[
         list[
             Literal[
+                "authentication",
                 "bad_input",
                 "content_rejected",
+                "insufficient_credit",
                 "malformed_output",
                 "not_found",
                 "rate_limited",

@@ -42,12 +42,21 @@ def connect(
             env="REPLICATE_WEBHOOK_SECRET",
         ),
     ] = None,
+    previous_webhook_secret: Annotated[
+        str | None,
+        Field(
+            "The one before webhook_secret was changed. It stays valid as long as it stands here.",
+            secret=True,
+            advanced=True,
+            env="REPLICATE_PREVIOUS_WEBHOOK_SECRET",
+        ),
+    ] = None,
 ) -> ReplicateClient:
     """Open a client."""
     # One of the official clients wants the /v1 in the same variable, so it may be there.
     base = base_url.rstrip("/").removesuffix("/v1") + "/v1/"
     http = ctx.http(base, headers={"Authorization": f"Bearer {token}"})
-    return ReplicateClient(http, base, webhook_secret or "")
+    return ReplicateClient(http, base, [each for each in (webhook_secret, previous_webhook_secret) if each])
 
 
 @replicate.on_test

@@ -319,7 +319,7 @@ async def create_training(
     if webhook is not None:
         body |= {"webhook": webhook, "webhook_events_filter": ["completed"]}
     # The address is the same for other attempts, so it cannot tell this one; trainer and input can.
-    await ctx.note(intent=Intent.of(ctx.now(), None, body).to_json())
+    await ctx.note(intent=Intent.of(ctx.now(), None, body, shared=webhook).to_json())
     return read_training((await client.create(order.target, body, cancel_after=None)).body)
 
 

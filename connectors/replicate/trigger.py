@@ -21,7 +21,6 @@ from .recorded import FINISHED
 from .records import TERMINAL
 from .service import replicate
 from .shapes import PredictionShape, read_prediction
-from .signature import is_signed
 
 __all__ = ["prediction_completed"]
 
@@ -60,15 +59,15 @@ def prediction_completed(
     if len(request.body) > MAX_BYTES:
         raise HookRefused(413, f"the body has {len(request.body)} bytes", code="C607")
     client: ReplicateClient = ctx.connection
-    if not client.webhook_secret:
+    if not client.webhook_secrets:
         raise BadInput(
             "the replicate connection has no webhook_secret, so nobody can be let in",
             hint="set webhook_secret, or REPLICATE_WEBHOOK_SECRET, to the key that Replicate answers to "
             "GET /v1/webhooks/default/secret",
         )
-    if not is_signed(client.webhook_secret, request.headers, request.body, now=None):
+    if not client.is_signed(request.headers, request.body, now=None):
         raise HookRefused(401, "it is not signed with the account's secret", code="C601")
-    if not is_signed(client.webhook_secret, request.headers, request.body, now=ctx.now()):
+    if not client.is_signed(request.headers, request.body, now=ctx.now()):
         raise HookRefused(401, "its timestamp is too far from now", code="C602")
     prediction = _read(request.body)
     if prediction["status"] not in TERMINAL:

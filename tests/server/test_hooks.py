@@ -293,6 +293,24 @@ def test_a_repeated_callback_is_a_duplicate(lab: Lab, monkeypatch: pytest.Monkey
     assert lab.post(callback_of(lab, run), {"ok": 2}).status_code == 202
 
 
+def test_a_callback_may_repeat_all_that_was_sent_to_a_model(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Replicate's webhooks hold input, output and logs: 1 MiB loses the end of what had large inputs."""
+    run = lab.start("callback", {})
+    taken: list[int] = []
+    monkeypatch.setattr(lab.engine, "receive_callback", lambda *given: taken.append(len(given[2])) or True)
+    assert lab.post(callback_of(lab, run), {"logs": "x" * 10_000_000}).status_code == 202
+    assert taken[0] > 10_000_000
+
+
+def test_a_strangers_body_is_not_even_read(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    monkeypatch.setattr("hookline.server.hooks.raw_body", lambda: read.append(1))
+    is_problem(lab.post("/callbacks/x.y", {"ok": 1}), 404, "R406")
+    assert read == []
+
+
 def test_a_forged_token_is_not_found(lab: Lab) -> None:
     run = lab.start("callback", {})
     token = callback_of(lab, run)

@@ -756,6 +756,10 @@ class Engine:
 
     # Asking something of a run ------------------------------------------------------------------
 
+    def check_callback_address(self, token: str) -> None:
+        """Refuse an address that was not made here; see `Requests.check_callback_address`."""
+        self.requests.check_callback_address(token)
+
     def receive_callback(self, token: str, headers: Mapping[str, str], body: bytes) -> bool:
         """A request to a callback address; see `Requests.receive_callback`."""
         return self.requests.receive_callback(token, headers, body)

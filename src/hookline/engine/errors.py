@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from .codes import ENGINE_CODES
+
 __all__ = ["Busy", "EngineError"]
+
+
+_REMEDIES = {each.code: each.remedy for each in ENGINE_CODES}
 
 
 class EngineError(Exception):
@@ -11,7 +16,7 @@ class EngineError(Exception):
     Attributes:
         code: A stable code.
         status: The HTTP status that says the same.
-        hint: What to do.
+        hint: What to do; what the code's own page says if nothing better is known.
     """
 
     def __init__(self, message: str, *, code: str, status: int = 400, hint: str = "") -> None:
@@ -19,7 +24,7 @@ class EngineError(Exception):
         self.message = message
         self.code = code
         self.status = status
-        self.hint = hint
+        self.hint = hint or _REMEDIES.get(code, "")
 
 
 class Busy(EngineError):

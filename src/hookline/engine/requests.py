@@ -85,6 +85,15 @@ class Requests:
             self._runner.deliver(lambda: self._runner.wake(run_id))
         return stored
 
+    def check_callback_address(self, token: str) -> None:
+        """Refuse an address that was not made here, without looking anything up.
+
+        Raises:
+            EngineError: It was not.
+        """
+        if self._tokens.read(token) is None:
+            raise _no_callback()
+
     def receive_callback(self, token: str, headers: Mapping[str, str], body: bytes) -> bool:
         """A request to a callback address; False when it came before.
 
@@ -95,7 +104,7 @@ class Requests:
         target = self._tokens.read(token)
         row = self._store.run(target.run_id) if target is not None else None
         if target is None or row is None:
-            raise EngineError("there is no callback at this address", code="R406", status=404)
+            raise _no_callback()
         if row.finished_at is not None:
             raise EngineError("the run is over", code="R407", status=410)
         self._check_callback(row.version, target.path, headers, body)
@@ -114,7 +123,7 @@ class Requests:
         try:
             node, _ = self._reader.plans.get(version).locate(path)
         except KeyError as error:
-            raise EngineError("there is no callback at this address", code="R406", status=404) from error
+            raise _no_callback() from error
         schema = (node.options.get("callback") or {}).get("schema")
         if schema is not None:
             try:
@@ -205,3 +214,7 @@ class Requests:
 def is_same_step(before: Node, now: Node) -> bool:
     """Whether two versions of a definition mean the same step."""
     return (before.id, before.kind, before.uses) == (now.id, now.kind, now.uses)
+
+
+def _no_callback() -> EngineError:
+    return EngineError("there is no callback at this address", code="R406", status=404)

@@ -86,7 +86,8 @@ FIELDS: tuple[Setting, ...] = (
     ),
     Setting("budget_month", "", "The same for one calendar month (UTC)."),
     Setting("max_backlog", "10000", "Runs that may be queued or running; beyond it a hook answers 503."),
-    Setting("max_body_bytes", "1048576", "Largest body of a webhook in bytes."),
+    # Replicate's webhooks repeat input, output and logs: 1 MB of files within a request is 1.3 MB here.
+    Setting("max_body_bytes", "10485760", "Largest body of a webhook or callback in bytes."),
     Setting("max_attempts_at_once", "256", "Attempts of asynchronous actions executed at the same time."),
     Setting("blocking_threads", "16", "Threads for actions that block."),
     Setting("server_threads", "48", "Threads that answer HTTP requests."),

@@ -332,6 +332,7 @@ _REFUSED_HEADERS = frozenset(
 )
 def callback(token: str) -> Response:
     """Wake the step whose address this is."""
+    _engine().check_callback_address(token)  # Before the body of a stranger takes any room.
     body = raw_body()
     if isinstance(body, Unreadable):
         return body.problem()

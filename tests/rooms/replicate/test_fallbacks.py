@@ -68,6 +68,22 @@ def test_the_step_says_which_errors_move_on(make, standin, pair) -> None:
     assert isinstance(_finish(make({**pair, "fallback_on": ["bad_input"]})).error, TimedOut)
 
 
+@pytest.mark.parametrize(
+    ("error", "moves_on"),
+    [
+        ("no credit upstream (E001)", "insufficient_credit"),
+        ("invalid upstream key (E002)", "authentication"),
+    ],
+)
+def test_what_the_owner_of_a_model_has_to_mend_can_be_passed_over(
+    make, standin, pair, error: str, moves_on: str
+) -> None:
+    standin.faults.set("execution.fail", value=error)
+    assert _finish(make(pair)).error.type == moves_on
+    standin.faults.set("execution.fail", value=error)
+    assert _finish(make({**pair, "fallback_on": [moves_on]})).output["output_text"] == "hello"
+
+
 def test_the_last_error_is_the_steps(make, standin, pair) -> None:
     standin.faults.set("execution.fail", times=2, value="first (E9828)")
     record = _finish(make(pair))

@@ -169,13 +169,15 @@ def _receive(
     *,
     secret: str = SECRET,
     configured: str | None = SECRET,
+    previous: str | None = None,
     age: float = 0,
     method: str = "POST",
     **parameters: Any,
 ) -> Any:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     opener = FakeContext()
-    open_connection(connector.replicate.connection_type, opener, token="r8_canary", webhook_secret=configured)
+    secrets = {"webhook_secret": configured, "previous_webhook_secret": previous}
+    open_connection(connector.replicate.connection_type, opener, token="r8_canary", **secrets)
     ctx = FakeHookContext(connection=opener.connection)
     stamp = int((ctx.now() - timedelta(seconds=age)).timestamp())
     headers = {
@@ -194,6 +196,11 @@ def test_a_completed_prediction_is_an_event_with_the_messages_identity(status: s
     assert event.key == "msg_1"
     assert event.data["status"] == status
     assert event.data["id"] == recorded.FINISHED["id"]
+
+
+def test_while_the_secret_is_being_changed_both_are_good() -> None:
+    assert _receive(recorded.FINISHED, configured=new_secret(), previous=SECRET).key == "msg_1"
+    assert _receive(recorded.FINISHED, configured=SECRET, previous=new_secret()).key == "msg_1"
 
 
 def test_a_training_is_an_event_too() -> None:

@@ -89,6 +89,18 @@ def test_a_lost_answer_is_looked_up(act, standin, training, name: str, fault: st
     assert output["id"] == standin.creates[0].prediction_id
 
 
+@pytest.mark.parametrize("address", ["mine", "another"])
+def test_a_webhook_that_others_use_too_neither_hides_nor_tells_a_training(
+    act, standin, training, address: str
+) -> None:
+    mine = f"{standin.base_url}/none/mine"
+    _output(act("create_training", **training, webhook=f"{standin.base_url}/none/other"))
+    standin.faults.set("create.reset_after" if address == "mine" else "create.reset_before")
+    output = _output(act("create_training", **training, webhook=mine))
+    assert len(standin.creates) == 2
+    assert output["id"] == standin.creates[1].prediction_id
+
+
 def test_a_training_input_is_checked_before_it_is_paid_for(act, standin, training) -> None:
     wrong = {**training, "input": {**training["input"], "triger_word": "TOK"}}
     record = asyncio.run(_finished(act("train", **wrong)))
@@ -188,6 +200,7 @@ def test_predictions(act, standin, sleepy) -> None:
     assert _output(act("cancel_prediction", id=job))["status"] == "canceled"
     assert _output(act("cancel_prediction", id=job))["status"] == "canceled"
     assert [item["id"] for item in _output(act("list_predictions"))["results"]] == [job]
+    assert _output(act("list_predictions", source="web"))["results"] == []
 
 
 def test_the_small_ones(act, standin) -> None:

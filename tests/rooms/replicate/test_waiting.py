@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 
 from hookline.engine.loader import import_room
 from hookline.sdk import Canceled, Park, TimedOut
-from hookline.testing.replicate.signing import sign
+from hookline.testing.replicate.signing import new_secret, sign
 
 signature = import_room("connectors.replicate.signature")
 polling = import_room("connectors.replicate.polling")
@@ -150,6 +150,27 @@ def test_a_configured_secret_is_used_and_never_fetched(make, standin, sleepy) ->
         async with make({**sleepy, "webhook": "always"}, fields=fields) as driver:
             assert (await driver.finish()).output["output_text"] == "rested"
             assert not [name for name in driver.boundaries if "secret" in name]
+
+    asyncio.run(scenario())
+
+
+def test_a_secret_that_was_changed_is_fetched_again(make, standin, sleepy) -> None:
+    async def scenario() -> None:
+        async with make({**sleepy, "webhook": "always"}) as driver:
+
+            async def is_genuine(secret: str) -> bool:
+                stamp = int(standin.clock.now())
+                headers = {"webhook-id": "m", "webhook-timestamp": str(stamp)}
+                headers["webhook-signature"] = sign(secret, "m", stamp, b"{}")
+                return await driver.action.verify(driver, headers, b"{}")
+
+            first = standin.webhook_secret
+            assert await is_genuine(first)
+            standin.webhook_secret = new_secret()
+            assert not await is_genuine(standin.webhook_secret)
+            await driver.advance(301)
+            assert await is_genuine(standin.webhook_secret)
+            assert not await is_genuine(first)
 
     asyncio.run(scenario())
 

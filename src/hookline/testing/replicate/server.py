@@ -94,7 +94,6 @@ class ReplicateStandIn:
         max_file_bytes: int = MAX_FILE_BYTES,
     ) -> None:
         self.token = token
-        self.webhook_secret = webhook_secret or new_secret()
         self.faults = FaultPlan(FAULTS)
         self.clock: Clock = clock or SystemClock()
         self._fail_on_token_leak = fail_on_token_leak
@@ -135,7 +134,7 @@ class ReplicateStandIn:
             faults=self.faults,
             render=wire.prediction,
             current=self._predictions.get,
-            secret=self.webhook_secret,
+            secret=webhook_secret or new_secret(),
             retry_delays=webhook_retry_delays,
             timeout=webhook_timeout,
         )
@@ -184,6 +183,15 @@ class ReplicateStandIn:
     def base_url(self) -> str:
         """``http://127.0.0.1:PORT``, without ``/v1``: the value of ``REPLICATE_BASE_URL``."""
         return self._server.origin
+
+    @property
+    def webhook_secret(self) -> str:
+        """What webhooks are signed with from now on; set it as an account's owner would change it."""
+        return self._webhooks.secret
+
+    @webhook_secret.setter
+    def webhook_secret(self, secret: str) -> None:
+        self._webhooks.secret = secret
 
     @property
     def cdn_url(self) -> str:
