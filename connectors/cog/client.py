@@ -6,8 +6,10 @@ the input and times. Errors are ``{"error": …}`` or ``{"detail": …}``.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
@@ -27,7 +29,7 @@ from hookline.sdk.http import raise_for_status
 from hookline.sdk.model_files import ModelSchema
 from hookline.sdk.predictions import parse_time
 
-__all__ = ["BUSY_SECONDS", "CogClient", "Health", "Snapshot"]
+__all__ = ["BUSY_SECONDS", "CogClient", "Health", "Published", "Snapshot"]
 
 Json = Any
 
@@ -49,18 +51,44 @@ class Health:
     Attributes:
         status: STARTING, READY, BUSY, SETUP_FAILED, UNHEALTHY, DEFUNCT, UNKNOWN.
         boot: When the model was set up; changes when the server starts anew.
-        is_coglet: Whether it is of the newer generation. Webhooks of the older one, up to 0.16, name
-            files by their paths on the server's disk; only the answer to a held request has their bytes.
+        version: What it says of its own version: ``coglet``, ``python_sdk``, ``python``, …; empty up to 0.16.
     """
 
     status: str
     boot: str | None
-    is_coglet: bool = True
+    version: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def is_coglet(self) -> bool:
+        """Whether it is of the newer generation.
+
+        Webhooks of the older one, up to 0.16, name files by their paths on the server's disk; only the
+        answer to a held request has their bytes.
+        """
+        return "coglet" in self.version
 
     @property
     def works(self) -> bool:
         """Whether the model is set up and its worker alive."""
         return self.status in ("READY", "BUSY")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What ``GET /openapi.json`` says.
+
+    Attributes:
+        digest: SHA-256 of the document, hexadecimal, whatever the order of its keys.
+    """
+
+    schema: ModelSchema
+    digest: str
+
+    @classmethod
+    def of(cls, document: Mapping[str, Json]) -> Published:
+        """Read a document."""
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+        return cls(ModelSchema(document), hashlib.sha256(text.encode()).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +136,15 @@ class CogClient:
     Args:
         base_url: Its address, without a trailing slash.
         webhook_token: What the server sends with webhooks (its ``WEBHOOK_AUTH_TOKEN``), or "".
+        model_version: What its operator calls the model's version, or "".
     """
 
-    def __init__(self, http: Http, base_url: str, webhook_token: str = "") -> None:
+    def __init__(self, http: Http, base_url: str, webhook_token: str = "", model_version: str = "") -> None:
         self.http = http
         self.base_url = base_url
         self.webhook_token = webhook_token
-        self._schemas: dict[str | None, ModelSchema] = {}
+        self.model_version = model_version
+        self._published: dict[str, Published] = {}
 
     async def health(self) -> Health:
         """How the server is.
@@ -135,22 +165,41 @@ class CogClient:
         setup = body.get("setup")
         boot = setup.get("started_at") if isinstance(setup, Mapping) else None
         version = body.get("version")
-        is_coglet = isinstance(version, Mapping) and "coglet" in version
-        return Health(body["status"], boot if isinstance(boot, str) else None, is_coglet)
+        return Health(
+            status=body["status"],
+            boot=boot if isinstance(boot, str) else None,
+            version=version if isinstance(version, Mapping) else {},
+        )
+
+    async def published(self, boot: str | None) -> Published | None:
+        """What the server says of its model, None when it does not; asked once for each start.
+
+        Raises:
+            ActionError: It cannot be asked just now, or not with this token.
+        """
+        if boot is not None and boot in self._published:
+            return self._published[boot]
+        response = await self.http.request("GET", "openapi.json", timeout=ASK_TIMEOUT)
+        try:
+            document = response.json()
+        except MalformedOutput:
+            document = None
+        # A server without a schema says so with 503 and JSON; one that cannot write its schema fails with
+        # 500. Anything else comes from a proxy before it, and does not mean that there is none.
+        says_none = response.status in (404, 500) or (response.status == 503 and document is not None)
+        if not says_none:
+            raise_for_status(response, effect="read", service="The Cog server")
+        if response.status != 200 or not isinstance(document, Mapping):
+            return None
+        published = Published.of(document)
+        if boot is not None:
+            self._published = {boot: published}
+        return published
 
     async def schema(self, boot: str | None) -> ModelSchema | None:
         """The model's schema, None when the server does not publish it."""
-        if boot is not None and boot in self._schemas:
-            return self._schemas[boot]
-        try:
-            response = await self.http.request("GET", "openapi.json", timeout=ASK_TIMEOUT)
-            document = response.json() if response.status == 200 else None
-        except (MalformedOutput, OutcomeUnknown):
-            return None
-        if not isinstance(document, Mapping):
-            return None
-        self._schemas = {boot: ModelSchema(document)}
-        return self._schemas[boot]
+        published = await self.published(boot)
+        return published.schema if published else None
 
     async def put(self, job: str, body: Mapping[str, Json], *, hold: float | None) -> Snapshot:
         """Start a prediction under this id, or join the one that is in flight under it.

@@ -151,7 +151,7 @@ async def _ask(ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting
         return await _put(ctx, client, wanted, again, body, hold=hold)
     except RateLimited:
         return replace(waiting, misses=0).park(ctx, wanted, seconds=BUSY_SECONDS)
-    except (Unavailable, OutcomeUnknown) as error:
+    except (Unavailable, OutcomeUnknown, MalformedOutput) as error:
         return _missed(ctx, wanted, replace(again, accepted=again.accepted and hold), error)
 
 

@@ -11,6 +11,7 @@ from hookline.sdk.expectations import Expect
 from hookline.sdk.predictions import Prediction
 
 from .client import CogClient
+from .identity import identity_of
 from .lifecycle import begin, go_on_after, look_up
 from .records import Wanted
 from .service import cog
@@ -149,6 +150,12 @@ async def cancel(ctx: Context, data: Mapping[str, Json], **values: Json) -> None
     """
     client: CogClient = ctx.connection
     await client.cancel(data["job"])
+
+
+@run.on_key
+async def key(ctx: Context, **values: Json) -> Json:
+    """The model behind the address, so that another one is not answered with this one's output."""
+    return await identity_of(ctx.connection)
 
 
 @run.on_verify

@@ -32,11 +32,20 @@ def connect(
             "The server's WEBHOOK_AUTH_TOKEN: callbacks without it are refused.", secret=True, advanced=True
         ),
     ] = None,
+    model_version: Annotated[
+        str | None,
+        Field(
+            "Which version of the model the server has, in your words: an image's digest, a date. Cached "
+            "outputs then outlive a restart of the server, so change it whenever its weights change.",
+            advanced=True,
+            examples=["sha256:5c7d5dc6dd8b"],
+        ),
+    ] = None,
 ) -> CogClient:
     """Open a client."""
     base = base_url.rstrip("/")
     headers = {"Authorization": f"Bearer {token}"} if token else None
-    return CogClient(ctx.http(base + "/", headers=headers), base, webhook_token or "")
+    return CogClient(ctx.http(base + "/", headers=headers), base, webhook_token or "", model_version or "")
 
 
 @cog.on_test

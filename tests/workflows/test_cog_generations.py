@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -57,8 +58,10 @@ def servers(python: Path) -> Iterator[dict[str, CogServer]]:
 
 
 @contextmanager
-def installed(folder: Path, servers: dict[str, CogServer], *definitions: Any) -> Iterator[Installation]:
-    tables = "".join(
+def installed(
+    folder: Path, servers: dict[str, CogServer], *definitions: Any, more: str = ""
+) -> Iterator[Installation]:
+    tables = more + "".join(
         f'\n[connections.{name}]\ntype = "cog"\nbase_url = "{server.base_url}"\n'
         for name, server in servers.items()
     )
@@ -141,3 +144,36 @@ def test_a_server_that_is_restarted_runs_it_again(tmp_path: Path, python: Path) 
             with CogServer(MODELS / "shout", port, python=python):
                 assert answer(hookline, "shout")["output_text"] == "AGAIN"
         first.stop()
+
+
+def test_another_model_at_the_address_is_not_answered_from_the_cache(tmp_path: Path, python: Path) -> None:
+    """``loud`` is the same model with other weights: the same inputs and outputs, and not the same answer."""
+    loud = tmp_path / "loud"
+    shutil.copytree(MODELS / "shout", loud)
+    code = (loud / "predict.py").read_text("utf-8")
+    (loud / "predict.py").write_text(code.replace("return text.upper()", 'return text.upper() + "!"'))
+    native, moved, named = (definition(name, text="hello") for name in ("native", "moved", "named"))
+    moved["steps"][0] |= {"uses": "replicate.run"}
+    for workflow in (native, moved, named):
+        workflow["steps"][0] |= {"connection": "shout", "cache": "1h"}
+    named["steps"][0]["connection"] = "named"
+
+    def ask(hookline: Installation, name: str) -> tuple[str, bool]:
+        run = hookline.post(name).json()["runs"][0]
+        hookline.engine.outcome(run).result(60)
+        output = hookline.engine.run_document(run)["output"]
+        return output["output_text"], output["cached"]
+
+    with CogServer(MODELS / "shout", python=python) as first:
+        port = int(first.base_url.rpartition(":")[2])
+        table = f'\n[connections.named]\ntype = "cog"\nbase_url = "{first.base_url}"\nmodel_version = "1"\n'
+        with installed(tmp_path, {"shout": first}, native, moved, named, more=table) as hookline:
+            assert ask(hookline, "native") == ("HELLO", False)
+            assert ask(hookline, "native") == ("HELLO", True)
+            assert ask(hookline, "moved") == ("HELLO", True), "it is the same action that runs"
+            assert ask(hookline, "named") == ("HELLO", False)
+            first.stop()
+            with CogServer(loud, port, python=python):
+                assert ask(hookline, "native") == ("HELLO!", False)
+                assert ask(hookline, "moved") == ("HELLO!", True)
+                assert ask(hookline, "named") == ("HELLO", True), "the operator vouches for it"
