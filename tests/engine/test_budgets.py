@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookline.sdk import BadInput
+from hookline.store.limits import PARTS
 from hookline.store.memory import MemoryStore
 from hookline.store.port import Accept, Cap, Charge, Claim
 from hookline.testing.store_contract.kit import START, advance, incoming, new_run, write_alone
@@ -24,7 +25,8 @@ def ledger(lab: Lab) -> dict[str, float]:
 
 
 def claims(lab: Lab) -> list[Any]:
-    return lab.engine.store._query("SELECT name, amount FROM claims ORDER BY name")  # type: ignore[attr-defined]
+    rows = lab.engine.store._query("SELECT name, amount FROM claims ORDER BY name")  # type: ignore[attr-defined]
+    return [(name, amount / PARTS) for name, amount in rows]
 
 
 @pytest.mark.parametrize("budget", [{"run": "1 usd"}, {"day": "1 usd"}, {"month": "1 usd"}])

@@ -65,6 +65,18 @@ class Cap:
     since: float | None = None
 
 
+PARTS = 1_000_000_000
+"""Claims are kept in billionths: whole numbers, whose sum is the same in whatever order they come and go."""
+
+MOST_PARTS = PARTS * PARTS
+"""What a single claim counts for at most: the sum of several is still a number of 64 bits."""
+
+
+def in_parts(amount: float) -> int:
+    """An amount as it is kept and added up."""
+    return MOST_PARTS if amount * PARTS >= MOST_PARTS else round(amount * PARTS)
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """An attempt lays claim to something that there is only so much of: money, a place, a request.

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
+from .limits import PARTS, in_parts
 from .port import (
     OVERLAP,
     Accept,
@@ -20,7 +21,6 @@ from .port import (
     Advance,
     Approval,
     ApprovalChange,
-    Cap,
     Charge,
     Chunk,
     Claim,
@@ -128,7 +128,8 @@ class Tables:
         self.kept: dict[str, Kept] = {}
         self.rates: dict[str, float] = {}
         self.costs: dict[tuple[str, str, str, bool], CostRow] = {}
-        self.claims: dict[tuple[str, str, str, int], float] = {}
+        self.claims: dict[str, dict[tuple[str, int, str], int]] = {}
+        self.claimed: dict[str, int] = {}
         self.settings: dict[str, str] = {}
         self.gatherings: dict[str, GatheringRecord] = {}
 
@@ -414,9 +415,9 @@ class Tables:
             self._set(self.kept, kept.key, Kept(kept.key, copied(kept.output), kept.expires_at))
         for charge in unit.charges:
             self._charge(charge)
-        for claim in list(self.claims):
-            if claim[1] == row.id and (summary.finished_at is not None or claim[2:] in unit.released):
-                self._remove(self.claims, claim)
+        for claim in list(self.claims.get(row.id, ())):
+            if summary.finished_at is not None or claim[:2] in unit.released:
+                self._set_claim(row.id, claim, None)
         return True
 
     def _held(self, run_id: str, epoch: int, worker: str) -> RunRecord:
@@ -508,19 +509,34 @@ class Tables:
     def _claim(self, unit: Claim, worker: str) -> Claimed:
         if self._held(unit.run_id, unit.epoch, worker).row.finished_at is not None:
             raise Fenced(f"run {unit.run_id} is over")
-        own = (unit.run_id, unit.path, unit.attempt)
+        own = self.claims.get(unit.run_id, {})
         for cap in unit.caps:
-            taken = cap.used + self._taken(cap, own)
+            others = self.claimed.get(cap.name, 0) - own.get((unit.path, unit.attempt, cap.name), 0)
+            taken = cap.used + others / PARTS
+            if cap.since is not None:
+                taken += self.spent(cap.workflow, cap.since)
             if taken + unit.amounts.get(cap.name, 0.0) > cap.most + 1e-9:
                 return Claimed(False, cap, taken)
         for name, amount in unit.amounts.items():
-            self._set(self.claims, (name, *own), amount)
+            self._set_claim(unit.run_id, (unit.path, unit.attempt, name), in_parts(amount))
         return Claimed(True)
 
-    def _taken(self, cap: Cap, own: tuple[str, str, int]) -> float:
-        claims = self.claims.items()
-        taken = sum(amount for claim, amount in claims if claim[0] == cap.name and claim[1:] != own)
-        return taken + (0.0 if cap.since is None else self.spent(cap.workflow, cap.since))
+    def _set_claim(self, run_id: str, claim: tuple[str, int, str], amount: int | None) -> None:
+        """Make, change or end a claim, and keep what is claimed under its name."""
+        if run_id not in self.claims:
+            self._set(self.claims, run_id, {})
+        claims, name = self.claims[run_id], claim[2]
+        claimed = self.claimed.get(name, 0) - claims.get(claim, 0)
+        if amount is None:
+            self._remove(claims, claim)
+        else:
+            self._set(claims, claim, amount)
+            claimed += amount
+        if not claims:
+            self._remove(self.claims, run_id)
+        self._set(self.claimed, name, claimed)
+        if not claimed:
+            self._remove(self.claimed, name)
 
     def spent(self, workflow: str | None, since: float) -> float:
         """See `Store.spent`."""

@@ -6,7 +6,10 @@ An index is used only if the query repeats its ``WHERE`` term word for word (SQL
 
 from __future__ import annotations
 
-__all__ = ["APPLICATION_ID", "ENDED_BADLY", "MIGRATIONS", "OPEN"]
+import sqlite3
+from collections.abc import Iterator
+
+__all__ = ["APPLICATION_ID", "ENDED_BADLY", "MIGRATIONS", "OPEN", "statements"]
 
 APPLICATION_ID = 0x686F6F6B
 """Written into the file's header, so that another program's database is never taken for ours."""
@@ -126,4 +129,44 @@ CREATE INDEX claims_of_attempt ON claims (run_id, path, attempt);
 """What runs have cost, which outlives them (a run that others called is in its caller's cost, so only
 callers are taken over), and what attempts under way have a claim to."""
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _WAITING_EVENTS, _LEDGER)
+_CLAIMED = """
+CREATE TABLE claims_in_parts (
+    name TEXT NOT NULL, run_id TEXT NOT NULL, path TEXT NOT NULL, attempt INTEGER NOT NULL,
+    amount INTEGER NOT NULL, PRIMARY KEY (name, run_id, path, attempt)
+) WITHOUT ROWID;
+INSERT INTO claims_in_parts
+    SELECT name, run_id, path, attempt, CAST(round(min(amount, 1e9) * 1e9) AS INTEGER) FROM claims;
+DROP TABLE claims;
+ALTER TABLE claims_in_parts RENAME TO claims;
+CREATE INDEX claims_of_attempt ON claims (run_id, path, attempt);
+
+CREATE TABLE claimed (name TEXT PRIMARY KEY, amount INTEGER NOT NULL, count INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO claimed SELECT name, sum(amount), count(*) FROM claims GROUP BY name;
+
+CREATE TRIGGER claim_made AFTER INSERT ON claims BEGIN
+    INSERT INTO claimed VALUES (NEW.name, NEW.amount, 1)
+        ON CONFLICT (name) DO UPDATE SET amount = amount + excluded.amount, count = count + 1;
+END;
+CREATE TRIGGER claim_changed AFTER UPDATE OF amount ON claims BEGIN
+    UPDATE claimed SET amount = amount + NEW.amount - OLD.amount WHERE name = NEW.name;
+END;
+CREATE TRIGGER claim_ended AFTER DELETE ON claims BEGIN
+    UPDATE claimed SET amount = amount - OLD.amount, count = count - 1 WHERE name = OLD.name;
+    DELETE FROM claimed WHERE name = OLD.name AND count = 0;
+END;
+"""
+"""What is claimed under each name, kept by the tables themselves in the statement that changes a claim. In
+whole numbers (`limits.PARTS`), so that it never differs from the sum. ``INSERT OR REPLACE`` does not fire the
+trigger of what it replaces: a claim is replaced by ``ON CONFLICT … DO UPDATE``."""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _WAITING_EVENTS, _LEDGER, _CLAIMED)
+
+
+def statements(migration: str) -> Iterator[str]:
+    """The statements of a migration; one that makes a trigger has others in it."""
+    statement = ""
+    for line in migration.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -44,7 +44,7 @@ from .port import (
     Unit,
     day_of,
 )
-from .schema import APPLICATION_ID, ENDED_BADLY, MIGRATIONS, OPEN
+from .schema import APPLICATION_ID, ENDED_BADLY, MIGRATIONS, OPEN, statements
 from .sqlite_errors import translate
 from .sqlite_ledger import spent_query
 from .sqlite_statements import MAX_ROWS, parts
@@ -169,9 +169,8 @@ class SQLiteStore:
         if version == len(MIGRATIONS):
             return
         for migration in MIGRATIONS[version:]:
-            for statement in migration.split(";"):
-                if statement.strip():
-                    self._db.execute(statement)
+            for statement in statements(migration):
+                self._db.execute(statement)
         self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 

@@ -5,11 +5,22 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from .limits import Cap, Claim, Claimed
+from .limits import PARTS, Cap, Claim, Claimed, in_parts
 from .sqlite_ledger import spent_query
 from .sqlite_statements import Row, select
 
 __all__ = ["Claims"]
+
+_CLAIM = (
+    "INSERT INTO claims (name, run_id, path, attempt, amount) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (name, run_id, path, attempt) DO UPDATE SET amount = excluded.amount"
+)
+_OTHERS = (
+    "SELECT claimed.amount - coalesce(own.amount, 0) FROM claimed LEFT JOIN claims own"
+    " ON own.name = claimed.name AND own.run_id = ?2 AND own.path = ?3 AND own.attempt = ?4"
+    " WHERE claimed.name = ?1"
+)
+"""What others have claimed under a name. Nothing is added up here: see `schema`."""
 
 
 class Claims:
@@ -29,18 +40,13 @@ class Claims:
             taken = self._taken(unit, cap)
             if taken + unit.amounts.get(cap.name, 0.0) > cap.most + 1e-9:
                 return Claimed(False, cap, taken)
-        sql = "INSERT OR REPLACE INTO claims (name, run_id, path, attempt, amount) VALUES (?, ?, ?, ?, ?)"
         for name, amount in unit.amounts.items():
-            self._db.execute(sql, [name, unit.run_id, unit.path, unit.attempt, amount])
+            self._db.execute(_CLAIM, [name, unit.run_id, unit.path, unit.attempt, in_parts(amount)])
         return Claimed(True)
 
     def _taken(self, unit: Claim, cap: Cap) -> float:
-        sql = (
-            "SELECT total(amount) FROM claims WHERE name = ?"
-            " AND NOT (run_id = ? AND path = ? AND attempt = ?)"
-        )
-        own = [cap.name, unit.run_id, unit.path, unit.attempt]
-        taken: float = cap.used + self._db.execute(sql, own).fetchone()[0]
+        others = self._db.execute(_OTHERS, [cap.name, unit.run_id, unit.path, unit.attempt]).fetchone()
+        taken: float = cap.used + (others[0] / PARTS if others is not None else 0.0)
         if cap.since is not None:
             taken += self._db.execute(*spent_query(cap.workflow, cap.since)).fetchone()[0]
         return taken

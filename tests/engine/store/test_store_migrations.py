@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from hookline.store.port import Hold, Release
+from hookline.store.port import Cap, Claim, Claimed, Hold, Release
 from hookline.store.schema import APPLICATION_ID, MIGRATIONS
 from hookline.store.sqlite import SQLiteStore
 from hookline.testing.store_contract.kit import START, accept, incoming, new_run, write_together
+
+WITH_CLAIMS = 3
+"""The first version of the schema that has claims."""
 
 
 def older(path: Path, version: int) -> None:
@@ -32,6 +35,11 @@ def older(path: Path, version: int) -> None:
             " VALUES ('r1', 'flow', 'v1', 'succeeded', 'e1', ?, ?, 0.25, '', 1, 0)",
             [START, START + 1],
         )
+        if version >= WITH_CLAIMS:
+            db.executemany(
+                "INSERT INTO claims (name, run_id, path, attempt, amount) VALUES (?, 'r0', ?, 1, ?)",
+                [("usd", "a", 0.25), ("usd", "b", 0.5), ("place", "a", 1)],
+            )
 
 
 @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
@@ -53,3 +61,20 @@ def test_an_older_database_is_read_and_written(tmp_path: Path, version: int) -> 
     rows = [again.event(name) for name in ("e1", "e2")]
     again.close()
     assert [(row.run_id, row.replays) for row in rows if row] == [("r1", ("r3",)), ("r2", ())]
+
+
+@pytest.mark.parametrize("version", range(WITH_CLAIMS, len(MIGRATIONS)))
+def test_claims_of_an_older_database_count(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "hookline.db"
+    older(path, version)
+    store = SQLiteStore(path, "w1", lambda: START + 10)
+    cap, alone = Cap("usd", 1.0), Cap("place", 1)
+    answers = write_together(
+        store,
+        accept(incoming("e2", new_run("r2", owner="w1"))),
+        Claim("r2", "p", 1, 1, {"usd": 0.5}, [cap]),
+        Claim("r2", "p", 1, 1, {"usd": 0.25}, [cap]),
+        Claim("r2", "p", 1, 1, {"place": 1}, [alone]),
+    )
+    store.close()
+    assert answers[1:] == [Claimed(False, cap, 0.75), Claimed(True), Claimed(False, alone, 1.0)]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hookline.store import sqlite
+from hookline.store import schema, sqlite
 from hookline.store.port import (
     Admit,
     ApprovalChange,
@@ -195,7 +195,9 @@ def _read_everything(store: SQLiteStore) -> None:
 def test_no_query_walks_through_what_is_over(store: SQLiteStore, recorder: Recorder, tmp_path: Path) -> None:
     _write_everything(store)
     _read_everything(store)
-    explained = [sql for sql in recorder.statements if re.match("SELECT|INSERT|UPDATE|DELETE", sql)]
+    once = {sql for migration in schema.MIGRATIONS for sql in schema.statements(migration)}
+    written = [sql for sql in recorder.statements if sql not in once]
+    explained = [sql for sql in written if re.match("SELECT|INSERT|UPDATE|DELETE", sql)]
     assert len(explained) > 100, "the statements were recorded"
     bad: list[str] = []
     with closing(sqlite3.connect(tmp_path / "hookline.db")) as db:

@@ -148,6 +148,16 @@ class MoneyContract(Contract):
         )
         assert [answer.granted for answer in answers[1:]] == [True, True, False, True]
 
+    def test_what_is_claimed_is_exact_however_claims_come_and_go(self, store: Store, write: Write) -> None:
+        cap = Cap("pot", 1.0)
+        tenths = [_claim("r1", 0.1, cap, path=f"p{number}") for number in range(11)]
+        replaced = [_claim("r1", 0.7, path="p0"), _claim("r1", 0.1, path="p0")]
+        ends = advance("r1", 1, released=[(f"p{number}", 1) for number in range(1, 10)])
+        then = (_claim("r2", 1e-6, cap), ends, _claim("r2", 1.0, cap))
+        answers = write(store, _runs("r1", "r2"), *tenths, *replaced, *then)
+        assert answers[1:12] == [Claimed(True)] * 10 + [Claimed(False, cap, 1.0)]
+        assert answers[14:] == [Claimed(False, cap, 1.0), True, Claimed(False, cap, 0.1)]
+
     def test_what_is_exclusive_goes_to_the_next_when_it_is_released(self, store: Store, write: Write) -> None:
         alone = Cap("pot", 1)
         answers = write(
