@@ -2,56 +2,71 @@
 
 A Cog server opens a plain path that is given to a ``Path`` input from **its own disk**, so a text
 that comes from outside must never reach such an input. The model's schema tells which inputs are
-files (``format: uri``); those take an http(s) address or a ``data:`` URL. A server that publishes no
-schema cannot be asked: then every value that could be the name of a file is refused.
+files (``format: uri``); those take an http(s) address or a ``data:`` URL. What the schema leaves open,
+and everything if the server publishes none, is refused if it could be the name of a file.
+
+This does not rely on the server's own validation: coglet 0.23 gives up a schema that it cannot compile,
+and then hands every value to the model as it came.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hookline.sdk import BadInput
 from hookline.sdk.model_files import ModelSchema, is_data_url, is_web_url
 
-__all__ = ["check_input"]
+__all__ = ["check_paths"]
 
 Json = Any
+Nodes = Sequence[Mapping[str, Json]]
+"""The schemas that a value may have; none when nothing is known."""
 
 _NAME_OF_A_FILE = re.compile(r"(?=\S+\Z)(?:~.*|.*[/\\].*|file:.*|\.*[\w-][\w.-]*\.\w{1,8}\Z)", re.ASCII)
 """One word with a slash, a tilde in front, or an extension."""
 
+_DEPTH = 6
+"""Alternatives within alternatives that are looked at."""
 
-def check_input(values: Mapping[str, Json], schema: ModelSchema | None) -> None:
+
+def check_paths(values: Mapping[str, Json], schema: ModelSchema | None) -> None:
     """Refuse what the server would read from its own disk.
+
+    Args:
+        values: The input as it is sent, its files already addresses.
+        schema: What the server publishes, None when it publishes nothing.
 
     Raises:
         BadInput: A value could be a path there.
     """
-    properties = schema.input.get("properties") if schema else None
-    for name, value in values.items():
-        if schema is None or not isinstance(properties, Mapping):
-            _check(value, None, schema, f"/input/{name}")
-        elif name in properties:  # The server drops what the model does not know.
-            _check(value, schema.resolve(properties[name]), schema, f"/input/{name}")
+    known = schema or ModelSchema({})
+    _Paths(known).check(values, [known.input], "/input")
 
 
-def _check(value: Json, node: Mapping[str, Json] | None, schema: ModelSchema | None, where: str) -> None:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            _check(item, schema.child(node, key) if schema and node else None, schema, f"{where}/{key}")
-    elif isinstance(value, list):
-        for place, item in enumerate(value):
-            _check(item, schema.child(node, place) if schema and node else None, schema, f"{where}/{place}")
-    elif isinstance(value, str) and not is_web_url(value) and not is_data_url(value):
-        if node and _is_file(node, schema):
+class _Paths:
+    def __init__(self, schema: ModelSchema) -> None:
+        self._schema = schema
+
+    def check(self, value: Json, nodes: Nodes, where: str) -> None:
+        if isinstance(value, Mapping | list):
+            members = value.items() if isinstance(value, Mapping) else enumerate(value)
+            for key, item in members:
+                below = [each for node in nodes for each in self._members(node, key)]
+                self.check(item, below, f"{where}/{key}")
+        elif isinstance(value, str) and not is_web_url(value) and not is_data_url(value):
+            self._check_text(value, nodes, where)
+
+    def _check_text(self, value: str, nodes: Nodes, where: str) -> None:
+        if any(self._takes_files(node) for node in nodes):
             raise BadInput(
                 f"{where} is a file input, and its value is no address",
                 hint="give a file of an earlier step, an http(s) address or a data: URL; a path would be "
                 "read from the server's own disk",
             )
-        if not (node and _is_text(node)) and _NAME_OF_A_FILE.match(value):
+        is_text = bool(nodes) and all("type" in node or "enum" in node for node in nodes)
+        if not is_text and _NAME_OF_A_FILE.match(value):
             raise BadInput(
                 f"{where} could be the name of a file on the Cog server, and the server does not say that it "
                 "is a text",
@@ -59,15 +74,22 @@ def _check(value: Json, node: Mapping[str, Json] | None, schema: ModelSchema | N
                 "server publishes it at /openapi.json",
             )
 
+    def _takes_files(self, node: Mapping[str, Json]) -> bool:
+        """Whether it is a file, or a list of files: one text in the place of a list may be taken for one."""
+        members = self._members(node, 0) if "items" in node else ()
+        return node.get("format") == "uri" or any(each.get("format") == "uri" for each in members)
 
-def _is_file(node: Mapping[str, Json], schema: ModelSchema | None) -> bool:
-    if node.get("format") == "uri":
-        return True
-    choices = node.get("anyOf")
-    if not isinstance(choices, list) or schema is None:
-        return False
-    return any(schema.resolve(choice).get("format") == "uri" for choice in choices)
+    def _members(self, node: Mapping[str, Json], key: str | int) -> Iterator[Mapping[str, Json]]:
+        return self._alternatives(self._schema.child(node, key))
+
+    def _alternatives(self, node: Mapping[str, Json], depth: int = _DEPTH) -> Iterator[Mapping[str, Json]]:
+        """What a node stands for: its choices, and itself if it says anything besides."""
+        parts = [part for key in ("anyOf", "oneOf", "allOf") for part in _listed(node.get(key))]
+        if not parts or depth == 0 or "type" in node or "format" in node:
+            yield node
+        for part in parts if depth else ():
+            yield from self._alternatives(self._schema.resolve(part), depth - 1)
 
 
-def _is_text(node: Mapping[str, Json]) -> bool:
-    return "type" in node or "enum" in node or "anyOf" in node
+def _listed(value: Json) -> Sequence[Json]:
+    return value if isinstance(value, list) else ()

@@ -21,13 +21,14 @@ from hookline.sdk import (
     Wake,
 )
 from hookline.sdk.expectations import check_expect
+from hookline.sdk.model_checks import check_input
 from hookline.sdk.model_files import ModelSchema
 from hookline.sdk.model_inputs import presigned, send_files, tell_of_files
 from hookline.sdk.predictions import Prediction, iso
 
 from .client import BUSY_SECONDS, CogClient, Snapshot, busy, not_working
 from .finish import finish
-from .inputs import check_input
+from .inputs import check_paths
 from .records import INTERVAL, Waiting, Wanted
 
 __all__ = ["begin", "go_on_after", "look_up"]
@@ -69,7 +70,7 @@ async def begin(ctx: Context, wanted: Wanted) -> Prediction | Park:
         raise BadInput(
             "there is no callback address", hint='set HOOKLINE_BASE_URL, or "delivery": "connection"'
         )
-    body = await _body(ctx, wanted, schema)
+    body = await _body(ctx, client, wanted, schema)
     job = f"hl{hashlib.sha256(ctx.idempotency_key.encode()).hexdigest()[:30]}"
     waiting = Waiting(job, iso(ctx.now()), health.boot, accepted=False, held=held)
     if wanted.usd_per_second is not None:
@@ -98,14 +99,18 @@ async def look_up(ctx: Context, wanted: Wanted) -> Park | None:
     return Waiting(**ctx.notes["intent"]).park(ctx, wanted, seconds=SOON)
 
 
-async def _body(ctx: Context, wanted: Wanted, schema: ModelSchema | None) -> Mapping[str, Json]:
-    """The input as sent, refused if the server would read its own disk for it."""
+async def _body(
+    ctx: Context, client: CogClient, wanted: Wanted, schema: ModelSchema | None
+) -> Mapping[str, Json]:
+    """The input as sent, refused if the model does not take it, or the server would read its own disk."""
+    if schema is None or not check_input(wanted.input, schema, model=wanted.model or client.base_url):
+        ctx.log("the input was not checked: the server does not say what its model takes")
     # The server is the operator's own: what it may reach is not ours to judge.
     share = presigned(ctx, public=False)
     sent = await send_files(
         wanted.input, ctx.files, inline=INLINE, largest=INLINE, share=share, tell=tell_of_files(ctx)
     )
-    check_input(sent, schema)
+    check_paths(sent, schema)
     return {"input": sent}
 
 
@@ -147,7 +152,7 @@ async def _ask(ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting
     # A server that could not deliver the result is asked to hold it out; one that lost it is not at fault.
     hold = again.held or (again.accepted and not restarted)
     try:
-        body = await _body(ctx, wanted, await client.schema(health.boot))
+        body = await _body(ctx, client, wanted, await client.schema(health.boot))
         return await _put(ctx, client, wanted, again, body, hold=hold)
     except RateLimited:
         return replace(waiting, misses=0).park(ctx, wanted, seconds=BUSY_SECONDS)

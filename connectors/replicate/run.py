@@ -20,9 +20,9 @@ from hookline.sdk import (
     parse_usd,
 )
 from hookline.sdk.expectations import Expect, check_expect
+from hookline.sdk.model_checks import check_input
 from hookline.sdk.predictions import Prediction
 
-from .checks import check_input
 from .client import ReplicateClient
 from .finish import finish
 from .input_files import sent_input

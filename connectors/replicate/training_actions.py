@@ -19,9 +19,9 @@ from hookline.sdk import (
     Wake,
     parse_duration,
 )
+from hookline.sdk.model_checks import check_input
 from hookline.sdk.predictions import iso
 
-from .checks import check_input
 from .client import ReplicateClient
 from .finish import not_succeeded
 from .input_files import sent_input

@@ -9,11 +9,11 @@ import pytest
 
 from hookline.engine.loader import import_room
 from hookline.sdk import BadInput, MalformedOutput
+from hookline.sdk.model_checks import check_input
 from hookline.sdk.model_files import ModelSchema
 from hookline.testing.replicate import openapi_schema
 from hookline.testing.replicate.plans import FileValue, png
 
-checks = import_room("connectors.replicate.checks")
 failures = import_room("connectors.replicate.failures")
 
 REF = "#/components/schemas/"
@@ -58,7 +58,7 @@ FILE = {"$file": "artifact:1", "name": "a.png"}
     ],
 )
 def test_what_the_model_takes_is_taken(values: dict[str, Any]) -> None:
-    assert checks.check_input({"prompt": "a", **values}, SCHEMA, model="a/b")
+    assert check_input({"prompt": "a", **values}, SCHEMA, model="a/b")
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,14 @@ def test_what_the_model_takes_is_taken(values: dict[str, Any]) -> None:
 )
 def test_what_it_refuses_is_found_with_its_place(values: dict[str, Any], place: str, words: str) -> None:
     with pytest.raises(BadInput) as caught:
-        checks.check_input({"prompt": "a", **values}, SCHEMA, model="a/b")
+        check_input({"prompt": "a", **values}, SCHEMA, model="a/b")
     assert f"{place}: " in caught.value.message
     assert words in caught.value.message
 
 
 def test_unknown_and_missing_keys_are_named_with_a_hint() -> None:
     with pytest.raises(BadInput) as caught:
-        checks.check_input({"promt": "a", "zzz": 1}, SCHEMA, model="a/b")
+        check_input({"promt": "a", "zzz": 1}, SCHEMA, model="a/b")
     assert "/input/promt: the model has no such input" in caught.value.message
     assert "/input/prompt: it is required" in caught.value.message
     assert 'did you mean "prompt"' in caught.value.hint
@@ -98,9 +98,7 @@ def test_unknown_and_missing_keys_are_named_with_a_hint() -> None:
 
 def test_values_are_never_repeated() -> None:
     with pytest.raises(BadInput) as caught:
-        checks.check_input(
-            {"prompt": "a", "key": ["canary-value"], "format": "canary-value"}, SCHEMA, model="m"
-        )
+        check_input({"prompt": "a", "key": ["canary-value"], "format": "canary-value"}, SCHEMA, model="m")
     assert "canary-value" not in caught.value.message + caught.value.hint
 
 
@@ -111,13 +109,13 @@ def test_a_schema_that_refers_to_itself_again_and_again_is_no_trap() -> None:
         "anyOf": [{"$ref": f"{REF}node"}] * 20,
     }
     document = openapi_schema({"tree": {"$ref": f"{REF}node"}}, [], {}, {"node": node})
-    assert checks.check_input({"tree": {"p1": {"p2": {}}}}, ModelSchema(document), model="a/b")
+    assert check_input({"tree": {"p1": {"p2": {}}}}, ModelSchema(document), model="a/b")
     with pytest.raises(BadInput):
-        checks.check_input({"tree": "none"}, ModelSchema(document), model="a/b")
+        check_input({"tree": "none"}, ModelSchema(document), model="a/b")
 
 
 def test_a_document_that_says_nothing_checks_nothing() -> None:
-    assert not checks.check_input({"a": 1}, ModelSchema({}), model="a/b")
+    assert not check_input({"a": 1}, ModelSchema({}), model="a/b")
 
 
 def _finish(driver: Any) -> Any:

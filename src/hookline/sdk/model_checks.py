@@ -1,12 +1,12 @@
-"""The input of a prediction against the model's own schema, before anything is sent.
+"""The input of a model against the model's own schema, before anything is sent.
 
-Replicate drops keys that a model does not know without a word, so a misspelled one runs, and is
-billed, with the default. Types, bounds and choices it refuses itself (422); here they are found
-without a request, all at once, and with the place.
+Providers drop keys that a model does not know without a word, so a misspelled one runs, and is billed,
+with the default. Types, bounds and choices they refuse themselves (422); here they are found without a
+request, all at once, and with the place.
 
 What is understood is what Cog writes (OpenAPI 3.0.2): ``$ref``, ``allOf``, ``anyOf``, ``nullable``,
 choices, lists, objects, files (``format: uri``) and secrets (``x-cog-secret``). A ``pattern`` is left
-to Replicate: it is somebody else's regular expression, and could be made to run for hours.
+to the provider: it is somebody else's regular expression, and could be made to run for hours.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import Any
 import jsonschema
 import referencing
 
-from hookline.sdk import BadInput, is_file
-from hookline.sdk.model_files import ModelSchema, is_data_url, is_web_url
+from .errors import BadInput
+from .files import is_file
+from .model_files import ModelSchema, is_data_url, is_web_url
 
 __all__ = ["check_input"]
 
@@ -92,7 +93,7 @@ def _check(value: Json, node: Json, schema: ModelSchema, where: str) -> Iterator
     try:
         jsonschema.Draft202012Validator.check_schema(translated)
     except jsonschema.SchemaError:
-        return  # The model's document is wrong here: Replicate decides.
+        return  # The model's document is wrong here: the provider decides.
     validator = jsonschema.Draft202012Validator(translated, registry=referencing.Registry())
     for error in validator.iter_errors(_without_files(value)):
         place = "/".join([where, *map(str, error.absolute_path)])
@@ -128,7 +129,7 @@ class _Translation:
         for key in ("anyOf", "oneOf"):
             choices = given.get(key)
             # Leaving out a choice would refuse what the model takes, so it is all or nothing.
-            if isinstance(choices, list) and len(choices) <= self._left:
+            if isinstance(choices, list) and 0 < len(choices) <= self._left:
                 made["anyOf"] = [self.plain(part, depth - 1) for part in choices]
         if isinstance(given.get("items"), Mapping):
             made["items"] = self.plain(given["items"], depth - 1)
