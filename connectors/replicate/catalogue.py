@@ -90,25 +90,29 @@ class Catalogue:
         self._keep(path, description, now)
         return description
 
-    async def newest(self, name: str, run_id: str, now: datetime) -> str:
+    async def newest(self, name: str, run_id: str, noted: Callable[[], str | None]) -> str:
         """The newest version of a model, the same for every step of a run.
+
+        Args:
+            noted: What another step of the run has noted, perhaps in an earlier life of this process.
 
         Raises:
             NotFound: The model shows no version.
             ActionError: It cannot be asked.
         """
         key = (run_id, name)
-        if key not in self._frozen:
-            latest = _read_model(await self._get(_path(name))).latest
-            if len(latest) != _PINNED:
-                raise NotFound(
-                    f"the model {name} shows no version",
-                    hint="an official model runs without one: write owner/name",
-                )
-            if len(self._frozen) >= 1000:
-                self._frozen.clear()
-            self._frozen[key] = latest
-        return self._frozen[key]
+        if key in self._frozen:
+            return self._frozen[key]
+        latest = noted() or _read_model(await self._get(_path(name))).latest
+        if len(latest) != _PINNED:
+            raise NotFound(
+                f"the model {name} shows no version",
+                hint="an official model runs without one: write owner/name",
+            )
+        if len(self._frozen) >= 1000:
+            self._frozen.clear()
+        # Another step may have been told a moment earlier: the first answer is the run's.
+        return self._frozen.setdefault(key, latest)
 
     async def version(self, target: Target, now: datetime) -> str:
         """The version that a prediction made now would run; empty when its model shows none.

@@ -24,6 +24,7 @@ from hookline.sdk import (
 from hookline.sdk.predictions import iso
 
 from .catalogue import Catalogue
+from .owners import Owners
 from .problems import raise_problem
 from .records import Remote, Target
 from .signature import is_signed
@@ -79,6 +80,7 @@ class ReplicateClient:
         self._secret_is_given = bool(webhook_secrets)
         self._secret_at: datetime | None = None
         self.catalogue = Catalogue(self.get)
+        self.owners = Owners()
 
     async def create(self, target: Target, body: Mapping[str, Json], *, cancel_after: int | None) -> Remote:
         """Create a prediction: exactly one POST.
@@ -113,15 +115,21 @@ class ReplicateClient:
         if response.status not in (404, 409, 422):
             raise_problem(response, effect="read")
 
-    async def created_since(self, moment: datetime, kind: str = "predictions") -> Listing:
+    async def created_since(
+        self, moment: datetime, kind: str = "predictions", *, before: datetime | None = None
+    ) -> Listing:
         """The account's predictions or trainings created at `moment` or later.
+
+        Args:
+            before: Only predictions created before it.
 
         Raises:
             MalformedOutput: A page points to another origin: the token is not sent there.
         """
         found: list[Remote] = []
         # Trainings cannot be filtered; they too are listed newest first, so an older one ends it.
-        params = {"created_after": iso(moment)} if kind == "predictions" else None
+        until = {} if before is None else {"created_before": iso(before)}
+        params = {"created_after": iso(moment), **until} if kind == "predictions" else None
         page = await self.get(kind, params=params)
         for _ in range(MAX_PAGES):
             results = page.get("results") if isinstance(page, Mapping) else None

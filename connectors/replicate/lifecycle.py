@@ -141,12 +141,28 @@ async def look_up(ctx: Context, task: Task[R]) -> R | Park | None:
     return await _found(ctx, task, remote)
 
 
-async def stop(ctx: Context, data: Mapping[str, Json], kind: str) -> None:
-    """Stop what is running, if anything is."""
+async def stop(ctx: Context, task: Task[R], data: Mapping[str, Json]) -> None:
+    """Stop what is running, if anything is.
+
+    Raises:
+        OutcomeUnknown: Something may be, and cannot be found.
+    """
     client: ReplicateClient = ctx.connection
     job = ctx.notes.get("prediction") or data.get("prediction")
+    intent = ctx.notes.get("intent")
+    if job is None and intent is not None:
+        remote = await _find(ctx, task, intent)
+        if remote is None or remote.done:
+            return
+        if remote.webhook is None or remote.webhook != intent["callback"]:
+            # Good enough to wait for, and not to stop: it could be somebody else's.
+            raise OutcomeUnknown(
+                f"Replicate {task.noun} {remote.id} may be that of the canceled step, and was not stopped",
+                hint="look at https://replicate.com/predictions",
+            )
+        job = remote.id
     if job is not None:
-        await client.cancel(job, kind)
+        await client.cancel(job, task.kind)
 
 
 async def _create(ctx: Context, task: Task[R], *, misses: int) -> R | Park:
@@ -213,9 +229,7 @@ def _later(ctx: Context, misses: int, error: ActionError) -> Park:
 async def _find(ctx: Context, task: Task[R], intent: Mapping[str, Json]) -> Remote | None:
     place = int(ctx.notes.get("candidate", 0))
     known = list(ctx.notes.get("known") or ())
-    return await find(
-        ctx.connection, Intent.from_json(intent), task.target(ctx, place), ctx.now(), known=known
-    )
+    return await find(ctx, Intent.from_json(intent), task.target(ctx, place), known=known)
 
 
 async def _found(ctx: Context, task: Task[R], remote: Remote) -> R | Park:
@@ -253,6 +267,7 @@ async def _look(ctx: Context, task: Task[R], waiting: Waiting) -> R | Park:
 async def _go_on(ctx: Context, task: Task[R], waiting: Waiting, remote: Remote) -> R | Park:
     """Finish, move on, or wait on."""
     client: ReplicateClient = ctx.connection
+    client.owners.set(remote.id, ctx.idempotency_key)
     ends = _must_end(task, remote)
     overrun = not remote.done and ends is not None and ctx.now() >= ends
     if overrun:

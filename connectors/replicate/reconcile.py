@@ -2,7 +2,8 @@
 
 Replicate has no idempotency key and takes no id from the client, but it echoes ``webhook``, and
 ours names the attempt. Where there was no webhook, or the list does not echo it, a prediction of
-the same model with the same input, created since, is taken for ours: its result is the same.
+the same model with the same input, created since, is taken for ours, unless it is known to be
+another attempt's: a loop may ask for the same picture four times.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from hookline.sdk import ActionError, OutcomeUnknown
+from hookline.sdk import ActionError, Context, OutcomeUnknown
 from hookline.sdk.model_files import is_data_url, is_web_url
 from hookline.sdk.predictions import iso, parse_time
 
@@ -31,6 +32,12 @@ CLOCK_SKEW = 5.0
 SEARCHED = 300.0
 """Seconds before the intent from which on predictions are listed, should our clock be further ahead. One
 with our webhook address cannot be mistaken; one with the same input, this early, leaves it open."""
+
+NEAR = (-30.0, 90.0)
+"""Seconds around the intent that are gone through where the account has made too many predictions since."""
+
+RAN = 1800.0
+"""Seconds that a run may have gone on before it made a prediction, for its results to be known here."""
 
 ABSENT_AFTER = 60.0
 """Seconds after which a request that created nothing visible is known to have created nothing."""
@@ -77,14 +84,7 @@ class Intent:
         return cls(at, data["callback"], data["fingerprint"], data.get("shared"))
 
 
-async def find(
-    client: ReplicateClient,
-    intent: Intent,
-    target: Target,
-    now: datetime,
-    *,
-    known: Collection[str] = (),
-) -> Remote | None:
+async def find(ctx: Context, intent: Intent, target: Target, *, known: Collection[str] = ()) -> Remote | None:
     """The prediction that came of an intent; None when it is certain that there is none.
 
     Args:
@@ -93,15 +93,24 @@ async def find(
     Raises:
         OutcomeUnknown: It cannot be told (yet).
     """
+    client: ReplicateClient = ctx.connection
+    known = {*known, *_of_others(ctx, client)}
     try:
         listing = await client.created_since(intent.at - timedelta(seconds=SEARCHED), target.kind)
+        near: tuple[Remote, ...] = ()
+        if not listing.complete and target.kind == "predictions":
+            # It is found among those of its own minutes; that it is not there would prove nothing.
+            begin, end = (intent.at + timedelta(seconds=each) for each in NEAR)
+            near = (await client.created_since(begin, before=end)).predictions
     except ActionError as error:
         raise _undecided(f"the list cannot be read: {error.message}", error.retry_after) from error
-    listed = [remote for remote in listing.predictions if remote.id not in known]
+    listed = [remote for remote in (*listing.predictions, *near) if remote.id not in known]
     tagged = [remote for remote in listed if intent.callback and remote.webhook == intent.callback]
     if tagged:
         return tagged[-1]
     verdicts = [(_is_ours(remote, intent, target), remote) for remote in listed]
+    ended = await _results(ctx, [remote.id for verdict, remote in verdicts if verdict != "no"], intent.at)
+    verdicts = [(verdict, remote) for verdict, remote in verdicts if remote.id not in ended]
     ours = [remote for verdict, remote in verdicts if verdict == "yes"]
     if ours:
         return ours[-1]  # Newest first: the last is the one created soonest after the intent.
@@ -110,10 +119,32 @@ async def find(
         raise _undecided(f"it may be one of {', '.join(doubtful[:5])}", None)
     if not listing.complete:
         raise _undecided("the account has too many predictions since then", None)
-    waited = (now - intent.at).total_seconds()
+    waited = (ctx.now() - intent.at).total_seconds()
     if waited < ABSENT_AFTER:
         raise _undecided("it is not in the account's list so far", max(1.0, ABSENT_AFTER - waited))
     return None
+
+
+def _of_others(ctx: Context, client: ReplicateClient) -> list[str]:
+    """What is known to be other attempts': the notes of this run's steps, and what this process has seen."""
+    noted = [*ctx.noted("prediction"), *(job for each in ctx.noted("known") for job in each or ())]
+    return [*filter(None, noted), *client.owners.others(ctx.idempotency_key)]
+
+
+async def _results(ctx: Context, jobs: Collection[str], at: datetime) -> set[str]:
+    """Those that are the results of finished steps, of whatever run and process."""
+    found: set[str] = set()
+
+    def is_one(output: Json) -> bool:
+        is_result = isinstance(output, Mapping) and output.get("provider") == "replicate"
+        return is_result and output.get("provider_job_id") in jobs
+
+    if jobs:
+        async for past in ctx.past_outputs(is_one, since=at - timedelta(seconds=SEARCHED + RAN)):
+            found.add(past.output["provider_job_id"])
+            if len(found) == len(jobs):
+                break
+    return found
 
 
 def _is_ours(remote: Remote, intent: Intent, target: Target) -> Literal["yes", "no", "maybe"]:

@@ -91,7 +91,9 @@ class RunTask(Task[Prediction]):
         """A candidate, the newest version found and noted where that is meant."""
         target = self.target(ctx, place)
         if target.latest and target.model is not None:
-            newest = await client.catalogue.newest(target.model, ctx.run_id, ctx.now())
+            newest = await client.catalogue.newest(
+                target.model, ctx.run_id, lambda: _noted(ctx, target.reference)
+            )
             await ctx.note(versions={**(ctx.notes.get("versions") or {}), target.reference: newest})
             ctx.log(f"the newest version of {target.model} is {newest}")
             target = target.frozen(newest)
@@ -129,6 +131,12 @@ class RunTask(Task[Prediction]):
 
     async def finish(self, ctx: Context, client: ReplicateClient, remote: Remote) -> Prediction:
         return await finish(ctx, client, self.wanted, remote)
+
+
+def _noted(ctx: Context, reference: str) -> str | None:
+    """The version that another step of the run has found behind a name."""
+    found = (each.get(reference) for each in ctx.noted("versions"))
+    return next((version for version in found if version), None)
 
 
 async def _check(ctx: Context, client: ReplicateClient, target: Target, values: Mapping[str, Json]) -> None:
@@ -333,7 +341,7 @@ async def lookup(ctx: Context, **values: Json) -> Prediction | Park | None:
 @run.on_cancel
 async def cancel(ctx: Context, data: Mapping[str, Json], **values: Json) -> None:
     """Stop the prediction."""
-    await stop(ctx, data, "predictions")
+    await stop(ctx, RunTask(Wanted(**values)), data)
 
 
 @run.on_key

@@ -264,7 +264,7 @@ async def lookup(ctx: Context, **values: Json) -> Trained | Park | None:
 @train.on_cancel
 async def cancel(ctx: Context, data: Mapping[str, Json], **values: Json) -> None:
     """Stop the training."""
-    await stop(ctx, data, "trainings")
+    await stop(ctx, TrainTask(**values), data)
 
 
 @train.on_verify
@@ -320,7 +320,9 @@ async def create_training(
         body |= {"webhook": webhook, "webhook_events_filter": ["completed"]}
     # The address is the same for other attempts, so it cannot tell this one; trainer and input can.
     await ctx.note(intent=Intent.of(ctx.now(), None, body, shared=webhook).to_json())
-    return read_training((await client.create(order.target, body, cancel_after=None)).body)
+    remote = await client.create(order.target, body, cancel_after=None)
+    client.owners.set(remote.id, ctx.idempotency_key)
+    return read_training(remote.body)
 
 
 @create_training.on_lookup
@@ -329,8 +331,12 @@ async def find_training(ctx: Context, model: str, **values: Json) -> TrainingSha
     if ctx.notes.get("intent") is None:
         return None
     intent = Intent.from_json(ctx.notes["intent"])
-    remote = await find(ctx.connection, intent, _target(model), ctx.now())
-    return None if remote is None else read_training(remote.body)
+    client: ReplicateClient = ctx.connection
+    remote = await find(ctx, intent, _target(model))
+    if remote is None:
+        return None
+    client.owners.set(remote.id, ctx.idempotency_key)
+    return read_training(remote.body)
 
 
 @replicate.action(

@@ -149,6 +149,13 @@ class Log:
 
 
 @dataclass(frozen=True)
+class Recall:
+    """Gives what the other steps of the run have noted under `name`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Call:
     """One use of the service. `how` is run, resume, lookup or cancel."""
 
@@ -223,6 +230,8 @@ class Outside:
                     await ctx.note(**does.values)
                 case Log():
                     ctx.log(does.message, **does.values)
+                case Recall():
+                    return ctx.noted(does.name)
                 case Hang():
                     await self._hang(call)
                 case _:
@@ -711,6 +720,7 @@ __all__ = [
     "Log",
     "Note",
     "Outside",
+    "Recall",
     "StoreError",
     "Wait",
     "flow",

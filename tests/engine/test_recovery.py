@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from engine_lab import Fail, Give, Hang, Lab, LabMaker, Log, Note, Wait, flow, job
+from engine_lab import Fail, Give, Hang, Lab, LabMaker, Log, Note, Recall, Wait, flow, job
 
 from hookline.engine.runner import QUARANTINE_AFTER, TIMER_BATCH
 from hookline.sdk import OutcomeUnknown, Unavailable
@@ -30,6 +30,19 @@ def test_an_interrupted_attempt_is_repeated_under_its_key(labs: LabMaker, effect
     told = {name: lab.step(run, name) for name in ("a", "b")}
     assert {name: step["attempts"] for name, step in told.items()} == {"a": 1, "b": 1}
     assert {name: step["interruptions"] for name, step in told.items()} == {"a": 1, "b": 0}
+
+
+def test_what_the_other_steps_have_noted_outlives_the_process(labs: LabMaker) -> None:
+    labs.outside.script("a", Note({"job": "j1", "more": 1}, Give()))
+    labs.outside.script("b", Note({"job": "j2"}, Hang()), Recall("job"))
+    labs.outside.script("c", Recall("job"))
+    lab = labs()
+    run = lab.go(flow(job("a"), job("b"), job("c")))
+    lab.until(lambda: lab.outside.hanging("b"))
+    lab = labs.again(lab, crash=True)
+    assert lab.end(run) == "succeeded"
+    assert lab.step(run, "b")["output"] == ["j1"]
+    assert lab.step(run, "c")["output"] == ["j1", "j2"]
 
 
 def test_what_can_be_looked_up_is_looked_up(labs: LabMaker) -> None:

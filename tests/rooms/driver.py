@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +27,7 @@ from hookline.sdk import (
     OutcomeUnknown,
     OverBudget,
     Park,
+    PastOutput,
     Wake,
 )
 from hookline.testing.clock import Clock
@@ -108,6 +109,8 @@ class Driver:
         self.reserved: list[tuple[str, float, bool]] = []
         self.project: dict[str, bytes] = {}
         self.logged: list[str] = []
+        self.other_notes: list[Mapping[str, Json]] = []
+        self.past: list[PastOutput] = []
         self.key = "run_1/steps[0]/1"
         self._connect = connect
         self.timeout = timeout
@@ -202,10 +205,11 @@ class Driver:
         self._arrived.clear()
 
     async def cancel(self) -> None:
-        """The run is canceled while the step is parked."""
-        assert self.record.park is not None
+        """The run is canceled while the step is parked, or waits to be looked up."""
+        assert self.record.park is not None or self.record.stage == "unknown"
         assert self.action.cancel is not None
-        await self.action.cancel(self, self.record.park.data, **self._bound())
+        data = self.record.park.data if self.record.park else {}
+        await self.action.cancel(self, data, **self._bound())
 
     def deliver(self, headers: Mapping[str, str], body: bytes) -> None:
         """Put a callback into the inbox as if it had been verified and stored."""
@@ -342,6 +346,16 @@ class Driver:
         self.boundary(f"before note {sorted(values)}")
         self.record.notes |= values
         self.boundary(f"after note {sorted(values)}")
+
+    def noted(self, name: str) -> list[Json]:
+        return [notes[name] for notes in self.other_notes if name in notes]
+
+    async def past_outputs(
+        self, is_wanted: Callable[[Json], bool], *, since: datetime, workflow: str = ""
+    ) -> AsyncIterator[PastOutput]:
+        for each in self.past:
+            if each.at >= since and is_wanted(each.output):
+                yield each
 
     def log(self, message: str, **values: Json) -> None:
         self.logged.append(message)

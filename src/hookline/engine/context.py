@@ -38,8 +38,9 @@ SetAside = Callable[[float, str, bool], Awaitable[None]]
 class AttemptContext:
     """What one attempt is given.
 
-    `keep` puts a note of the attempt on disk; `say` adds a line to its log; `show` is for live views;
-    `set_aside` lays claim to money. `charges` is what makes up `spent`.
+    `keep` puts a note of the attempt on disk, `noted` reads those of the run's other steps; `say` adds a
+    line to its log; `show` is for live views; `set_aside` lays claim to money. `charges` is what makes
+    up `spent`.
     """
 
     run_id: str
@@ -55,6 +56,7 @@ class AttemptContext:
     notes: Mapping[str, Json]
     clock: Callable[[], float]
     keep: Callable[[dict[str, Json]], Awaitable[None]]
+    noted: Callable[[str], list[Json]]
     say: Callable[[str, dict[str, Json]], None]
     show: Callable[[str, bool], None]
     open_connection: OpenConnection

@@ -433,6 +433,10 @@ class Performer:
         async def keep(values: dict[str, Json]) -> None:
             await self._keep(run, storable(ev.StepNoted(path, attempt, to_json(values)), self._mask))
 
+        def noted(name: str) -> list[Json]:
+            records = run.state.records.items()
+            return [each.notes[name] for place, each in records if place != path and name in each.notes]
+
         def say(message: str, values: dict[str, Json]) -> None:
             try:
                 line = storable(ev.StepLogged(path, message, to_json(values)), self._mask)
@@ -471,6 +475,7 @@ class Performer:
             notes=dict(record.notes),
             clock=self._clock,
             keep=keep,
+            noted=noted,
             say=say,
             show=show,
             open_connection=open_connection,

@@ -357,6 +357,9 @@ class Context(Protocol):
     async def note(self, **values: Json) -> None:
         """Keep values with this attempt; they are on disk when this returns."""
 
+    def noted(self, name: str) -> list[Json]:
+        """What the other steps of this run have noted under a name, each in its newest attempt."""
+
     async def open(self, connection: str, *, type: str) -> Any:
         """The opened client of a connection named by the workflow, checked for its type.
 

@@ -389,6 +389,7 @@ class FakeContext:
         self.project_files = dict(project_files or {})
         self.past = list(past)
         self.notes: Mapping[str, Json] = {}
+        self.other_notes: list[Mapping[str, Json]] = []
         self.logged: list[tuple[str, dict[str, Json]]] = []
         self.usd = 0.0
         self.shown = ""
@@ -406,6 +407,9 @@ class FakeContext:
 
     async def note(self, **values: Json) -> None:
         self.notes = {**self.notes, **values}
+
+    def noted(self, name: str) -> list[Json]:
+        return [notes[name] for notes in self.other_notes if name in notes]
 
     async def open(self, connection: str, *, type: str) -> Any:
         if connection not in self.connections:

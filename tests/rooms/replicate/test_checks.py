@@ -169,6 +169,17 @@ def test_latest_is_resolved_once_and_noted(make, standin) -> None:
     assert standin.creates[0].body["version"] == f"hookline/echo:{version}"
 
 
+def test_latest_is_what_another_step_of_the_run_has_noted(make, standin) -> None:
+    """Also when a newer one was published since, and the process that knew it is gone."""
+    noted = "a" * 64
+    driver = make({"model": "hookline/echo:latest", "input": {"text": "x"}})
+    driver.other_notes = [{"prediction": "p1"}, {"versions": {"hookline/echo:latest": noted}}]
+    record = _finish(driver)
+    assert record.notes["versions"] == {"hookline/echo:latest": noted}
+    assert isinstance(record.error, BadInput)
+    assert standin.creates == []
+
+
 def _manual(make, standin, output: Any, expectation: dict[str, Any]) -> Any:
     async def scenario() -> Any:
         model = f"hookline/manual:{standin.version_of('hookline/manual')}"

@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 
+from hookline.engine.loader import import_room
 from hookline.sdk import (
     AuthenticationFailed,
     BadInput,
     InsufficientCredit,
     OutcomeUnknown,
     Park,
+    PastOutput,
     RateLimited,
     Unavailable,
 )
 from hookline.testing.clock import ManualClock
+
+_room = import_room("connectors.replicate.owners")
+KEPT, Owners = _room.KEPT, _room.Owners
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -116,6 +122,48 @@ def test_another_attempts_prediction_of_the_same_input_is_not_taken(make, standi
     assert output["provider_job_id"] == standin.creates[1].prediction_id
 
 
+@pytest.mark.parametrize("fault", ["create.reset_before", "create.reset_after"])
+def test_a_loops_other_prediction_of_the_same_input_is_not_taken(make, standin, echo, fault: str) -> None:
+    """Without a webhook only the notes of the run's other steps tell the two apart."""
+    step = {**echo, "webhook": "never"}
+    other = make(step)
+    run(_finished(other))
+    mine = make(step)
+    mine.other_notes = [other.record.notes]
+    standin.faults.set(fault)
+    output = run(_finished(mine))
+    assert len(standin.creates) == 2
+    assert output["provider_job_id"] == standin.creates[1].prediction_id
+
+
+@pytest.mark.parametrize("minutes", [0, 3])
+def test_what_another_run_gave_is_not_taken_and_leaves_nothing_open(
+    make, standin, clock: ManualClock, echo, minutes: int
+) -> None:
+    """Whoever runs the same again after some minutes must not be left with an outcome nobody knows."""
+    step = {**echo, "webhook": "never"}
+    other = make(step)
+    given = run(_finished(other))
+    clock.advance(60 * minutes)
+    mine = make(step)
+    mine.past = [PastOutput("run_0", "test", "steps[0]", mine.now(), given)]
+    standin.faults.set("create.reset_before")
+    output = run(_finished(mine))
+    assert len(standin.creates) == 2
+    assert output["provider_job_id"] == standin.creates[1].prediction_id
+
+
+def test_what_another_attempt_owns_is_forgotten_at_last() -> None:
+    owners = Owners()
+    for number in range(KEPT + 10):
+        owners.set(f"p{number}", "run_1/steps[0]/1")
+    owners.set("mine", "run_2/steps[0]/1")
+    others = list(owners.others("run_2/steps[0]/1"))
+    assert len(others) == KEPT - 1
+    assert others[-1] == f"p{KEPT + 9}"
+    assert "mine" not in others
+
+
 @pytest.mark.parametrize("fault", ["list.server_error", "list.unavailable_html", "list.reset_before"])
 def test_an_incomplete_list_proves_nothing(make, standin, clock: ManualClock, echo, fault: str) -> None:
     async def scenario() -> None:
@@ -134,6 +182,36 @@ def test_an_incomplete_list_proves_nothing(make, standin, clock: ManualClock, ec
         assert len(standin.creates) == 1
 
     run(scenario())
+
+
+@pytest.mark.parametrize("webhook", ["always", "never"])
+def test_a_busy_account_hides_no_prediction(
+    make, standin, clock: ManualClock, echo, monkeypatch: pytest.MonkeyPatch, webhook: str
+) -> None:
+    """So many were made since that the list is not followed to its end."""
+    monkeypatch.setattr(import_room("connectors.replicate.client"), "MAX_PAGES", 1)
+    standin.faults.set("create.reset_after")
+    version = standin.version_of("hookline/manual")
+
+    async def scenario() -> None:
+        async with make({**echo, "webhook": webhook}) as driver:
+            assert (await driver.start()).stage == "unknown"
+            await driver.advance(600)
+            await asyncio.to_thread(_make_others, standin, version, 101)
+            assert (await driver.finish()).output["provider_job_id"] == standin.creates[0].prediction_id
+
+    run(scenario())
+    assert len(standin.creates) == 102
+
+
+def _make_others(standin, version: str, number: int) -> None:
+    with httpx.Client(headers={"Authorization": f"Bearer {standin.token}"}) as client:
+        for _ in range(number):
+            made = client.post(
+                f"{standin.base_url}/v1/predictions",
+                json={"version": version, "input": {}},
+            )
+            assert made.status_code == 201
 
 
 def test_null_as_text_ends_a_list(make, standin, echo) -> None:
@@ -187,8 +265,6 @@ def test_a_refusal_creates_nothing(make, standin, echo, fault: str, value: str, 
 
 
 def test_refused_credentials_and_values_are_typed(make, standin, echo) -> None:
-    from hookline.engine.loader import import_room
-
     connector = import_room("connectors.replicate.connector")
 
     async def scenario() -> None:

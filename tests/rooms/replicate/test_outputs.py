@@ -373,7 +373,7 @@ def test_a_list_that_was_not_followed_to_its_end_proves_nothing() -> None:
         asyncio.run(run_action(connector.run, {"model": "a/b", "input": {}}, ctx))
     ctx.clock.advance(3600)
     page = {"results": [], "next": "https://api.replicate.com/v1/predictions?cursor=x"}
-    ctx.exchange.answers.extend(Recorded(json=page) for _ in range(30))
+    ctx.exchange.answers.extend(Recorded(json=page) for _ in range(50))
     with pytest.raises(OutcomeUnknown):
         asyncio.run(connector.run.lookup(ctx, model="a/b", input={}))
     ctx.exchange.answers.clear()

@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from hookline.engine.loader import import_room
-from hookline.sdk import Canceled, Park, TimedOut
+from hookline.sdk import Canceled, OutcomeUnknown, Park, TimedOut
 from hookline.testing.replicate.signing import new_secret, sign
 
 signature = import_room("connectors.replicate.signature")
@@ -303,6 +303,34 @@ def test_a_canceled_run_cancels_the_prediction(make, standin, sleepy) -> None:
             assert standin.predictions[record.notes["prediction"]].status == "canceled"
             await driver.cancel()
             assert type((await driver.finish()).error) is Canceled
+
+    asyncio.run(scenario())
+
+
+def test_a_canceled_run_cancels_a_prediction_that_nobody_knew_of(make, standin, sleepy) -> None:
+    standin.faults.set("create.reset_after")
+
+    async def scenario() -> None:
+        async with make({**sleepy, "webhook": "always"}) as driver:
+            assert (await driver.start()).stage == "unknown"
+            await driver.cancel()
+        (prediction,) = standin.predictions.values()
+        assert prediction.status == "canceled"
+
+    asyncio.run(scenario())
+
+
+def test_what_may_be_somebody_elses_is_not_canceled(make, standin, sleepy) -> None:
+    """Without a webhook only model and input tell that it is ours."""
+    standin.faults.set("create.reset_after")
+
+    async def scenario() -> None:
+        async with make({**sleepy, "webhook": "never"}) as driver:
+            assert (await driver.start()).stage == "unknown"
+            with pytest.raises(OutcomeUnknown, match=standin.creates[0].prediction_id):
+                await driver.cancel()
+        (prediction,) = standin.predictions.values()
+        assert not prediction.done
 
     asyncio.run(scenario())
 
