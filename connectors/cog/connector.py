@@ -18,8 +18,8 @@ signed but goes to an address nobody can guess.
    runs, and run again only when its result is provably not to be had.
 4. Up to Cog 0.16 a webhook names files by their paths on the server's own disk. A model that gives
    files is then waited for on a held connection, whatever ``delivery`` says.
-5. A server without a free slot (409, BUSY) or without a working model is `RateLimited` or
-   `Unavailable`: nothing was started.
+5. A server has no queue. While it has no free slot (409, BUSY) or sets up its model, the step waits
+   and holds nothing; that is no attempt. One whose model does not work is `Unavailable`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from typing import Any
 
 from hookline.sdk import (
     ActionError,
-    BadInput,
     Context,
     MalformedOutput,
     OutcomeUnknown,
@@ -29,7 +28,7 @@ from hookline.sdk.predictions import Prediction, iso
 from .client import BUSY_SECONDS, CogClient, Snapshot, busy, not_working
 from .finish import finish
 from .inputs import check_paths
-from .records import INTERVAL, Waiting, Wanted
+from .records import INTERVAL, Queued, Waiting, Wanted
 
 __all__ = ["begin", "go_on_after", "look_up"]
 
@@ -47,6 +46,8 @@ SOON = 2.0
 CALLED_BACK_WITHIN = 600.0
 """Seconds an idle server may still be trying to deliver a result (it tries 12 times, 7 minutes)."""
 
+_A_PLACE = "a place on the Cog server"
+
 MAX_MISSES = 30
 MAX_RESTARTS = 3
 """Times a prediction is started again on a server that was restarted: the input may be what kills it."""
@@ -55,21 +56,23 @@ MAX_RESTARTS = 3
 async def begin(ctx: Context, wanted: Wanted) -> Prediction | Park:
     """Start; nothing is sent before the server's state and the input have been looked at."""
     check_expect(wanted.expect or {})
+    return await _start(ctx, wanted, Queued(iso(ctx.now())))
+
+
+async def _start(ctx: Context, wanted: Wanted, queued: Queued) -> Prediction | Park:
+    """Start, or wait for the server to have a place."""
     client: CogClient = ctx.connection
     health = await client.health()
+    if health.status == "STARTING":
+        return queued.park(ctx, "the Cog server to set up its model", not_working(health.status))
     if not health.works:
         raise not_working(health.status)
     if health.status == "BUSY":
-        raise busy()
+        return queued.park(ctx, _A_PLACE, busy())
     schema = await client.schema(health.boot)
-    # Files of the older generation come on a held connection only.
-    held = wanted.delivery == "connection" or (
-        not health.is_coglet and schema is not None and schema.gives_files
-    )
-    if not held and not ctx.callback_url:
-        raise BadInput(
-            "there is no callback address", hint='set HOOKLINE_BASE_URL, or "delivery": "connection"'
-        )
+    # Files of the older generation come on a held connection only; so does everything if nobody listens.
+    files_are_held = not health.is_coglet and schema is not None and schema.gives_files
+    held = wanted.delivery == "connection" or not ctx.callback_url or files_are_held
     body = await _body(ctx, client, wanted, schema)
     job = f"hl{hashlib.sha256(ctx.idempotency_key.encode()).hexdigest()[:30]}"
     waiting = Waiting(job, iso(ctx.now()), health.boot, accepted=False, held=held)
@@ -77,18 +80,27 @@ async def begin(ctx: Context, wanted: Wanted) -> Prediction | Park:
         # How long it takes is not known: what a minute costs, or what it cost lately if that is more.
         await ctx.reserve(60.0 * wanted.usd_per_second, of=client.base_url)
     await ctx.note(intent=asdict(waiting))
-    return await _put(ctx, client, wanted, waiting, body, hold=held)
+    try:
+        return await _put(ctx, client, wanted, waiting, body, hold=held)
+    except RateLimited as error:  # Somebody else was quicker; nothing was started.
+        await ctx.note(intent=None)
+        return queued.park(ctx, _A_PLACE, error)
 
 
 async def go_on_after(ctx: Context, wanted: Wanted, wake: Wake) -> Prediction | Park:
     """A callback, or the time to ask."""
     client: CogClient = ctx.connection
-    waiting = Waiting(**wake.data)
+    is_queued, intent = "job" not in wake.data, ctx.notes.get("intent")
+    if is_queued and intent is None:
+        return await _start(ctx, wanted, Queued(**wake.data))
+    waiting = Waiting(**(intent if is_queued else wake.data))
     if wake.kind == "callback":
         told = _told(wake, waiting.job)
         if told is not None:
             return await finish(ctx, client, wanted, waiting, told)
         return waiting.park(ctx, wanted)
+    if is_queued:  # Cut off while it took a place: a callback that came meanwhile is read first.
+        return waiting.park(ctx, wanted, seconds=SOON)
     return await _ask(ctx, client, wanted, waiting)
 
 

@@ -7,14 +7,18 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from hookline.sdk import Context, Park
+from hookline.sdk import ActionError, Context, Park
+from hookline.sdk.predictions import parse_time
 
-__all__ = ["INTERVAL", "Waiting", "Wanted"]
+__all__ = ["INTERVAL", "Queued", "Waiting", "Wanted"]
 
 Json = Any
 
 INTERVAL = 30.0
 """Seconds without a callback until the server is asked."""
+
+LONGEST_QUEUE = 3600.0
+"""Seconds a step without a timeout waits for a place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,29 @@ class Wanted:
     usd_per_second: float | None = None
     model: str | None = None
     expect: Mapping[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """`Park.data` of a step that waits for a place: a Cog server has no queue of its own.
+
+    Attributes:
+        queued_since: When it first asked.
+    """
+
+    queued_since: str
+
+    def park(self, ctx: Context, reason: str, error: ActionError) -> Park:
+        """Look again after a while: at once at first, as a server that calls back is busy a moment longer.
+
+        Raises:
+            ActionError: `error`, when a step without a timeout has waited for `LONGEST_QUEUE`.
+        """
+        waited = (ctx.now() - (parse_time(self.queued_since) or ctx.now())).total_seconds()
+        if ctx.deadline is None and waited > LONGEST_QUEUE:
+            raise error
+        delay = min(0.25 + waited / 2, 15.0)
+        return Park(reason, until=ctx.now() + timedelta(seconds=delay), data=asdict(self))
 
 
 @dataclass(frozen=True, slots=True)

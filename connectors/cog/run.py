@@ -13,6 +13,7 @@ from hookline.sdk.predictions import Prediction
 from .client import CogClient
 from .identity import identity_of
 from .lifecycle import begin, go_on_after, look_up
+from .recorded import FINISHED, FINISHED_RESULT, READY, SCHEMA
 from .records import Wanted
 from .service import cog
 
@@ -29,34 +30,18 @@ Json = Any
     examples=[
         Example(
             title="A text model, waiting on the connection",
-            input={"input": {"text": "hello"}, "delivery": "connection"},
+            input={
+                "input": {"text": "hello"},
+                "delivery": "connection",
+                "model": "acme/shout",
+                "usd_per_second": 0.000225,
+            },
             responses=[
-                Recorded(
-                    json={"status": "READY", "setup": {"started_at": "2026-11-18T11:00:00Z"}},
-                    expect="GET /health-check",
-                ),
-                Recorded(
-                    json={
-                        "openapi": "3.0.2",
-                        "components": {
-                            "schemas": {
-                                "Input": {"type": "object", "properties": {"text": {"type": "string"}}},
-                                "Output": {"type": "string", "title": "Output"},
-                            }
-                        },
-                    },
-                    expect="GET /openapi.json",
-                ),
-                Recorded(
-                    json={
-                        "id": "pred_18e9b4a1d0dd0201",
-                        "logs": "got 'hello'\n",
-                        "metrics": {"chars": 5, "predict_time": 0.0077},
-                        "output": "HELLO",
-                        "status": "succeeded",
-                    }
-                ),
+                Recorded(json=READY, expect="GET /health-check"),
+                Recorded(json=SCHEMA, expect="GET /openapi.json"),
+                Recorded(json=FINISHED, expect=f"PUT /predictions/{FINISHED['id']}"),
             ],
+            output=FINISHED_RESULT,
         )
     ],
 )
@@ -80,8 +65,8 @@ async def run(
             "How the result comes.",
             advanced=True,
             options={
-                "callback": "The server posts it to HOOKLINE_BASE_URL; nothing is held meanwhile. Up to Cog "
-                "0.16, files come on a held connection all the same.",
+                "callback": "The server posts it to HOOKLINE_BASE_URL; nothing is held meanwhile. Where "
+                "nobody listens (hookline run), and for files up to Cog 0.16, the connection is held anyway.",
                 "connection": "On a connection held for up to 30 minutes: for a server that cannot reach us.",
             },
         ),
@@ -149,7 +134,8 @@ async def cancel(ctx: Context, data: Mapping[str, Json], **values: Json) -> None
     coglet 0.23.1 answers 200 to a cancel in a prediction's first milliseconds, and forgets it.
     """
     client: CogClient = ctx.connection
-    await client.cancel(data["job"])
+    if "job" in data:  # Otherwise it waited for a place, and nothing runs.
+        await client.cancel(data["job"])
 
 
 @run.on_key

@@ -33,6 +33,12 @@ def read_fifo(ctx: Context, path: Annotated[str, Field("The pipe.")]) -> dict[st
         return {"text": pipe.read()}
 
 
+@action("called_back", effect="read", summary="Looked")
+async def called_back(ctx: Context) -> dict[str, Any]:
+    """Say where this attempt could be called back"""
+    return {"url": ctx.callback_url}
+
+
 @action("refuse", effect="read", summary="Refused")
 async def refuse(ctx: Context, kind: Annotated[str, Field("Which error.")]) -> dict[str, Any]:
     """Fail with an error of a kind"""

@@ -249,6 +249,16 @@ def test_a_foreground_run_leaves_what_others_left(cli: Cli) -> None:
     assert cli.json("runs", "show", left, "--json")["status"] == "succeeded"
 
 
+def test_an_action_is_promised_a_callback_only_where_somebody_may_listen(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise it would wait for what cannot come; a server's address is known if it is set."""
+    cli.write("asks", steps=[{"id": "a", "uses": "called_back"}], output="{{ steps.a.url }}")
+    assert cli.json("run", "asks") == ""
+    monkeypatch.setenv("HOOKLINE_BASE_URL", "https://hooks.example.com")
+    assert cli.json("run", "asks").startswith("https://hooks.example.com/callbacks/")
+
+
 def test_an_approval_given_elsewhere_reaches_a_run_in_the_foreground(
     cli: Cli, processes: Callable[..., Process]
 ) -> None:

@@ -105,12 +105,15 @@ def test_more_than_a_server_takes_at_once_wait_their_turn(
     tmp_path: Path, servers: dict[str, CogServer]
 ) -> None:
     slow = definition("shout", text="busy", seconds=0.4)
-    slow["steps"][0]["retry"] = {"max_attempts": 50, "delay": "200ms", "backoff": 1, "on": ["rate_limited"]}
-    with installed(tmp_path, servers, slow) as hookline:
+    slow["steps"][0]["connection"] = "crowded"
+    url = servers["shout"].base_url
+    table = f'\n[connections.crowded]\ntype = "cog"\nbase_url = "{url}"\nlimits = {{ concurrency = 8 }}\n'
+    with installed(tmp_path, servers, slow, more=table) as hookline:
         runs = [hookline.post("shout").json()["runs"][0] for _ in range(4)]
         for run in runs:
             hookline.engine.outcome(run).result(60)
-        assert [hookline.engine.run_document(run)["output"]["output_text"] for run in runs] == ["BUSY"] * 4
+        outputs = [hookline.engine.run_document(run)["output"] for run in runs]
+        assert [(output["output_text"], output["attempts"]) for output in outputs] == [("BUSY", 1)] * 4
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,8 @@ class Foreground:
         set_up_logging(project.settings, self.engine.redactor, default="warning")
         # The command ends with its run; what follows on that is for a server.
         self.engine.followers.are_left = True
+        # This process listens nowhere; whether a server does is known only if its address was given.
+        self.engine.performer.is_called_back = bool(project.settings["base_url"])
         self.engine.runner.on_events = self._happened
 
     def __enter__(self) -> Foreground:

@@ -84,6 +84,9 @@ class Performer:
         budgets: What may be spent.
         max_attempts: Asynchronous attempts executed at the same time.
         blocking_threads: Threads for actions that block.
+
+    Attributes:
+        is_called_back: Whether a server listens at the callback address, so that actions may give it away.
     """
 
     def __init__(
@@ -116,6 +119,7 @@ class Performer:
         self._cancels: set[asyncio.Task[None]] = set()
         self.pool = ThreadPoolExecutor(blocking_threads, thread_name_prefix="hookline-blocking")
         self.is_stopping = False
+        self.is_called_back = True
         self.desk: Desk
         self.questions: Questions
         self.outside: Outside
@@ -468,7 +472,7 @@ class Performer:
             attempt=attempt,
             idempotency_key=f"{run.id}/{path}/{attempt}",
             deadline=deadline,
-            callback_url=self._tokens.url(run.id, path, attempt),
+            callback_url=self._tokens.url(run.id, path, attempt) if self.is_called_back else "",
             connection=connection,
             http=self.outside.http,
             files=self.outside.files,

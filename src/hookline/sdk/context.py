@@ -332,7 +332,8 @@ class Context(Protocol):
         idempotency_key: The same whenever this attempt is repeated after a crash, different
             for every other attempt. Send it where the service takes one.
         deadline: When the step's timeout ends it, None without one.
-        callback_url: Address that wakes this attempt once it is parked; unguessable.
+        callback_url: Address that wakes this attempt once it is parked; unguessable. Empty where
+            nobody listens: then the action has to look for its result itself.
         connection: The opened client of the action's connection, None without one.
         http: Guarded client without any credential.
         files: The artifact store.

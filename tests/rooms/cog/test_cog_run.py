@@ -185,7 +185,7 @@ def test_asking_while_it_runs_joins_and_starts_nothing(server: CogServer) -> Non
 
 
 @needs_cog
-def test_a_second_prediction_on_a_busy_server_is_rate_limited(server: CogServer) -> None:
+def test_a_second_prediction_waits_for_the_place_of_the_first(server: CogServer) -> None:
     async def scenario() -> None:
         async with (
             _driver(server, {"input": {"text": "a", "seconds": 1.0}}) as first,
@@ -193,12 +193,16 @@ def test_a_second_prediction_on_a_busy_server_is_rate_limited(server: CogServer)
         ):
             first.key, second.key = "run_1/steps[0]/first", "run_2/steps[0]/second"
             await first.start()
-            error = (await second.start()).error
-            assert type(error) is RateLimited
-            assert error.retry_after
-            assert "intent" not in second.record.notes
+            record = await second.start()
+            assert (record.stage, record.park.reason) == ("parked", "a place on the Cog server")
+            assert not [name for name in second.boundaries if "note" in name or "PUT" in name]
+            assert (await second.wake()).park.reason == "a place on the Cog server"
+            await second.cancel()
             await first.callback_arrives()
             assert (await first.wake()).output["output_text"] == "A"
+            await second.wake()
+            await second.callback_arrives()
+            assert (await second.wake()).output["output_text"] == "B"
 
     asyncio.run(scenario())
 
@@ -389,8 +393,6 @@ def test_the_old_generation_is_understood() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "error"),
     [
-        (409, {"error": "At capacity - all prediction slots busy", "status": "failed"}, RateLimited),
-        (409, {"detail": "Already running a prediction"}, RateLimited),
         (503, {"error": "Setup has not finished yet.", "status": "failed"}, Unavailable),
         (422, {"detail": [{"loc": ["body", "input", "n"], "msg": "99 is too much", "type": "x"}]}, BadInput),
         (400, "bad JSON", BadInput),
@@ -410,11 +412,9 @@ def test_refusals_are_typed(status: int, body: Any, error: type) -> None:
     with pytest.raises(error) as caught:
         _start(ctx)
     assert type(caught.value) is error
-    if error is RateLimited:
-        assert caught.value.retry_after
 
 
-@pytest.mark.parametrize("status", ["STARTING", "SETUP_FAILED", "UNHEALTHY", "DEFUNCT", "UNKNOWN"])
+@pytest.mark.parametrize("status", ["SETUP_FAILED", "UNHEALTHY", "DEFUNCT", "UNKNOWN"])
 @pytest.mark.parametrize("code", [200, 503])
 def test_a_server_that_does_not_work_is_not_asked(status: str, code: int) -> None:
     ctx = _context(Recorded(status=code, json={"status": status}))
@@ -424,11 +424,63 @@ def test_a_server_that_does_not_work_is_not_asked(status: str, code: int) -> Non
     assert ctx.notes == {}
 
 
-def test_a_full_server_is_not_asked() -> None:
+ACCEPTED = Recorded(status=202, json={"id": "x", "status": "starting"})
+FULL = [
+    {"error": "At capacity - all prediction slots busy", "status": "failed"},
+    {"detail": "Already running a prediction"},
+]
+
+
+@pytest.mark.parametrize("full", FULL)
+def test_a_full_server_is_waited_for(full: Any) -> None:
+    """BUSY, then not yet set up, then somebody else was quicker, then it has a place."""
     ctx = _context(Recorded(json={"status": "BUSY"}))
-    with pytest.raises(RateLimited):
-        _start(ctx)
-    assert len(ctx.requests) == 1
+    park = _start(ctx)
+    assert ctx.notes == {}
+    for answers in (
+        [Recorded(json={"status": "STARTING"})],
+        [READY, NO_SCHEMA, Recorded(status=409, json=full)],
+        [READY, NO_SCHEMA, ACCEPTED],
+    ):
+        assert set(park.data) == {"queued_since"}
+        assert not ctx.notes.get("intent"), "nothing was started, so there is nothing to look up"
+        assert asyncio.run(connector.run.lookup(ctx, input={"text": "hello"})) is None
+        ctx.clock.advance(2)
+        ctx.exchange.answers.extend(answers)
+        park = _look(ctx, park)
+    assert park.data["job"] == ctx.notes["intent"]["job"]
+    body = {"id": park.data["job"], "status": "succeeded", "output": "HELLO"}
+    ctx.exchange.answers.append(NO_SCHEMA)
+    assert _callback(ctx, park, body)["output_text"] == "HELLO"
+
+
+def test_a_crash_while_it_takes_a_place_loses_nothing() -> None:
+    ctx = _context(Recorded(json={"status": "BUSY"}), READY, NO_SCHEMA, ACCEPTED, NO_SCHEMA)
+    queued = _start(ctx)
+    job = _look(ctx, queued).data["job"]  # ... and the park is not stored.
+    sent = len(ctx.requests)
+    recovered = asyncio.run(
+        connector.run.resume(ctx, Wake("recovered", queued.data), input={"text": "hello"})
+    )
+    assert (recovered.data["job"], len(ctx.requests)) == (job, sent)
+    body = {"id": job, "status": "succeeded", "output": "HELLO"}
+    assert _callback(ctx, queued, body)["output_text"] == "HELLO"
+
+
+def test_a_place_is_not_waited_for_for_ever() -> None:
+    ctx = _context(Recorded(json={"status": "BUSY"}))
+    park = _start(ctx)
+    waited = 0.0
+    while isinstance(park, Park):
+        delay = (park.until - ctx.now()).total_seconds()
+        assert 0.25 <= delay <= 15
+        waited += delay
+        ctx.clock.advance(delay)
+        ctx.exchange.answers.append(Recorded(json={"status": "BUSY"}))
+        park = _look(ctx, park)
+    assert type(park) is RateLimited
+    assert park.retry_after
+    assert 3600 < waited < 3700
 
 
 @pytest.mark.parametrize(
@@ -528,11 +580,13 @@ def test_a_server_that_is_gone_ends_the_step_as_a_timeout() -> None:
     assert len(ctx.requests) > 20
 
 
-def test_no_callback_address_is_said_before_anything_is_sent() -> None:
-    ctx = _context(READY, NO_SCHEMA)
+def test_without_a_callback_address_the_connection_is_held() -> None:
+    done = Recorded(json={"id": "x", "status": "succeeded", "output": "HELLO"})
+    ctx = _context(READY, NO_SCHEMA, done, NO_SCHEMA)
     ctx.callback_url = ""
-    with pytest.raises(BadInput):
-        _start(ctx)
+    assert _start(ctx)["output_text"] == "HELLO"
+    assert "webhook" not in ctx.requests[2].json
+    assert "prefer" not in ctx.requests[2].headers
 
 
 def test_a_file_above_the_limit_is_refused() -> None:
