@@ -8,21 +8,16 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import sqlite3
 import statistics
 import sys
 import tempfile
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import engine
 import http_runs
 import store
+from saved import save
 
 
 def bare_journal(runs: int, in_flight: int) -> float:
@@ -33,18 +28,6 @@ def bare_journal(runs: int, in_flight: int) -> float:
             return runs / store.measure(journal, runs, in_flight)
         finally:
             journal.close()
-
-
-def machine() -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return {
-        "cpu": next(names, platform.processor()),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-        "system": f"{platform.system()} {platform.machine()}",
-    }
 
 
 def main() -> None:
@@ -79,12 +62,7 @@ def main() -> None:
     show("memory of a waiting run, of 10,000", grown, "bytes")
     show("start with 10,000 waiting runs", taken, "s")
     if options.save:
-        command = "python " + " ".join(["benchmarks/overview.py", *sys.argv[1:]])
-        document = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "command": command}
-        folder = Path(__file__).parent / "results"
-        folder.mkdir(exist_ok=True)
-        path = folder / f"overview-{time.strftime('%Y-%m-%d')}.json"
-        path.write_text(json.dumps({**document, "machine": machine(), "figures": figures}, indent=2) + "\n")
+        save("overview", figures)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Predictions in flight at once: memory while they wait, and the time until all have ended.
 
-    python benchmarks/predictions.py [--count 5000]
+    python benchmarks/predictions.py [--count 5000] [--save]
 
 The Replicate stand-in runs in a process of its own, with its limits off; every webhook is delivered twice,
 and starts come after completions. Memory is that of the process with the engine and the HTTP server.
@@ -19,6 +19,8 @@ import time
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from saved import save
 
 from hookline.engine.engine import Engine, open_store
 from hookline.engine.loader import load_registry
@@ -91,7 +93,8 @@ def until(condition: Any, seconds: float = 1800) -> None:
         time.sleep(1.0)
 
 
-def measure(folder: Path, runs: int, base_url: str, token: str, version: str) -> None:
+def measure(folder: Path, runs: int, base_url: str, token: str, version: str) -> dict[str, float]:
+    """The figures, by what they are."""
     settings_of(folder, base_url, token)
     (folder / "workflows" / "many.json").write_text(json.dumps(workflow(version)))
     for fault in ("webhook.duplicate", "webhook.reorder"):
@@ -110,8 +113,9 @@ def measure(folder: Path, runs: int, base_url: str, token: str, version: str) ->
         for number in range(runs):
             engine.start_run("many", {"n": str(number)})
         until(lambda: in_flight(engine) == runs)
-        print(f"{runs} predictions in flight after {time.monotonic() - began:.1f} s")
-        print(f"memory: {before:.0f} MB before, {resident_mb():.0f} MB while they wait")
+        created, waiting = time.monotonic() - began, resident_mb()
+        print(f"{runs} predictions in flight after {created:.1f} s")
+        print(f"memory: {before:.0f} MB before, {waiting:.0f} MB while they wait")
         made = [
             (each["prediction_id"], each["body"]["input"]["note"])
             for each in call("GET", f"{base_url}/_standin/state")["creates"]
@@ -122,12 +126,23 @@ def measure(folder: Path, runs: int, base_url: str, token: str, version: str) ->
             end = {"status": "succeeded", "output": f"{note} is done"}
             call("POST", f"{base_url}/_standin/predictions/{prediction}", end)
         until(lambda: count(engine, "succeeded") == runs)
-        print(f"all have succeeded after {time.monotonic() - began:.1f} s; {resident_mb():.0f} MB")
+        ended, after = time.monotonic() - began, resident_mb()
+        print(f"all have succeeded after {ended:.1f} s; {after:.0f} MB")
         state = call("GET", f"{base_url}/_standin/state")
         print(f"predictions created: {len(state['creates'])}; webhooks delivered: {len(state['deliveries'])}")
         assert len(state["creates"]) == runs
         outputs = [row.output for row in engine.store.runs(RunFilter("many"), 500, None).rows]
         assert len(set(outputs)) == min(runs, 500)
+        return {
+            "runs": runs,
+            "seconds until all were in flight": round(created, 1),
+            "seconds until all had succeeded": round(ended, 1),
+            "MB before": round(before, 1),
+            "MB while they wait": round(waiting, 1),
+            "MB after the last": round(after, 1),
+            "predictions created": len(state["creates"]),
+            "webhooks delivered": len(state["deliveries"]),
+        }
     finally:
         server.close(1.0)
         engine.stop(1.0)
@@ -136,7 +151,8 @@ def measure(folder: Path, runs: int, base_url: str, token: str, version: str) ->
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=5000)
-    runs = parser.parse_args().count
+    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results")
+    given = parser.parse_args()
     command = [sys.executable, "-m", "hookline.testing.replicate", "--lift-limits"]
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -151,9 +167,12 @@ def main() -> None:
                 if line.startswith("# model hookline/manual:"):
                     version = line.rpartition(":")[2].split()[0]
                     break
-            measure(Path(folder), runs, told["REPLICATE_BASE_URL"], told["REPLICATE_API_TOKEN"], version)
+            address, token = told["REPLICATE_BASE_URL"], told["REPLICATE_API_TOKEN"]
+            figures = measure(Path(folder), given.count, address, token, version)
         finally:
             stand_in.terminate()
+    if given.save:
+        save("predictions", figures)
 
 
 if __name__ == "__main__":

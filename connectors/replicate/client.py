@@ -67,18 +67,26 @@ class ReplicateClient:
         http: Client for `base_url`, which carries the token to that origin only.
         base_url: ``https://api.replicate.com/v1/``, ending in a slash.
         webhook_secrets: Each ``whsec_…``; fetched when first needed if there is none.
+        secret_inputs: Inputs by model, which its predictions are given beside those of the step.
 
     Attributes:
         webhook_secrets: What webhooks are signed with: as configured, or as it was last fetched. Any of
             them will do; empty when none is known.
     """
 
-    def __init__(self, http: Http, base_url: str, webhook_secrets: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        http: Http,
+        base_url: str,
+        webhook_secrets: Collection[str] = (),
+        secret_inputs: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         self.http = http
         self.base_url = base_url
         self.webhook_secrets = tuple(webhook_secrets)
         self._secret_is_given = bool(webhook_secrets)
         self._secret_at: datetime | None = None
+        self.secret_inputs = secret_inputs or {}
         self.catalogue = Catalogue(self.get)
         self.owners = Owners()
 

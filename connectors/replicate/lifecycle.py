@@ -58,10 +58,12 @@ class Order:
 
     Attributes:
         body: With ``input``; the webhook is added later.
+        secrets: Names of inputs that nothing may be noted of.
     """
 
     target: Target
     body: dict[str, Json]
+    secrets: frozenset[str] = frozenset()
 
 
 class Task(ABC, Generic[R]):
@@ -180,7 +182,8 @@ async def _create(ctx: Context, task: Task[R], *, misses: int) -> R | Park:
                 # The start tells when the running time begins; the first look may be half a minute away.
                 events = ["completed"] if task.run_timeout is None else ["start", "completed"]
                 body |= {"webhook": callback, "webhook_events_filter": events}
-            await ctx.note(intent=Intent.of(ctx.now(), callback, body).to_json())
+            intent = Intent.of(ctx.now(), callback, body, secrets=order.secrets)
+            await ctx.note(intent=intent.to_json())
             remote = await client.create(order.target, body, cancel_after=cancel_after)
         except OutcomeUnknown:
             raise

@@ -180,9 +180,7 @@ async def prices_of(ctx: Context) -> Prices:
 
 def priced(target: Target) -> str:
     """The name under which a target's price and costs are kept."""
-    if target.deployment is not None:
-        return f"deployments/{target.deployment}"
-    return target.model or target.reference
+    return target.name
 
 
 def _priced(remote: Remote) -> str:

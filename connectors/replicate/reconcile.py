@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,6 +40,9 @@ NEAR = (-30.0, 90.0)
 RAN = 1800.0
 """Seconds that a run may have gone on before it made a prediction, for its results to be known here."""
 
+_HIDDEN = re.compile(r"\*{3,}|\W*(?:redacted|hidden|secret)\W*", re.IGNORECASE)
+"""What may stand in the place of a secret; how Replicate writes it is not documented."""
+
 ABSENT_AFTER = 60.0
 """Seconds after which a request that created nothing visible is known to have created nothing."""
 
@@ -50,7 +54,7 @@ class Intent:
     Attributes:
         at: When it was about to be sent.
         callback: The webhook address sent with it that is this attempt's alone, None without one.
-        fingerprint: SHA-256 of each value of the input, as sent.
+        fingerprint: SHA-256 of each value of the input, as sent; of secrets nothing.
         shared: The webhook address sent with it that others may have been given too, None without one.
     """
 
@@ -61,10 +65,21 @@ class Intent:
 
     @classmethod
     def of(
-        cls, at: datetime, callback: str | None, body: Mapping[str, Json], *, shared: str | None = None
+        cls,
+        at: datetime,
+        callback: str | None,
+        body: Mapping[str, Json],
+        *,
+        shared: str | None = None,
+        secrets: Collection[str] = (),
     ) -> Intent:
-        """The intent to send `body`."""
-        return cls(at, callback, {key: _digest(value) for key, value in body["input"].items()}, shared)
+        """The intent to send `body`.
+
+        Args:
+            secrets: Names of inputs that Replicate does not give back.
+        """
+        given = {key: _digest(value) for key, value in body["input"].items() if key not in secrets}
+        return cls(at, callback, given, shared)
 
     def to_json(self) -> dict[str, Json]:
         """As noted."""
@@ -159,10 +174,15 @@ def _is_ours(remote: Remote, intent: Intent, target: Target) -> Literal["yes", "
     differing = [key for key in shared if _digest(remote.input[key]) != intent.fingerprint[key]]
     if not differing:
         return "yes" if not early and (shared or not intent.fingerprint) else "maybe"
-    # A data: URL may come back as an address, so a file that differs proves nothing.
-    if all(is_web_url(remote.input[key]) or is_data_url(remote.input[key]) for key in differing):
+    # A data: URL may come back as an address, a secret as stars: what differs so proves nothing.
+    if all(_is_changed_on_the_way(remote.input[key]) for key in differing):
         return "maybe"
     return "no"
+
+
+def _is_changed_on_the_way(value: Json) -> bool:
+    is_hidden = isinstance(value, str) and _HIDDEN.fullmatch(value) is not None
+    return is_hidden or is_web_url(value) or is_data_url(value)
 
 
 def _digest(value: Json) -> str:

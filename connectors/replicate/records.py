@@ -69,6 +69,13 @@ class Target:
         return self.deployment or self.version or self.model or self.path
 
     @property
+    def name(self) -> str:
+        """What tables in settings and prices call it: ``owner/name``, or ``deployments/owner/name``."""
+        if self.deployment is not None:
+            return f"deployments/{self.deployment}"
+        return self.model or self.reference
+
+    @property
     def short(self) -> str:
         """For people who know which version it is: the name, or else the version."""
         return self.model or self.reference

@@ -21,6 +21,7 @@ from hookline.sdk import (
 )
 from hookline.sdk.expectations import Expect, check_expect
 from hookline.sdk.model_checks import check_input
+from hookline.sdk.model_files import ModelSchema
 from hookline.sdk.predictions import Prediction
 
 from .client import ReplicateClient
@@ -109,12 +110,13 @@ class RunTask(Task[Prediction]):
 
     async def prepare(self, ctx: Context, client: ReplicateClient, place: int) -> Order:
         target = await self._frozen(ctx, client, place)
-        await _check(ctx, client, target, self.wanted.input)
-        sent = await sent_input(ctx, client, self.wanted.input)
-        body: dict[str, Json] = {"input": sent}
+        secrets = client.secret_inputs.get(target.name, {})
+        values = {**self.wanted.input, **secrets}
+        schema = await _check(ctx, client, target, values)
+        body: dict[str, Json] = {"input": await sent_input(ctx, client, values)}
         if target.version is not None:
             body["version"] = target.version
-        return Order(target, body)
+        return Order(target, body, frozenset(secrets) | (schema.secrets if schema else frozenset()))
 
     async def reserve(self, ctx: Context, place: int, order: Order) -> None:
         wanted, target = self.wanted, self.target(ctx, place)
@@ -139,8 +141,10 @@ def _noted(ctx: Context, reference: str) -> str | None:
     return next((version for version in found if version), None)
 
 
-async def _check(ctx: Context, client: ReplicateClient, target: Target, values: Mapping[str, Json]) -> None:
-    """Compare the input with the model's schema; without one the input goes out as it is."""
+async def _check(
+    ctx: Context, client: ReplicateClient, target: Target, values: Mapping[str, Json]
+) -> ModelSchema | None:
+    """Compare the input with the model's schema, and give that; without one the input goes out as it is."""
     why = "its model is not known by name"
     try:
         known = await client.catalogue.describe(target, ctx.now())
@@ -156,9 +160,10 @@ async def _check(ctx: Context, client: ReplicateClient, target: Target, values: 
         why = "the model publishes none"
     elif known is not None and known.schema is not None:
         if check_input(values, known.schema, model=target.short):
-            return
+            return known.schema
         why = "it does not say what the model takes"
     ctx.log(f"the input of {target.short} was not checked against its schema: {why}")
+    return None
 
 
 @replicate.action(

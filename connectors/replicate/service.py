@@ -51,12 +51,23 @@ def connect(
             env="REPLICATE_PREVIOUS_WEBHOOK_SECRET",
         ),
     ] = None,
+    secret_inputs: Annotated[
+        dict[str, dict[str, str]] | None,
+        Field(
+            "Inputs that are secrets, by model: owner/name, or deployments/owner/name. They go into every "
+            "prediction of that model, and stand in no workflow and no history.",
+            secret=True,
+            advanced=True,
+            examples=[{"acme/trainer": {"hf_token": "hf_…"}}],
+        ),
+    ] = None,
 ) -> ReplicateClient:
     """Open a client."""
     # One of the official clients wants the /v1 in the same variable, so it may be there.
     base = base_url.rstrip("/").removesuffix("/v1") + "/v1/"
     http = ctx.http(base, headers={"Authorization": f"Bearer {token}"})
-    return ReplicateClient(http, base, [each for each in (webhook_secret, previous_webhook_secret) if each])
+    secrets = [each for each in (webhook_secret, previous_webhook_secret) if each]
+    return ReplicateClient(http, base, secrets, secret_inputs)
 
 
 @replicate.on_test

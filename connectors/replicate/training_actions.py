@@ -175,15 +175,19 @@ async def _order(
 ) -> Order:
     """Check the input against the trainer's own schema, and send its files ahead."""
     target = _target(trainer)
+    secrets = client.secret_inputs.get(target.name, {})
+    values = {**values, **secrets}
     why = "it publishes none"
     try:
         known = await client.catalogue.describe(target, ctx.now())
     except (NotFound, MalformedOutput) as error:
         known, why = None, error.message
-    if known is None or known.training is None or not check_input(values, known.training, model=target.short):
+    schema = None if known is None else known.training
+    if schema is None or not check_input(values, schema, model=target.short):
         ctx.log(f"the input of {target.short} was not checked against its schema: {why}")
     sent = await sent_input(ctx, client, values)
-    return Order(target, {"destination": destination, "input": sent})
+    hidden = frozenset(secrets) | (schema.secrets if schema else frozenset())
+    return Order(target, {"destination": destination, "input": sent}, hidden)
 
 
 @replicate.action(
@@ -319,7 +323,7 @@ async def create_training(
     if webhook is not None:
         body |= {"webhook": webhook, "webhook_events_filter": ["completed"]}
     # The address is the same for other attempts, so it cannot tell this one; trainer and input can.
-    await ctx.note(intent=Intent.of(ctx.now(), None, body, shared=webhook).to_json())
+    await ctx.note(intent=Intent.of(ctx.now(), None, body, shared=webhook, secrets=order.secrets).to_json())
     remote = await client.create(order.target, body, cancel_after=None)
     client.owners.set(remote.id, ctx.idempotency_key)
     return read_training(remote.body)

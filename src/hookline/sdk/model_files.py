@@ -114,6 +114,16 @@ class ModelSchema:
         self.output = self.resolve(self._schemas.get("Output"))
 
     @property
+    def secrets(self) -> frozenset[str]:
+        """Names of the inputs whose values must not be shown, and are not given back."""
+        properties = self.input.get("properties")
+        return frozenset(
+            str(name)
+            for name, node in (properties.items() if isinstance(properties, Mapping) else ())
+            if _is_secret(node) or _is_secret(self.resolve(node))
+        )
+
+    @property
     def concatenates(self) -> bool:
         """Whether the output is a text that comes in pieces."""
         return self.output.get("x-cog-array-display") == "concatenate"
@@ -158,6 +168,12 @@ class ModelSchema:
         if isinstance(properties, Mapping) and key in properties:
             return self.resolve(properties[key])
         return self.resolve(node.get("additionalProperties"))
+
+
+def _is_secret(node: Json) -> bool:
+    return isinstance(node, Mapping) and (
+        node.get("x-cog-secret") is True or node.get("format") == "password"
+    )
 
 
 @dataclass(slots=True)

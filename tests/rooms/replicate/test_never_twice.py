@@ -20,6 +20,7 @@ from hookline.sdk import (
     Unavailable,
 )
 from hookline.testing.clock import ManualClock
+from hookline.testing.replicate import Model, openapi_schema, plans
 
 _room = import_room("connectors.replicate.owners")
 KEPT, Owners = _room.KEPT, _room.Owners
@@ -212,6 +213,53 @@ def _make_others(standin, version: str, number: int) -> None:
                 json={"version": version, "input": {}},
             )
             assert made.status_code == 201
+
+
+SECRETIVE = Model(
+    owner="acme",
+    name="keyed",
+    description="Takes a key",
+    schema=openapi_schema(
+        {"text": {"type": "string"}, "key": {"type": "string", "format": "password", "x-cog-secret": True}},
+        ["text", "key"],
+        {"type": "string"},
+    ),
+    plan=plans.echo,
+)
+
+
+@pytest.mark.parametrize("publishes", [True, False])
+@pytest.mark.parametrize("given", ["connection", "step"])
+def test_a_secret_that_is_not_given_back_does_not_hide_the_prediction(
+    make, standin, given: str, publishes: bool
+) -> None:
+    standin.catalog.put(SECRETIVE)
+    standin.faults.set("create.reset_after")
+    if not publishes:
+        standin.faults.set("models.null_schema", times=None)
+    key = {"key": "canary-key"}
+    fields = {"secret_inputs": {"acme/keyed": key}} if given == "connection" else {}
+    step = {
+        "model": f"acme/keyed:{SECRETIVE.version}",
+        "input": {"text": "x", **({} if fields else key)},
+        "webhook": "never",
+    }
+
+    async def scenario() -> Any:
+        async with make(step, fields=fields) as driver:
+            assert (await driver.start()).stage == "unknown"
+            await driver.advance(90)
+            return await driver.look_up()
+
+    record = run(scenario())
+    assert standin.creates[0].body["input"] == {"text": "x", "key": "canary-key"}
+    assert len(standin.creates) == 1
+    assert record.notes["intent"]["fingerprint"].keys() >= {"text"}
+    if publishes or given == "connection":
+        assert record.output["output_text"] == "x"
+        assert "key" not in record.notes["intent"]["fingerprint"]
+    else:
+        assert record.stage == "unknown"
 
 
 def test_null_as_text_ends_a_list(make, standin, echo) -> None:

@@ -337,6 +337,12 @@ def _trainer_schema(echo: JsonObject) -> JsonObject:
     return {**echo, "components": {"schemas": schemas}}
 
 
+def secret_inputs(document: Mapping[str, Any], component: str = "Input") -> frozenset[str]:
+    """Names of the inputs that Replicate takes and does not show."""
+    properties = input_schema(document, component).get("properties", {})
+    return frozenset(name for name, schema in properties.items() if schema.get("x-cog-secret"))
+
+
 def input_schema(schema: Mapping[str, Any], component: str = "Input") -> JsonObject:
     """The ``Input`` or ``TrainingInput`` of a Cog OpenAPI document, empty when it has none."""
     found: Any = schema.get("components", {}).get("schemas", {}).get(component, {})

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from hookline.testing.httpd import Request, Response
-from hookline.testing.replicate.catalog import Model
+from hookline.testing.replicate.catalog import Model, secret_inputs
 from hookline.testing.replicate.contract import checked
 from hookline.testing.replicate.paging import page_of, page_url
 from hookline.testing.replicate.records import Creation, JsonObject, Prediction, new_id
@@ -115,6 +115,7 @@ class PredictionRoutes:
                 deadline=None if lifetime is None else now + lifetime,
                 deployment=deployment,
                 streams=model.stream_kind,
+                secrets=secret_inputs(model.schema),
             )
 
         record = self._parts.predictions.add(build)

@@ -53,6 +53,8 @@ class Prediction:
     deployment: str | None = None
     streams: Literal["text", "files"] | None = None
     destination: str | None = None
+    secrets: frozenset[str] = frozenset()
+    """Inputs that are not shown."""
     status: Status = "starting"
     output: Any = None
     error: str | None = None

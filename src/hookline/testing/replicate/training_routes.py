@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hookline.testing.httpd import Request, Response
-from hookline.testing.replicate.catalog import input_schema
+from hookline.testing.replicate.catalog import input_schema, secret_inputs
 from hookline.testing.replicate.contract import checked
 from hookline.testing.replicate.paging import page_of, page_url
 from hookline.testing.replicate.records import Creation, Prediction, new_id
@@ -72,6 +72,7 @@ class TrainingRoutes:
                 webhook=body.get("webhook"),
                 webhook_events_filter=None if events is None else tuple(events),
                 destination=destination.slug,
+                secrets=secret_inputs(trainer.schema, "TrainingInput"),
             )
 
         record = self._parts.predictions.add(build)

@@ -65,7 +65,7 @@ class Wire:
             "id": record.id,
             "model": record.model,
             "version": record.version,
-            "input": dict(record.input),
+            "input": {**record.input, **dict.fromkeys(record.secrets & record.input.keys(), "[REDACTED]")},
             "logs": record.logs,
             "output": record.output,
             "data_removed": record.data_removed,
