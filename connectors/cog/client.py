@@ -253,7 +253,8 @@ def busy() -> RateLimited:
         "the Cog server is busy",
         retry_after=BUSY_SECONDS,
         hint="it runs as many predictions at once as it has slots (COG_MAX_CONCURRENCY) and has no queue: "
-        "limit the connection's concurrency",
+        "limit the connection's concurrency; up to Cog 0.16, a server that could not deliver a result stays "
+        "busy until it is killed",
     )
 
 

@@ -131,11 +131,14 @@ async def lookup(ctx: Context, **values: Json) -> Prediction | Park | None:
 async def cancel(ctx: Context, data: Mapping[str, Json], **values: Json) -> None:
     """Stop the prediction. Cog stops it between two steps of Python, never within one.
 
-    coglet 0.23.1 answers 200 to a cancel in a prediction's first milliseconds, and forgets it.
+    On a held connection it is known by its intent; coglet stops it as well when the connection ends, and
+    Cog up to 0.16 does not. coglet 0.23.1 answers 200 to a cancel in a prediction's first milliseconds,
+    and forgets it.
     """
     client: CogClient = ctx.connection
-    if "job" in data:  # Otherwise it waited for a place, and nothing runs.
-        await client.cancel(data["job"])
+    job = data.get("job") or (ctx.notes.get("intent") or {}).get("job")
+    if job is not None:  # Otherwise it waited for a place, and nothing runs.
+        await client.cancel(job)
 
 
 @run.on_key

@@ -11,11 +11,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from hookline.testing.cog import MODELS, CogServer, cog_unavailable_reason
 
-from .installation import Installation, install
+from .installation import Installation, install, wait_until
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed: pip install hookline[images]")
 
@@ -133,6 +134,28 @@ def test_what_a_model_does_not_take_is_the_input_s_fault(
         run = hookline.finished(model)
         assert (run["status"], run["error"]["type"]) == ("failed", kind)
         assert told in run["error"]["message"]
+
+
+@pytest.mark.parametrize("delivery", ["callback", "connection"])
+def test_a_run_that_is_canceled_frees_the_server(
+    tmp_path: Path, servers: dict[str, CogServer], delivery: str
+) -> None:
+    """Also while the connection is held, whose end alone does not tell a server up to 0.16."""
+    slow = definition("shout", text="late", seconds=60)
+    slow["steps"][0]["with"]["delivery"] = delivery
+
+    def is_(status: str) -> bool:
+        address = f"{servers['shout'].base_url}/health-check"
+        return bool(httpx.get(address, trust_env=False).json()["status"] == status)
+
+    with installed(tmp_path, servers, slow) as hookline:
+        run = hookline.post("shout").json()["runs"][0]
+        wait_until(lambda: is_("BUSY"))
+        if delivery == "callback":
+            hookline.until_waiting(run)
+        assert hookline.engine.cancel(run)
+        assert hookline.finished("shout")["status"] == "canceled"
+        wait_until(lambda: is_("READY"), 20)
 
 
 def test_a_server_that_is_restarted_runs_it_again(tmp_path: Path, python: Path) -> None:
