@@ -6,6 +6,7 @@ Nothing of Hookline is imported before a test asks for a fixture.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,7 @@ __all__ = [
     "hookline_registry",
     "hookline_run",
     "hookline_trigger_context",
+    "hookline_workflow",
 ]
 
 
@@ -88,3 +90,18 @@ def hookline_registry(pytestconfig: pytest.Config) -> Registry:
     from hookline.engine.loader import load_registry
 
     return load_registry(pytestconfig.rootpath)
+
+
+@pytest.fixture
+def hookline_workflow(
+    pytestconfig: pytest.Config, tmp_path: Path, hookline_registry: Registry
+) -> Callable[..., dict[str, Any]]:
+    """``hookline_workflow(name, inputs, *stand_ins)``: run a workflow of the project, and give its document.
+
+    With a fresh database and artifact store; see `hookline.testing.workflow_runs.run_workflow`.
+    """
+    from functools import partial
+
+    from .workflow_runs import run_workflow
+
+    return partial(run_workflow, pytestconfig.rootpath, tmp_path, registry=hookline_registry)

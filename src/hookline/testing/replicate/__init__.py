@@ -18,6 +18,7 @@ from hookline.testing.replicate.plans import FileValue
 from hookline.testing.replicate.records import Creation, Delivery, Prediction
 from hookline.testing.replicate.server import DEFAULT_TOKEN, ReplicateStandIn, TokenLeakError
 from hookline.testing.replicate.signing import sign
+from hookline.testing.replicate.substitutes import substitute
 
 __all__ = [
     "DEFAULT_TOKEN",
@@ -34,4 +35,5 @@ __all__ = [
     "TokenLeakError",
     "openapi_schema",
     "sign",
+    "substitute",
 ]

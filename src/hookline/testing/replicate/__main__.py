@@ -8,7 +8,16 @@ import sys
 import threading
 
 from hookline.testing.faults import UnknownFaultError
-from hookline.testing.replicate import DEFAULT_TOKEN, FAULTS, CogUnavailableError, ReplicateStandIn
+from hookline.testing.replicate import (
+    DEFAULT_TOKEN,
+    FAULTS,
+    CogUnavailableError,
+    ReplicateStandIn,
+    substitute,
+)
+from hookline.testing.replicate.substitutes import BUILT_IN_OUTPUTS
+
+_MODEL_FORMS = "OWNER/NAME=cog, or OWNER/NAME[:VERSION]=" + "|".join(BUILT_IN_OUTPUTS)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,17 +27,24 @@ def main(arguments: list[str] | None = None) -> int:
         for name, text in FAULTS.items():
             print(f"{name:32} {text}")
         return 0
-    slugs = []
+    slugs, models = [], []
     for mapping in options.model:
-        slug, _, runner = mapping.partition("=")
-        if runner != "cog" or slug.count("/") != 1:
-            print(f"--model {mapping}: write it as OWNER/NAME=cog", file=sys.stderr)
+        reference, _, runner = mapping.partition("=")
+        try:
+            if runner == "cog" and ":" not in reference:
+                slugs.append(substitute(reference, "").slug)
+            elif runner in BUILT_IN_OUTPUTS:
+                models.append(substitute(reference, runner))
+            else:
+                raise ValueError(f"write it as {_MODEL_FORMS}")
+        except ValueError as error:
+            print(f"--model {mapping}: {error}", file=sys.stderr)
             return 2
-        slugs.append(slug)
     try:
         server = ReplicateStandIn(
             options.cog,
             cog_models=slugs or ("hookline/restyle",),
+            models=models,
             token=options.token,
             webhook_secret=options.secret,
             host=options.host,
@@ -49,10 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     server.start()
-    print(f"REPLICATE_BASE_URL={server.base_url}")
-    print(f"REPLICATE_API_TOKEN={server.token}")
-    print(f"REPLICATE_WEBHOOK_SECRET={server.webhook_secret}")
-    print(f"HOOKLINE_ALLOW_ORIGINS={server.base_url},{server.cdn_url},{server.streams_url}")
+    for name, value in server.environment.items():
+        print(f"{name}={value}")
     print(f"# outputs: {server.cdn_url}   state: {server.base_url}/_standin/state")
     for slug, model in server.catalog.models.items():
         print(f"# model {slug}:{model.version}{'  (official)' if model.official else ''}")
@@ -69,7 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cdn-port", type=int, default=0, help="port of the output CDN; 0 picks a free one")
     parser.add_argument("--cog", metavar="URL", help="run the models of --model on this Cog server")
     parser.add_argument(
-        "--model", action="append", default=[], metavar="OWNER/NAME=cog", help="default: hookline/restyle=cog"
+        "--model",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help=f"a model of your own workflows: {_MODEL_FORMS}; default: hookline/restyle=cog",
     )
     parser.add_argument("--token", default=DEFAULT_TOKEN, help="the one valid API token")
     parser.add_argument("--secret", metavar="whsec_…", help="webhook secret; default: a fresh one")

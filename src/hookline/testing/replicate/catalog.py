@@ -34,6 +34,7 @@ class Model:
         details: What `models.create` and `models.update` were given, such as ``github_url``.
         example: Input and output of its one example.
         earlier: Older versions of it, newest first; they can be read, listed and run.
+        named_version: Its version, for a model that has to have a certain one.
     """
 
     owner: str
@@ -52,6 +53,7 @@ class Model:
     readme: str | None = None
     example: tuple[Mapping[str, Any], Any] | None = None
     earlier: tuple[Model, ...] = ()
+    named_version: str = ""
 
     @property
     def all_versions(self) -> tuple[Model, ...]:
@@ -78,6 +80,8 @@ class Model:
     @property
     def version(self) -> str:
         """64 hex digits that follow from the name and the schema, so they are the same on every start."""
+        if self.named_version and not self.revision:
+            return self.named_version
         named = [self.slug, self.schema, *([self.revision] if self.revision else [])]
         text = json.dumps(named, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

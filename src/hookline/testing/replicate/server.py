@@ -194,6 +194,16 @@ class ReplicateStandIn:
         self._webhooks.secret = secret
 
     @property
+    def environment(self) -> dict[str, str]:
+        """What Hookline has to be told to use it."""
+        return {
+            "REPLICATE_BASE_URL": self.base_url,
+            "REPLICATE_API_TOKEN": self.token,
+            "REPLICATE_WEBHOOK_SECRET": self.webhook_secret,
+            "HOOKLINE_ALLOW_ORIGINS": f"{self.base_url},{self.cdn_url},{self.streams_url}",
+        }
+
+    @property
     def cdn_url(self) -> str:
         """Origin of the output CDN."""
         return self._cdn.origin
