@@ -196,11 +196,6 @@ class CogClient:
             self._published = {boot: published}
         return published
 
-    async def schema(self, boot: str | None) -> ModelSchema | None:
-        """The model's schema, None when the server does not publish it."""
-        published = await self.published(boot)
-        return published.schema if published else None
-
     async def put(self, job: str, body: Mapping[str, Json], *, hold: float | None) -> Snapshot:
         """Start a prediction under this id, or join the one that is in flight under it.
 

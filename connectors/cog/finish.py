@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from hookline.sdk import (
-    ActionError,
     Canceled,
     Context,
     File,
@@ -15,7 +14,7 @@ from hookline.sdk import (
     Unavailable,
 )
 from hookline.sdk.expectations import check_output
-from hookline.sdk.model_files import archive
+from hookline.sdk.model_files import ModelSchema, archive
 from hookline.sdk.predictions import Prediction, failure, parse_time, succeeded
 
 from .client import CogClient, Snapshot
@@ -45,13 +44,15 @@ async def finish(
         http = client.http if client.owns(url) else ctx.http
         return await http.download(url, name=name)
 
-    try:
-        schema = await client.schema(waiting.boot)
-    except ActionError:
-        schema = None  # The server is gone, its result is here.
+    noted = ctx.notes.get("model")
+    schema = ModelSchema(noted["output"]) if noted else None
     try:
         output = await archive(
-            snapshot.output, files=ctx.files, download=download, schema=schema, addresses="if_declared"
+            snapshot.output,
+            files=ctx.files,
+            download=download,
+            schema=schema,
+            addresses="if_declared",
         )
     except (RateLimited, Unavailable, OutcomeUnknown) as error:
         raise TimedOut(

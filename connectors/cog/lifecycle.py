@@ -25,7 +25,7 @@ from hookline.sdk.model_files import ModelSchema
 from hookline.sdk.model_inputs import presigned, send_files, tell_of_files
 from hookline.sdk.predictions import Prediction, iso
 
-from .client import BUSY_SECONDS, CogClient, Snapshot, busy, not_working
+from .client import BUSY_SECONDS, CogClient, Published, Snapshot, busy, not_working
 from .finish import finish
 from .inputs import check_paths
 from .records import INTERVAL, Queued, Waiting, Wanted
@@ -69,7 +69,8 @@ async def _start(ctx: Context, wanted: Wanted, queued: Queued) -> Prediction | P
         raise not_working(health.status)
     if health.status == "BUSY":
         return queued.park(ctx, _A_PLACE, busy())
-    schema = await client.schema(health.boot)
+    published = await client.published(health.boot)
+    schema = published.schema if published else None
     # Files of the older generation come on a held connection only; so does everything if nobody listens.
     files_are_held = not health.is_coglet and schema is not None and schema.gives_files
     held = wanted.delivery == "connection" or not ctx.callback_url or files_are_held
@@ -79,7 +80,7 @@ async def _start(ctx: Context, wanted: Wanted, queued: Queued) -> Prediction | P
     if wanted.usd_per_second is not None:
         # How long it takes is not known: what a minute costs, or what it cost lately if that is more.
         await ctx.reserve(60.0 * wanted.usd_per_second, of=client.base_url)
-    await ctx.note(intent=asdict(waiting))
+    await ctx.note(intent=asdict(waiting), model=_noted(published))
     try:
         return await _put(ctx, client, wanted, waiting, body, hold=held)
     except RateLimited as error:  # Somebody else was quicker; nothing was started.
@@ -126,6 +127,11 @@ async def _body(
     return {"input": sent}
 
 
+def _noted(published: Published | None) -> Json:
+    """What is noted of the model: by the end the server may be gone, or have another one."""
+    return published and {"digest": published.digest, "output": published.schema.for_output()}
+
+
 async def _put(
     ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting, body: Mapping[str, Json], *, hold: bool
 ) -> Prediction | Park:
@@ -164,12 +170,20 @@ async def _ask(ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting
     # A server that could not deliver the result is asked to hold it out; one that lost it is not at fault.
     hold = again.held or (again.accepted and not restarted)
     try:
-        body = await _body(ctx, client, wanted, await client.schema(health.boot))
+        published = await client.published(health.boot)
+        if restarted and _is_another(published, ctx.notes.get("model")):
+            raise _lost(waiting, "the server was restarted with another model")
+        body = await _body(ctx, client, wanted, published.schema if published else None)
         return await _put(ctx, client, wanted, again, body, hold=hold)
     except RateLimited:
         return replace(waiting, misses=0).park(ctx, wanted, seconds=BUSY_SECONDS)
     except (Unavailable, OutcomeUnknown, MalformedOutput) as error:
         return _missed(ctx, wanted, replace(again, accepted=again.accepted and hold), error)
+
+
+def _is_another(published: Published | None, noted: Json) -> bool:
+    """Whether the model is seen to be another one than the step began with, which must not answer for it."""
+    return bool(published and noted and published.digest != noted["digest"])
 
 
 def _missed(ctx: Context, wanted: Wanted, waiting: Waiting, error: ActionError) -> Park:
@@ -197,5 +211,6 @@ def _lost(waiting: Waiting, reason: str) -> TimedOut:
     return TimedOut(
         f"the result of Cog prediction {waiting.job} is lost: {reason}",
         hint="check that the server can reach HOOKLINE_BASE_URL; start it with "
-        "--await-explicit-shutdown True, so that it finishes before it stops",
+        "--await-explicit-shutdown True, so that it finishes before it stops; another attempt is a new "
+        'prediction: "retry": {"on": ["timeout"]}',
     )

@@ -138,6 +138,17 @@ class ModelSchema:
         """Whether the output may hold files."""
         return self._holds_files(self.output, 8)
 
+    def for_output(self) -> dict[str, Json]:
+        """The part of the document that says what the output is: small enough to be kept with an attempt."""
+        kept: dict[str, Json] = {}
+        waiting = ["Output"]
+        while waiting:
+            name = waiting.pop()
+            if name in self._schemas and name not in kept:
+                kept[name] = self._schemas[name]
+                waiting += _referred(kept[name])
+        return {"components": {"schemas": kept}}
+
     def _holds_files(self, node: Mapping[str, Json], depth: int) -> bool:
         if node.get("format") == "uri":
             return True
@@ -174,6 +185,14 @@ def _is_secret(node: Json) -> bool:
     return isinstance(node, Mapping) and (
         node.get("x-cog-secret") is True or node.get("format") == "password"
     )
+
+
+def _referred(node: Json) -> list[str]:
+    """Names of the schemas that a schema refers to."""
+    members = list(node.values()) if isinstance(node, Mapping) else node if isinstance(node, list) else []
+    names = [name for each in members for name in _referred(each)]
+    reference = node.get("$ref") if isinstance(node, Mapping) else None
+    return [*names, reference.rpartition("/")[2]] if isinstance(reference, str) else names
 
 
 @dataclass(slots=True)

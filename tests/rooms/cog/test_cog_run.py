@@ -380,7 +380,7 @@ def test_the_old_generation_is_understood() -> None:
         "status": "succeeded",
     }
     started = {**whole, "status": "processing", "output": None, "completed_at": None}
-    ctx = _context(READY, NO_SCHEMA, Recorded(status=202, json=started), NO_SCHEMA)
+    ctx = _context(READY, NO_SCHEMA, Recorded(status=202, json=started))
     park = _start(ctx)
     assert ctx.requests[-1].headers["prefer"] == "respond-async"
     output = _callback(ctx, park, whole)
@@ -450,12 +450,11 @@ def test_a_full_server_is_waited_for(full: Any) -> None:
         park = _look(ctx, park)
     assert park.data["job"] == ctx.notes["intent"]["job"]
     body = {"id": park.data["job"], "status": "succeeded", "output": "HELLO"}
-    ctx.exchange.answers.append(NO_SCHEMA)
     assert _callback(ctx, park, body)["output_text"] == "HELLO"
 
 
 def test_a_crash_while_it_takes_a_place_loses_nothing() -> None:
-    ctx = _context(Recorded(json={"status": "BUSY"}), READY, NO_SCHEMA, ACCEPTED, NO_SCHEMA)
+    ctx = _context(Recorded(json={"status": "BUSY"}), READY, NO_SCHEMA, ACCEPTED)
     queued = _start(ctx)
     job = _look(ctx, queued).data["job"]  # ... and the park is not stored.
     sent = len(ctx.requests)
@@ -512,7 +511,7 @@ def test_an_expectation_that_cannot_be_used_asks_nothing() -> None:
 
 
 def test_what_is_not_expected_is_malformed_and_runs_once() -> None:
-    ctx = _context(READY, NO_SCHEMA, Recorded(status=202, json={"id": "x", "status": "starting"}), NO_SCHEMA)
+    ctx = _context(READY, NO_SCHEMA, Recorded(status=202, json={"id": "x", "status": "starting"}))
     park = _start(ctx, expect={"type": "files"})
     body = {"id": park.data["job"], "status": "succeeded", "output": "HELLO"}
     with pytest.raises(MalformedOutput):
@@ -521,7 +520,7 @@ def test_what_is_not_expected_is_malformed_and_runs_once() -> None:
 
 
 def test_a_look_up_lets_a_stored_callback_be_read_before_anything_is_sent() -> None:
-    ctx = _context(READY, NO_SCHEMA, Recorded(status=502, text="gone"), NO_SCHEMA)
+    ctx = _context(READY, NO_SCHEMA, Recorded(status=502, text="gone"))
     with pytest.raises(OutcomeUnknown):
         _start(ctx)
     sent = len(ctx.requests)
@@ -570,6 +569,35 @@ def test_a_server_that_dies_of_its_input_is_not_fed_for_ever() -> None:
     assert [request.method for request in ctx.requests].count("PUT") == 4
 
 
+def _document(output: Any, **more: Any) -> Recorded:
+    schemas = {"Input": {"type": "object"}, "Output": output, **more}
+    return Recorded(json={"openapi": "3.0.2", "components": {"schemas": schemas}}, expect="GET /openapi.json")
+
+
+def test_the_output_is_understood_when_the_server_is_gone_by_then() -> None:
+    pieces = {"type": "array", "items": {"type": "string"}, "x-cog-array-display": "concatenate"}
+    document = _document({"allOf": [{"$ref": "#/components/schemas/Pieces"}]}, Pieces=pieces, Other={})
+    ctx = _context(READY, document, ACCEPTED)
+    park = _start(ctx)
+    assert set(ctx.notes["model"]["output"]["components"]["schemas"]) == {"Output", "Pieces"}
+    body = {"id": park.data["job"], "status": "succeeded", "output": ["a ", "b"]}
+    output = _callback(ctx, park, body)
+    assert (output["output"], len(ctx.requests)) == ("a b", 3)
+
+
+def test_another_model_does_not_answer_for_the_one_before() -> None:
+    ctx = _context(READY, _document({"type": "string"}), ACCEPTED)
+    park = _start(ctx)
+    ctx.exchange.answers += [
+        Recorded(json={"status": "READY", "setup": {"started_at": "2026-11-18T12:00:00Z"}}),
+        _document({"type": "integer"}),
+    ]
+    error = _look(ctx, park)
+    assert type(error) is TimedOut
+    assert "another model" in error.message
+    assert [request.method for request in ctx.requests].count("PUT") == 1
+
+
 def test_a_server_that_is_gone_ends_the_step_as_a_timeout() -> None:
     ctx = _context(READY, NO_SCHEMA, Recorded(status=202, json={"id": "x", "status": "starting"}))
     park = _start(ctx)
@@ -582,7 +610,7 @@ def test_a_server_that_is_gone_ends_the_step_as_a_timeout() -> None:
 
 def test_without_a_callback_address_the_connection_is_held() -> None:
     done = Recorded(json={"id": "x", "status": "succeeded", "output": "HELLO"})
-    ctx = _context(READY, NO_SCHEMA, done, NO_SCHEMA)
+    ctx = _context(READY, NO_SCHEMA, done)
     ctx.callback_url = ""
     assert _start(ctx)["output_text"] == "HELLO"
     assert "webhook" not in ctx.requests[2].json
