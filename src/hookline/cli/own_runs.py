@@ -77,9 +77,9 @@ class OwnRuns:
             return []
         return [timer for timer in self._store.due_timers(now, _ALL) if timer.run_id in self._runs][:limit]
 
-    def next_timer(self) -> float | None:
-        """When the earliest own timer is due."""
-        return next((timer.due_at for timer in self.due_timers(math.inf, 1)), None)
+    def next_timer(self, after: float = -math.inf) -> float | None:
+        """When the earliest own timer is due that is due later than `after`."""
+        return next((timer.due_at for timer in self.due_timers(math.inf, _ALL) if timer.due_at > after), None)
 
     def due_gatherings(self, now: float, limit: int) -> list[Gathering]:
         """Events that wait are released by servers."""

@@ -83,6 +83,7 @@ from .retention import RETENTION_SECONDS, retain
 from .runner import SWEEP_SECONDS, Runner
 from .schedules import Schedules
 from .settings import Settings, SettingsError
+from .spilling import Spilling
 from .tokens import CallbackTokens
 from .trigger_states import trigger_states
 from .watching import LiveViews
@@ -203,7 +204,6 @@ class Engine:
     ) -> None:
         self.settings = settings
         self.registry = registry
-        self.store = store
         self.clock = clock
         self._loop_factory = loop_factory
         self.redactor = Redactor()
@@ -211,8 +211,13 @@ class Engine:
         self.installed = Installed.of(registry, self.connections)
         self.artifacts = open_artifacts(settings)
         self.collector = Collector(self.artifacts, store, artifacts_grace(settings), clock)
-        spill_bytes = REMOTE_SPILL_BYTES if settings["artifacts_url"] else SPILL_BYTES
-        self.journal = Journal(self.artifacts, self.redactor.redact_known, spill_bytes)
+        mask = self.redactor.redact_known
+        if settings["artifacts_url"]:
+            self.journal = Journal(self.artifacts, mask, REMOTE_SPILL_BYTES, is_remote=True)
+            store = Spilling.around(store, self.journal, clock)
+        else:
+            self.journal = Journal(self.artifacts, mask, SPILL_BYTES)
+        self.store = store
         self.ids = IdFactory(clock, random_bytes)
         claims = Claims(store)
         self.budgets = Budgets(settings, store, claims, clock)

@@ -20,6 +20,7 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from hookline.core import events as ev
@@ -40,6 +41,7 @@ from hookline.store.port import (
     Signal,
     Store,
     StoreError,
+    StoreUnavailable,
     Unit,
 )
 
@@ -49,6 +51,7 @@ from .journal import Journal
 from .live import LiveRun, Step, due_times
 from .performer import Desk, Performer
 from .signals import fact_of
+from .spilling import Again, Fetching
 from .tokens import CallbackTokens
 from .workflows import Plans
 
@@ -72,6 +75,9 @@ CACHED_RECORDS = 20_000
 
 TIMER_BATCH = 500
 """Due timers taken at a time."""
+
+UNAVAILABLE_SECONDS = 30.0
+"""After which a run is read again that could not be read because the store did not answer."""
 
 SWEEP_SECONDS = 1.0
 """How often the store is asked for what other processes left: signals, timers, abandoned runs."""
@@ -132,13 +138,15 @@ class Runner:
         self._asked_key = ""
         # By concurrency key: the run that was refused for its rate, and when to ask again.
         self._too_early: dict[str, tuple[str, float]] = {}
-        self._unreadable: set[str] = set()
+        # Runs that could not be read, and when to try again.
+        self._unreadable: dict[str, float] = {}
+        self._fetching = Fetching(journal, self.deliver)
         self._answers: deque[Callable[[], None]] = deque()
         self._scheduled = False
         self._queued = 0
         self._batch = TIMER_BATCH
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = float("inf")
+        self._timer_at = inf
         self._stopping = False
         self.loop: asyncio.AbstractEventLoop | None = None
         self._background: set[asyncio.Task[Any]] = set()
@@ -187,6 +195,7 @@ class Runner:
         for run in list(self._live.values()):
             # Given up in order: whoever takes it over knows that nobody crashed.
             self._submit_advance(run, None, owner=None)
+        self._fetching.stop()
         self.performer.pool.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -280,7 +289,7 @@ class Runner:
         if refused is not None and refused == run_id and self._clock() + 0.01 < until:
             return
         self._too_early.pop(key, None)
-        loaded = self._read(run_id) if run_id is not None else None
+        loaded = self._read(run_id, (self._admit_next, key)) if run_id is not None else None
         if loaded is None:
             return
         limits = loaded.run.plan.limits
@@ -515,7 +524,7 @@ class Runner:
             return
         row = self._store.run(run_id)
         if row is not None and row.finished_at is None and row.owner in (None, self._store.worker):
-            self._take_over(run_id)
+            self._take_over(run_id, again=(self._reclaim, run_id))
 
     def _park(self, run: LiveRun) -> None:
         self._live.pop(run.id, None)
@@ -562,7 +571,7 @@ class Runner:
         """There are signals for a run; it takes them in."""
         run = self._find(run_id)
         if run is None:
-            self._take_over(run_id)
+            self._take_over(run_id, again=(self.wake, run_id))
             return
         signals = [signal for signal in self._store.signals(run_id) if signal.id not in run.taken]
         if signals:
@@ -579,7 +588,7 @@ class Runner:
             self._own_again(run)
             self._go_on(run, [came])
         elif self._find(run_id) is None:
-            self._take_over(run_id, [came])
+            self._take_over(run_id, [came], again=(self._turn_came, run_id, path))
 
     def _own_again(self, run: LiveRun) -> None:
         """A parked run that is woken is written under a new epoch."""
@@ -610,21 +619,33 @@ class Runner:
             return []
         return [ev.RunResumed("", version, at, body.get("by", ""))]
 
-    def _read(self, run_id: str) -> _Read | None:
-        """A run out of the store; None when it cannot be read, is not there, or is another worker's."""
+    def _read(self, run_id: str, again: Again) -> _Read | None:
+        """A run out of the store; None when it cannot be read, is not there, or is another worker's.
+
+        Also None when large values of it have to be fetched first; `again` is called when they are here.
+        """
         row = self._store.run(run_id)
-        if row is None or run_id in self._unreadable:
+        if row is None or self._clock() < self._unreadable.get(run_id, 0.0):
             return None
         if row.owner not in (None, self._store.worker) and self._store.is_alive(str(row.owner)):
             return None
         try:
-            entries = self._journal.decode(self._store.history(run_id))
+            chunks = self._store.history(run_id)
+            values = self._fetching.values(run_id, chunks, again)
+            if values is None:
+                return None
+            entries = self._journal.decode(chunks, values if values else None)
             state = replay(entries)
             plan = self._plans.get(state.version)
+        except StoreUnavailable as error:
+            log.warning("%s: run %s cannot be read, and is looked at again: %s", error.code, run_id, error)
+            self._unreadable[run_id] = self._clock() + UNAVAILABLE_SECONDS
+            return None
         except (ValueError, KeyError, DefinitionError, ArtifactMissing, StoreError) as error:
             log.error("R307: run %s cannot be read and stays as it is: %s", run_id, error)
-            self._unreadable.add(run_id)
+            self._unreadable[run_id] = inf
             return None
+        self._unreadable.pop(run_id, None)
         run = LiveRun(plan, state, row.epoch + 1, row.epoch, row.concurrency_key, is_held=False)
         run.timers = due_times(state)
         return _Read(
@@ -634,12 +655,12 @@ class Runner:
             crashes=_crashes(entries),
         )
 
-    def _take_over(self, run_id: str, extra: Sequence[ev.Event] = ()) -> bool:
+    def _take_over(self, run_id: str, extra: Sequence[ev.Event] = (), again: Again = ()) -> bool:
         """Go on with a run that nobody has: parked, given up, or left by a process that died.
 
-        Gives False when there is nothing to go on with.
+        Gives False when there is nothing to go on with, or not yet: then `again` is called, or this.
         """
-        read = self._read(run_id)
+        read = self._read(run_id, again or (self._take_over, run_id))
         if read is None:
             return False
         run, state = read.run, read.run.state
@@ -693,11 +714,11 @@ class Runner:
     def _timers_due(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer, self._timer_at = None, float("inf")
+        self._timer, self._timer_at = None, inf
         now = self._clock()
         try:
             due = self._store.due_timers(now, self._batch)
-            following = self._store.next_timer()
+            following = self._store.next_timer(now)
         except StoreError as error:
             log.warning("%s: timers cannot be read: %s", error.code, error)
             return
@@ -706,19 +727,25 @@ class Runner:
             of_runs.setdefault(timer.run_id, []).append(timer.path)
         fired = [self._fire(run_id, paths, now) for run_id, paths in of_runs.items()]
         is_full = len(due) == self._batch
-        # Timers that are another worker's, or cannot be written just now, stay: look past them.
+        # Timers that are another worker's, or of a run that cannot go on just now, stay: look past them.
         self._batch = self._batch * 2 if is_full and not any(fired) else TIMER_BATCH
         if any(fired) or is_full:
             self._time(now + 0.005)
+        elif due:
+            self._time(min(following or inf, now + SWEEP_SECONDS))
         elif following is not None:
-            self._time(following if following > now else now + SWEEP_SECONDS)
+            self._time(following)
 
     def _fire(self, run_id: str, paths: Sequence[str], now: float) -> bool:
         """Let a run know that times have come; False when it knows, or is not ours to tell."""
         run = self._live.get(run_id) or self._parked.get(run_id)
         if run is None:
-            return self._take_over(run_id, [ev.TimerFired(path, now) for path in paths])
-        fired = [ev.TimerFired(path, now) for path in paths if run.timers.get(path, float("inf")) <= now]
+            if run_id in self._writing:
+                # What the store says of its timers is out of date.
+                return False
+            facts = [ev.TimerFired(path, now) for path in paths]
+            return self._take_over(run_id, facts, again=(self._timers_due,))
+        fired = [ev.TimerFired(path, now) for path in paths if run.timers.get(path, inf) <= now]
         if fired:
             self._own_again(run)
             self._go_on(run, fired)

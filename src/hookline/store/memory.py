@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -357,10 +358,10 @@ class MemoryStore:
             )
         return [Timer(run_id, path, due_at) for due_at, run_id, path in due[:limit]]
 
-    def next_timer(self) -> float | None:
+    def next_timer(self, after: float = -math.inf) -> float | None:
         self._check()
         with self.database.guard:
-            return min(self._tables.timers.values(), default=None)
+            return min((due for due in self._tables.timers.values() if due > after), default=None)
 
     def signals(self, run_id: str) -> list[Signal]:
         self._check()

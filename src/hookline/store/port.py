@@ -23,6 +23,7 @@ in `rows`. All of it is imported from here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Any, Protocol, TypeAlias
 
 from .errors import CorruptStore, Fenced, StoreError, StoreUnavailable
@@ -179,8 +180,8 @@ class Store(Protocol):
     def approval(self, approval_id: str) -> Approval | None: ...
     def approvals(self, status: str | None, limit: int, cursor: str | None) -> Page: ...
     def due_timers(self, now: float, limit: int) -> list[Timer]: ...
-    def next_timer(self) -> float | None:
-        """When the earliest timer is due."""
+    def next_timer(self, after: float = -inf) -> float | None:
+        """When the earliest timer is due that is due later than `after`."""
 
     def signals(self, run_id: str) -> list[Signal]: ...
     def mentions(self) -> Mentions:

@@ -16,6 +16,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -373,8 +374,9 @@ class SQLiteStore:
         )
         return [Timer(*row) for row in self._query(sql, [now, limit])]
 
-    def next_timer(self) -> float | None:
-        due: float | None = self._query("SELECT min(due_at) FROM timers")[0][0]
+    def next_timer(self, after: float = -inf) -> float | None:
+        sql = "SELECT min(due_at) FROM timers WHERE due_at > ?"
+        due: float | None = self._query(sql, [after])[0][0]
         return due
 
     def signals(self, run_id: str) -> list[Signal]:

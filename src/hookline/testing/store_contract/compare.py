@@ -415,7 +415,8 @@ def _everything(store: Store, events: int, now: float) -> dict[str, Any]:
     found["events of a"] = store.events(None, "a", 50, None).rows
     for status in (None, "pending", "approved"):
         found[f"approvals {status}"] = store.approvals(status, 50, None).rows
-    found["timers"] = (store.due_timers(START + 20, 50), store.due_timers(START + 99, 2), store.next_timer())
+    found["timers"] = (store.due_timers(START + 20, 50), store.due_timers(START + 99, 2))
+    found["next timers"] = (store.next_timer(), store.next_timer(START + 10))
     found["signalled"] = (store.signalled_runs(50), store.signalled_runs(1))
     found["abandoned"] = (store.abandoned_runs(50), store.abandoned_runs(1))
     found["queued"] = (store.queued_keys(50), [store.queued_run(key) for key in KEYS])

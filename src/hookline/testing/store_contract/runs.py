@@ -181,6 +181,7 @@ class RunsContract(Contract):
             advance("r1", 3, timers={"c": START + 1}),
         )
         assert store.next_timer() == START + 1
+        assert [store.next_timer(START + after) for after in (0.5, 1, 99)] == [START + 1, START + 4, None]
         assert store.due_timers(START + 4, 9) == [Timer("r1", "c", START + 1), Timer("r2", "a", START + 4)]
         assert store.due_timers(START + 99, 2) == [Timer("r1", "c", START + 1), Timer("r2", "a", START + 4)]
         assert store.due_timers(START, 9) == []
