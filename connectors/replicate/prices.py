@@ -33,6 +33,7 @@ __all__ = [
     "Prices",
     "at_most",
     "charge",
+    "check_hardware",
     "estimate",
     "priced",
     "prices_of",
@@ -119,9 +120,13 @@ def _read(value: Json, base: Prices | None) -> Prices:
     seconds = assumed.get("seconds", base.seconds if base else 60.0)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
         raise ValueError("assumed.seconds is not a number of seconds")
+    hardware = {**(base.hardware if base else {}), **hardware}
+    for name, model in models.items():
+        if model.hardware is not None and model.hardware not in hardware:
+            raise ValueError(f"models.{name}.hardware is {model.hardware!r}, which hardware_per_second lacks")
     return Prices(
         captured=str(table.get("captured", base.captured if base else "")),
-        hardware={**(base.hardware if base else {}), **hardware},
+        hardware=hardware,
         models={**(base.models if base else {}), **models},
         seconds=float(seconds),
         units={**(base.units if base else {}), **units},
@@ -176,6 +181,22 @@ async def prices_of(ctx: Context) -> Prices:
         return _read(own, BUILT_IN)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"prices.json cannot be used: {error}", hint="correct the file") from error
+
+
+async def check_hardware(ctx: Context, hardware: str | None) -> None:
+    """Check the hardware that a step names, before anything is paid for.
+
+    Raises:
+        BadInput: It has no price; or the project's ``prices.json`` is no price table.
+    """
+    if hardware is None:
+        return
+    known = (await prices_of(ctx)).hardware
+    if hardware not in known:
+        raise BadInput(
+            f"no price is known for the hardware {hardware!r}",
+            hint=f"one of {', '.join(sorted(known))}; hardware_per_second of prices.json adds others",
+        )
 
 
 def priced(target: Target) -> str:

@@ -28,7 +28,7 @@ from .client import ReplicateClient
 from .finish import finish
 from .input_files import sent_input
 from .lifecycle import FALLBACK_ERRORS, Order, Task, begin, go_on_after, look_up, stop
-from .prices import HARDWARE, at_most, priced, prices_of
+from .prices import HARDWARE, at_most, check_hardware, priced, prices_of
 from .recorded import FINISHED, FINISHED_RESULT, HELLO_VERSION, VERSION
 from .records import Remote, Target, Wanted, read_targets
 from .service import replicate
@@ -75,12 +75,6 @@ class RunTask(Task[Prediction]):
         """
         if self.wanted.max_cost is not None:
             parse_usd(self.wanted.max_cost, name="max_cost")
-        hardware = self.wanted.hardware
-        if hardware is not None and hardware not in HARDWARE:
-            raise BadInput(
-                f"no price is known for the hardware {hardware!r}",
-                hint=f"one of {', '.join(sorted(HARDWARE))}",
-            )
         check_expect(self.wanted.expect or {})
 
     def target(self, ctx: Context, place: int) -> Target:
@@ -269,7 +263,7 @@ async def run(
         str | None,
         Field(
             "Hardware the model runs on, to estimate the cost (the API does not tell; prices.json of the "
-            "project can): one of " + ", ".join(sorted(HARDWARE)) + ".",
+            "project can): one of " + ", ".join(sorted(HARDWARE)) + ", or one that prices.json adds.",
             advanced=True,
             examples=["gpu-l40s"],
         ),
@@ -328,6 +322,7 @@ async def run(
         )
     )
     task.check()
+    await check_hardware(ctx, hardware)
     return await begin(ctx, task)
 
 

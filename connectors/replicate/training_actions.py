@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, TypedDict
 from urllib.parse import quote
 
 from hookline.sdk import (
-    BadInput,
     Context,
     Example,
     Field,
@@ -27,7 +26,7 @@ from .finish import not_succeeded
 from .input_files import sent_input
 from .lifecycle import Order, Task, begin, go_on_after, look_up, stop
 from .paging import Cursor, Limit, listed
-from .prices import HARDWARE, charge, estimate
+from .prices import HARDWARE, charge, check_hardware, estimate, prices_of
 from .reconcile import Intent, find
 from .recorded import HELLO_VERSION, TRAINER_VERSION, TRAINING, page_of
 from .records import Remote, Target
@@ -119,11 +118,6 @@ class TrainTask(Task[Trained]):
         self.poll_interval = poll_interval
         if run_timeout is not None:
             self.run_timeout = parse_duration(run_timeout, name="run_timeout")
-        if hardware is not None and hardware not in HARDWARE:
-            raise BadInput(
-                f"no price is known for the hardware {hardware!r}",
-                hint=f"one of {', '.join(sorted(HARDWARE))}",
-            )
 
     def target(self, ctx: Context, place: int) -> Target:
         return _target(self.trainer)
@@ -133,7 +127,7 @@ class TrainTask(Task[Trained]):
 
     async def reserve(self, ctx: Context, place: int, order: Order) -> None:
         # Nobody knows before how long a training takes: what one has cost lately is the measure.
-        per_second = HARDWARE.get(self.hardware or "", 0.0)
+        per_second = (await prices_of(ctx)).hardware.get(self.hardware or "", 0.0)
         is_bounded = self.run_timeout is not None and per_second > 0
         usd = (self.run_timeout or 0.0) * per_second
         await ctx.reserve(usd, of=self.target(ctx, place).short, firm=is_bounded)
@@ -223,7 +217,8 @@ async def train(
     hardware: Annotated[
         str | None,
         Field(
-            f"Hardware it runs on, to estimate the cost: one of {', '.join(sorted(HARDWARE))}.",
+            f"Hardware it runs on, to estimate the cost: one of {', '.join(sorted(HARDWARE))}, or one that "
+            "prices.json adds.",
             advanced=True,
             examples=["gpu-h100"],
         ),
@@ -250,6 +245,7 @@ async def train(
     replicate.run. A crash at any moment starts no second training: the one that was started is looked up.
     """
     task = TrainTask(model, destination, input, run_timeout, hardware, webhook, poll_interval)
+    await check_hardware(ctx, hardware)
     return await begin(ctx, task)
 
 

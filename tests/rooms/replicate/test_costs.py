@@ -80,6 +80,26 @@ def test_what_is_billed_by_the_unit_is_charged_by_the_metrics(remote: Any, usd: 
     assert prices._estimate(remote, None, prices.BUILT_IN) == usd
 
 
+def test_hardware_that_only_the_projects_table_knows_can_be_named(make, standin, sleepy) -> None:
+    table = {"replicate": {"hardware_per_second": {"gpu-b200": 0.01}}}
+
+    async def run(**more: Any) -> Any:
+        async with make({**sleepy, "hardware": "gpu-b200"}) as driver:
+            driver.project = {name: json.dumps(value).encode() for name, value in more.items()}
+            return (await driver.finish()), driver
+
+    record, driver = asyncio.run(run(**{"prices.json": table}))
+    assert driver.usd == pytest.approx(0.01 * 20, rel=0.01)
+    assert record.output["cost_usd"] == pytest.approx(driver.usd)
+    record, _ = asyncio.run(run())
+    assert isinstance(record.error, BadInput)
+    assert "prices.json" in record.error.hint
+    typo = {"replicate": {"models": {"a/b": {"hardware": "gpu-l40"}}}}
+    record, _ = asyncio.run(run(**{"prices.json": typo}))
+    assert "models.a/b.hardware is 'gpu-l40'" in record.error.message
+    assert len(standin.creates) == 1
+
+
 def test_the_hardware_that_the_step_names_goes_before_the_table() -> None:
     remote = _remote(FLUX, metrics={"predict_time": 10.0, "image_output_count": 1})
     assert prices._estimate(remote, "gpu-h100", prices.BUILT_IN) == 0.01525
