@@ -16,7 +16,7 @@ from hookline.engine.pollers import Poller
 from hookline.engine.reading import submit_and_wait
 from hookline.sdk import Poll, TriggerEvent, Unavailable
 from hookline.store import sqlite_prune
-from hookline.store.port import Accept, Dedupe
+from hookline.store.port import Accept, Dedupe, PutDefinition
 
 FEED = {"uses": "feed"}
 
@@ -229,6 +229,32 @@ def test_the_installation_may_say_what_workflows_do_not(labs: LabMaker) -> None:
         labs.clock.advance(601)
         lab.until_idle()
     lab.until(lambda: kept(lab) == {runs[-1], *own[-3:]})
+
+
+def test_what_withdrawn_workflows_left_is_forgotten_too(labs: LabMaker) -> None:
+    settings = {"HOOKLINE_RETENTION_COUNT": "1"}
+    lab = labs(environment=settings)
+    lab.deploy(flow(job("a"), name="own", retention={"count": 5}))
+    lab.deploy(flow(job("a"), name="own", retention={"count": 3}))
+    lab.deploy(flow(job("a")), flow(job("a"), name="stays", retention={"count": 4}))
+    runs, own, stays = finish(lab, 3), finish(lab, 5, "own"), finish(lab, 5, "stays")
+    lab.engine.withdraw("own")
+    # A process that starts knows of a workflow without a file from the database alone.
+    lab.stop()
+    lab = labs(environment=settings, started=False)
+    lab.deploy(flow(job("a"), name="stays", retention={"count": 4}))
+    lab.start()
+    lab.until(lambda: kept(lab) == {runs[-1], *own[-3:], *stays[-4:]})
+
+
+def test_a_withdrawn_workflow_that_cannot_be_read_has_the_installations_retention(labs: LabMaker) -> None:
+    lab = labs(environment={"HOOKLINE_RETENTION_COUNT": "1"})
+    lab.deploy(flow(job("a"), retention={"count": 3}))
+    runs = finish(lab, 3)
+    submit_and_wait(lab.engine.store, PutDefinition("broken", "flow", {"name": "flow"}, labs.clock() + 1))
+    lab.engine.withdraw("flow")
+    labs.clock.advance(601)
+    lab.until(lambda: kept(lab) == {runs[-1]})
 
 
 def test_more_than_one_batch_is_forgotten(lab: Lab) -> None:

@@ -79,7 +79,7 @@ from .redaction import Redactor, Secret
 from .registry import Registry
 from .replays import Replays
 from .requests import Requests, is_same_step
-from .retention import RETENTION_SECONDS, retain
+from .retention import RETENTION_SECONDS, retain, retain_withdrawn
 from .runner import SWEEP_SECONDS, Runner
 from .schedules import Schedules
 from .settings import Settings, SettingsError
@@ -928,10 +928,18 @@ class Engine:
 
     async def _retain_forever(self) -> None:
         while True:
-            for plan in list(self.workflows.plans.values()):
-                self.retain(plan)
-            self.retain(None)
+            self._retain_all()
             await asyncio.sleep(RETENTION_SECONDS)
+
+    def _retain_all(self) -> None:
+        deployed = dict(self.workflows.plans)
+        for plan in deployed.values():
+            self.retain(plan)
+        self.retain(None)
+        try:
+            retain_withdrawn(self.plans, deployed, self._retain)
+        except StoreError as error:
+            log.warning("%s: what withdrawn workflows have left is looked at again: %s", error.code, error)
 
     async def _collect_forever(self) -> None:
         while True:
@@ -940,7 +948,10 @@ class Engine:
 
     def retain(self, plan: Plan | None) -> None:
         """Forget the runs and events that this workflow does not want to keep; None: those of no workflow."""
-        retain(plan, self.settings, self.store, self.clock)
+        self._retain("" if plan is None else plan.name, plan)
+
+    def _retain(self, name: str, plan: Plan | None) -> None:
+        retain(name, plan, self.settings, self.store, self.clock)
 
 
 def _respond(given: Json) -> tuple[str, float | None]:

@@ -219,6 +219,14 @@ class Plans:
         """Keep a version that the store has."""
         self._plans[plan.version] = plan
 
+    def last_versions(self) -> dict[str, str]:
+        """The version of each workflow that was put into force last, by the workflow's name.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        return self._store.last_versions()
+
     def get(self, version: str) -> Plan:
         """The plan of a version.
 

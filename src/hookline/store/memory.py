@@ -239,6 +239,14 @@ class MemoryStore:
             return None
         return Definition(found.version, found.workflow, copied(found.value), found.at)
 
+    def last_versions(self) -> dict[str, str]:
+        self._check()
+        with self.database.guard:
+            found = sorted(
+                (each.at, each.version, each.workflow) for each in self._tables.definitions.values()
+            )
+        return {workflow: version for _, version, workflow in found}
+
     def event(self, event_id: str) -> EventRow | None:
         self._check()
         with self.database.guard:

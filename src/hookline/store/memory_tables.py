@@ -161,9 +161,10 @@ class Tables:
             case TakeTurns():
                 return self._take_turns(unit)
             case PutDefinition():
-                if unit.version not in self.definitions:
-                    definition = Definition(unit.version, unit.workflow, copied(unit.value), unit.at)
-                    self._set(self.definitions, unit.version, definition)
+                definition = Definition(unit.version, unit.workflow, copied(unit.value), unit.at)
+                if unit.version in self.definitions:
+                    definition = dataclasses.replace(self.definitions[unit.version], at=unit.at)
+                self._set(self.definitions, unit.version, definition)
                 return True
             case Prune():
                 return self._prune(unit)

@@ -171,7 +171,7 @@ class CostRow:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A stored version of a workflow."""
+    """A stored version of a workflow, and when it was last put into force."""
 
     version: str
     workflow: str

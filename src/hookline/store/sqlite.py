@@ -299,6 +299,9 @@ class SQLiteStore:
         rows = self._query(sql, [version])
         return Definition(rows[0][0], rows[0][1], _load(rows[0][2]), rows[0][3]) if rows else None
 
+    def last_versions(self) -> dict[str, str]:
+        return dict(self._query("SELECT workflow, version FROM definitions ORDER BY at, version", []))
+
     def event(self, event_id: str) -> EventRow | None:
         sql = f"SELECT {_EVENT_COLUMNS} {_EVENTS} WHERE e.id = ?"
         rows = self._query(sql, [event_id])

@@ -133,7 +133,8 @@ class Group:
                 return rates.take_turns(self._db, unit)
             case PutDefinition():
                 self._db.execute(
-                    "INSERT INTO definitions VALUES (?, ?, ?, ?) ON CONFLICT (version) DO NOTHING",
+                    "INSERT INTO definitions VALUES (?, ?, ?, ?)"
+                    " ON CONFLICT (version) DO UPDATE SET at = excluded.at",
                     [unit.version, unit.workflow, encode(unit.value), unit.at],
                 )
                 return True

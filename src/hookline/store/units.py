@@ -367,7 +367,12 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class PutDefinition:
-    """Keep a version of a workflow for the runs that are pinned to it. Answer: True."""
+    """Keep a version of a workflow for the runs that are pinned to it. Answer: True.
+
+    Attributes:
+        value: What it says; a version that is there already keeps its own.
+        at: When it was put into force; the last time counts.
+    """
 
     version: str
     workflow: str

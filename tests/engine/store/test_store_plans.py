@@ -165,6 +165,7 @@ def _read_everything(store: SQLiteStore) -> None:
         lambda: store.history("r1"),
         lambda: store.event("e1"),
         lambda: store.definition("v1"),
+        store.last_versions,
         lambda: store.approval("a1"),
         lambda: store.due_timers(START, 5),
         store.next_timer,

@@ -311,7 +311,7 @@ class StoreComparison(RuleBasedStateMachine):
 
     @rule(version=st.sampled_from(("v1", "v2")), value=_json)
     def put_definition(self, version: str, value: Any) -> None:
-        self.waiting.append(PutDefinition(version, "a", value, START))
+        self.waiting.append(PutDefinition(version, "a", value, self.clock.now))
 
     @rule(seconds=st.integers(1, 15))
     def time_passes(self, seconds: int) -> None:
@@ -428,5 +428,6 @@ def _everything(store: Store, events: int, now: float) -> dict[str, Any]:
     found["turns"] = [store.next_turn(name) for name in KEYS]
     found["started"] = [store.started(scope, KEYS) for scope in ("s1", "s2")]
     found["cursors"] = [store.cursor(name) for name in ("c1", "c2")]
+    found["versions"] = store.last_versions()
     found["definitions"] = [store.definition(version) for version in ("v1", "v2")]
     return found

@@ -82,6 +82,7 @@ class WaitingContract(Contract):
 
     def test_definitions_are_kept_as_they_were_first(self, store: Store, write: Write) -> None:
         assert store.definition("v1") is None
+        assert store.last_versions() == {}
         answers = write(
             store,
             PutDefinition("v1", "flow", {"name": "flow", "steps": [{"id": "ä"}]}, START),
@@ -91,8 +92,15 @@ class WaitingContract(Contract):
         assert answers == [True, True, True]
         found = store.definition("v1")
         assert found is not None
-        assert (found.version, found.workflow, found.at) == ("v1", "flow", START)
+        assert (found.version, found.workflow, found.at) == ("v1", "flow", START + 1)
         assert found.value == {"name": "flow", "steps": [{"id": "ä"}]}
+
+    def test_the_version_that_was_put_into_force_last_is_known(self, store: Store, write: Write) -> None:
+        write(store, PutDefinition("v1", "flow", {}, START), PutDefinition("v2", "flow", {}, START + 1))
+        write(store, PutDefinition("x", "other", {}, START))
+        assert store.last_versions() == {"flow": "v2", "other": "x"}
+        write(store, PutDefinition("v1", "flow", {}, START + 2))
+        assert store.last_versions() == {"flow": "v1", "other": "x"}
 
     def test_a_setting_is_made_once(self, store: Store, workers: Workers) -> None:
         other = workers.start("w2")
