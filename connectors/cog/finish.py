@@ -20,19 +20,25 @@ from hookline.sdk.predictions import Prediction, failure, parse_time, succeeded
 from .client import CogClient, Snapshot
 from .records import Waiting, Wanted
 
-__all__ = ["finish"]
+__all__ = ["charge", "finish"]
 
 _OVER = "the model ran, and the server keeps nothing: change its input, or what is expected of its output"
+
+
+def charge(ctx: Context, client: CogClient, wanted: Wanted, seconds: float | None) -> float | None:
+    """Add what a prediction that is over cost to the step; None when no price or time is known."""
+    cost = None
+    if wanted.usd_per_second is not None and seconds is not None:
+        cost = round(wanted.usd_per_second * seconds, 8)
+    ctx.cost(cost or 0.0, of=client.base_url)
+    return cost
 
 
 async def finish(
     ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting, snapshot: Snapshot
 ) -> Prediction:
     """The normalised result."""
-    cost = None
-    if wanted.usd_per_second is not None and snapshot.predict_seconds is not None:
-        cost = round(wanted.usd_per_second * snapshot.predict_seconds, 8)
-        ctx.cost(cost, of=client.base_url)
+    cost = charge(ctx, client, wanted, snapshot.predict_seconds)
     job = f"Cog prediction {waiting.job}"
     if snapshot.status == "canceled":
         raise Canceled(f"{job} was canceled")

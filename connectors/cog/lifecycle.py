@@ -10,6 +10,7 @@ from typing import Any
 
 from hookline.sdk import (
     ActionError,
+    BadInput,
     Context,
     MalformedOutput,
     OutcomeUnknown,
@@ -30,7 +31,7 @@ from .finish import finish
 from .inputs import check_paths
 from .records import INTERVAL, Queued, Waiting, Wanted
 
-__all__ = ["begin", "go_on_after", "look_up"]
+__all__ = ["begin", "go_on_after", "look_up", "told_by"]
 
 Json = Any
 
@@ -86,6 +87,9 @@ async def _start(ctx: Context, wanted: Wanted, queued: Queued) -> Prediction | P
     except RateLimited as error:  # Somebody else was quicker; nothing was started.
         await ctx.note(intent=None)
         return queued.park(ctx, _A_PLACE, error)
+    except (Unavailable, BadInput):
+        ctx.cost(0.0)  # It was refused: nothing was started.
+        raise
 
 
 async def go_on_after(ctx: Context, wanted: Wanted, wake: Wake) -> Prediction | Park:
@@ -96,7 +100,7 @@ async def go_on_after(ctx: Context, wanted: Wanted, wake: Wake) -> Prediction | 
         return await _start(ctx, wanted, Queued(**wake.data))
     waiting = Waiting(**(intent if is_queued else wake.data))
     if wake.kind == "callback":
-        told = _told(wake, waiting.job)
+        told = told_by(wake, waiting.job)
         if told is not None:
             return await finish(ctx, client, wanted, waiting, told)
         return waiting.park(ctx, wanted)
@@ -196,7 +200,7 @@ def _missed(ctx: Context, wanted: Wanted, waiting: Waiting, error: ActionError) 
     return missed.park(ctx, wanted, seconds=delay)
 
 
-def _told(wake: Wake, job: str) -> Snapshot | None:
+def told_by(wake: Wake, job: str) -> Snapshot | None:
     """What a callback says, None when it does not end this prediction."""
     try:
         snapshot = Snapshot.read(json.loads(wake.body))

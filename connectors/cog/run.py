@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from hookline.sdk import Context, Example, Field, Park, Recorded, Wake
+from hookline.sdk import Context, Example, Field, Leftover, Park, Recorded, Wake
 from hookline.sdk.expectations import Expect
 from hookline.sdk.predictions import Prediction
 
@@ -16,6 +16,7 @@ from .lifecycle import begin, go_on_after, look_up
 from .recorded import FINISHED, FINISHED_RESULT, READY, SCHEMA
 from .records import Wanted
 from .service import cog
+from .settling import settle
 
 __all__ = ["run"]
 
@@ -139,6 +140,12 @@ async def cancel(ctx: Context, data: Mapping[str, Json], **values: Json) -> None
     job = data.get("job") or (ctx.notes.get("intent") or {}).get("job")
     if job is not None:  # Otherwise it waited for a place, and nothing runs.
         await client.cancel(job)
+
+
+@run.on_settle
+async def settle_run(ctx: Context, left: Leftover, **values: Json) -> Park | None:
+    """What a prediction cost that nobody waited for to its end."""
+    return await settle(ctx, Wanted(**values), left)
 
 
 @run.on_key

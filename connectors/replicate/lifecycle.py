@@ -34,7 +34,7 @@ from .polling import Waiting, callback_for
 from .reconcile import Intent, find
 from .records import Remote, Target
 
-__all__ = ["FALLBACK_ERRORS", "Order", "Task", "begin", "go_on_after", "look_up", "stop"]
+__all__ = ["FALLBACK_ERRORS", "Order", "Task", "begin", "find_intended", "go_on_after", "look_up", "stop"]
 
 Json = Any
 R = TypeVar("R")
@@ -73,6 +73,7 @@ class Task(ABC, Generic[R]):
         noun: For people: prediction or training.
         candidates: How many alternatives there are.
         run_timeout: Seconds it may run, the start not counted; None for any time.
+        hardware: What it runs on, where the step says so.
         longest: When a step without timeout gives up.
     """
 
@@ -82,6 +83,7 @@ class Task(ABC, Generic[R]):
     webhook: Literal["auto", "always", "never"] = "auto"
     poll_interval: float | None = None
     run_timeout: float | None = None
+    hardware: str | None = None
     fallback_on: frozenset[str] = frozenset()
     longest: timedelta = LONGEST
 
@@ -115,7 +117,7 @@ async def go_on_after(ctx: Context, task: Task[R], wake: Wake) -> R | Park:
     if noted is None:
         intent = ctx.notes.get("intent")
         if intent is not None:  # Cut off while the next candidate was created.
-            remote = await _find(ctx, task, intent)
+            remote = await find_intended(ctx, task, intent)
             if remote is not None:
                 return await _found(ctx, task, remote)
         return await _create(ctx, task, misses=int(wake.data.get("misses", 0)))
@@ -137,31 +139,34 @@ async def look_up(ctx: Context, task: Task[R]) -> R | Park | None:
     intent = ctx.notes.get("intent")
     if intent is None:
         return None
-    remote = await _find(ctx, task, intent)
+    remote = await find_intended(ctx, task, intent)
     if remote is None:
         return None
     return await _found(ctx, task, remote)
 
 
 async def stop(ctx: Context, task: Task[R], data: Mapping[str, Json]) -> None:
-    """Stop what is running, if anything is.
+    """Stop what is running, if anything is; what is found is noted.
 
     Raises:
-        OutcomeUnknown: Something may be, and cannot be found.
+        OutcomeUnknown: Something may be, and cannot be found (yet).
     """
     client: ReplicateClient = ctx.connection
     job = ctx.notes.get("prediction") or data.get("prediction")
     intent = ctx.notes.get("intent")
     if job is None and intent is not None:
-        remote = await _find(ctx, task, intent)
-        if remote is None or remote.done:
+        remote = await find_intended(ctx, task, intent)
+        if remote is None:
+            await ctx.note(intent=None)
             return
-        if remote.webhook is None or remote.webhook != intent["callback"]:
+        await ctx.note(prediction=remote.id)
+        if not remote.done and (remote.webhook is None or remote.webhook != intent["callback"]):
             # Good enough to wait for, and not to stop: it could be somebody else's.
-            raise OutcomeUnknown(
-                f"Replicate {task.noun} {remote.id} may be that of the canceled step, and was not stopped",
-                hint="look at https://replicate.com/predictions",
+            ctx.log(
+                f"Replicate {task.noun} {remote.id} may be that of this step, and was not stopped: look at "
+                "https://replicate.com/predictions"
             )
+            return
         job = remote.id
     if job is not None:
         await client.cancel(job, task.kind)
@@ -188,6 +193,7 @@ async def _create(ctx: Context, task: Task[R], *, misses: int) -> R | Park:
         except OutcomeUnknown:
             raise
         except ActionError as error:
+            ctx.cost(0.0)  # It was refused: nothing goes on, and nothing is to be paid.
             following = await _next(ctx, task, place, error)
             if following is None:
                 if place == 0 or not isinstance(error, RateLimited | Unavailable) or misses >= MAX_MISSES:
@@ -229,7 +235,12 @@ def _later(ctx: Context, misses: int, error: ActionError) -> Park:
     )
 
 
-async def _find(ctx: Context, task: Task[R], intent: Mapping[str, Json]) -> Remote | None:
+async def find_intended(ctx: Context, task: Task[R], intent: Mapping[str, Json]) -> Remote | None:
+    """What came of a noted intent; None when it is certain that nothing did.
+
+    Raises:
+        OutcomeUnknown: It cannot be told (yet).
+    """
     place = int(ctx.notes.get("candidate", 0))
     known = list(ctx.notes.get("known") or ())
     return await find(ctx, Intent.from_json(intent), task.target(ctx, place), known=known)

@@ -252,9 +252,8 @@ def _units(name: str, input: Mapping[str, Json], prices: Prices) -> float:
 
 
 def charge(ctx: Context, remote: Remote, usd: float | None) -> None:
-    """Add what a prediction cost to the step, by its model. Once: whoever looks again adds nothing."""
-    if usd:
-        ctx.cost(usd, of=_priced(remote))
+    """Add what a prediction that is over cost to the step, by its model: nothing when nobody knows."""
+    ctx.cost(usd or 0.0, of=_priced(remote))
 
 
 async def estimate(ctx: Context, remote: Remote, hardware: str | None) -> float | None:
@@ -283,9 +282,10 @@ def _estimate(remote: Remote, hardware: str | None, prices: Prices) -> float | N
         usd = sum(price * (counted[name] or 0.0) for name, price in (model.per or {}).items())
         return round(usd + (model.run if remote.status == "succeeded" else 0.0), 8)
     per_second = prices.hardware.get(hardware or model.hardware or "")
-    if per_second is None or remote.predict_seconds is None:
+    seconds = remote.ran_seconds
+    if per_second is None or seconds is None:
         return None
-    return round(remote.predict_seconds * per_second, 8)
+    return round(seconds * per_second, 8)
 
 
 def _counted(name: str, remote: Remote) -> float | None:

@@ -161,6 +161,15 @@ class Remote:
         return self.status in TERMINAL
 
     @property
+    def ran_seconds(self) -> float | None:
+        """How long the model ran; of one that was stopped what its times say, where no metric does."""
+        if self.predict_seconds is not None or self.status == "succeeded":
+            return self.predict_seconds
+        if self.started_at is None or self.completed_at is None:
+            return None
+        return max((self.completed_at - self.started_at).total_seconds(), 0.0)
+
+    @property
     def reference(self) -> str:
         """``owner/name:version``, or what of it is known."""
         if re.fullmatch(_VERSION, self.version):

@@ -12,6 +12,7 @@ from hookline.sdk import (
     Elsewhere,
     Example,
     Field,
+    Leftover,
     Park,
     Recorded,
     Wake,
@@ -32,6 +33,7 @@ from .prices import HARDWARE, at_most, check_hardware, priced, prices_of
 from .recorded import FINISHED, FINISHED_RESULT, HELLO_VERSION, VERSION
 from .records import Remote, Target, Wanted, read_targets
 from .service import replicate
+from .settling import settle
 from .streaming import show_stream
 
 __all__ = ["run"]
@@ -62,6 +64,7 @@ class RunTask(Task[Prediction]):
         self.candidates = len(self.targets)
         self.webhook = wanted.webhook
         self.poll_interval = wanted.poll_interval
+        self.hardware = wanted.hardware
         if wanted.run_timeout is not None:
             self.run_timeout = parse_duration(wanted.run_timeout, name="run_timeout")
         given = FALLBACK_ERRORS if wanted.fallback_on is None else wanted.fallback_on
@@ -342,6 +345,12 @@ async def lookup(ctx: Context, **values: Json) -> Prediction | Park | None:
 async def cancel(ctx: Context, data: Mapping[str, Json], **values: Json) -> None:
     """Stop the prediction."""
     await stop(ctx, RunTask(Wanted(**values)), data)
+
+
+@run.on_settle
+async def settle_run(ctx: Context, left: Leftover, **values: Json) -> Park | None:
+    """What a prediction cost that nobody waited for to its end."""
+    return await settle(ctx, RunTask(Wanted(**values)), left)
 
 
 @run.on_key

@@ -11,6 +11,7 @@ from hookline.sdk import (
     Context,
     Example,
     Field,
+    Leftover,
     MalformedOutput,
     NotFound,
     Park,
@@ -31,6 +32,7 @@ from .reconcile import Intent, find
 from .recorded import HELLO_VERSION, TRAINER_VERSION, TRAINING, page_of
 from .records import Remote, Target
 from .service import replicate
+from .settling import settle
 from .shapes import MODEL_NAME, TrainingShape, path_of, read_training
 
 __all__ = ["cancel_training", "create_training", "get_training", "list_trainings", "train"]
@@ -265,6 +267,12 @@ async def lookup(ctx: Context, **values: Json) -> Trained | Park | None:
 async def cancel(ctx: Context, data: Mapping[str, Json], **values: Json) -> None:
     """Stop the training."""
     await stop(ctx, TrainTask(**values), data)
+
+
+@train.on_settle
+async def settle_training(ctx: Context, left: Leftover, **values: Json) -> Park | None:
+    """What a training cost that nobody waited for to its end."""
+    return await settle(ctx, TrainTask(**values), left)
 
 
 @train.on_verify

@@ -22,6 +22,8 @@ POINTS: dict[str, str] = {
     "attempt.begins": "an attempt is on disk as started, its code (first, resumed or looking up) has not run",
     "attempt.returned": "an attempt's code has run, its result is not on disk",
     "note.committed": "a note of an attempt is on disk, the attempt does not know yet",
+    "settlement.begins": "an attempt is over, what it left behind is about to be stopped or looked at",
+    "settlement.looked": "what an attempt left behind was stopped or looked at, that is not on disk",
     "signal.committed": "a callback or decision is on disk, the run does not know yet",
     "asking.begins": "an approval is on disk as asked for, or as decided, and nobody has been told",
     "asking.sent": "a message of an approval was sent or brought up to date, that is not on disk",

@@ -35,6 +35,7 @@ from hookline.sdk import (
     HookRefused,
     HookReply,
     HookRequest,
+    Leftover,
     Limit,
     Park,
     Poll,
@@ -106,8 +107,10 @@ class Give:
 
 @dataclass(frozen=True)
 class Fail:
+    """The call fails; with a `cost` it says that nothing is left to be paid."""
+
     error: BaseException
-    cost: float = 0.0
+    cost: float | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,15 @@ class Hang:
 class Note:
     values: Mapping[str, Json]
     then: Any = Give()
+
+
+@dataclass(frozen=True)
+class Spend:
+    """The call says what something cost, then goes on."""
+
+    usd: float
+    then: Any = Give()
+    of: str = "model"
 
 
 @dataclass(frozen=True)
@@ -219,8 +231,11 @@ class Outside:
                     ctx.cost(does.cost, of=does.of)
                     return {"value": value} if does.output is None else does.output
                 case Fail():
-                    ctx.cost(does.cost)
+                    if does.cost is not None:
+                        ctx.cost(does.cost)
                     raise does.error
+                case Spend():
+                    ctx.cost(does.usd, of=does.of)
                 case Reserve():
                     await ctx.reserve(does.usd, of=does.of, firm=does.firm)
                 case Wait():
@@ -328,6 +343,7 @@ def components(outside: Outside) -> list[Found]:
         *,
         with_lookup: bool = False,
         with_key: bool = False,
+        with_settle: bool = False,
         connection: str | None = None,
     ) -> None:
         @action(name, effect=effect, summary="Did it", connection=connection)  # type: ignore[arg-type]
@@ -360,6 +376,15 @@ def components(outside: Outside) -> list[Found]:
                 found = await outside.answer(ctx, dataclasses.replace(call, name=f"{name} lookup"), value)
                 return None if found == {"value": "nothing was done"} else found
 
+        if with_settle:
+
+            @run.on_settle
+            async def settle(ctx: Context, left: Leftover, name: str, value: Json = None) -> Any:
+                data = {"reason": left.reason, "data": left.data, "kept": left.kept}
+                call = Call("settle", f"{name} settle", ctx.idempotency_key, ctx.attempt, left.wake, data)
+                found = await outside.answer(ctx, dataclasses.replace(call, notes=ctx.notes), value)
+                return found if isinstance(found, Park) else None
+
         if with_key:
 
             @run.on_key
@@ -373,6 +398,7 @@ def components(outside: Outside) -> list[Found]:
     declare("job.idempotent", "idempotent")
     declare("job.check", "check", with_lookup=True)
     declare("job.once", "at_least_once")
+    declare("job.owed", "check", with_lookup=True, with_settle=True)
     declare("job.keyed", "check", with_lookup=True, with_key=True)
 
     vault = Connector("vault", title="Vault")
@@ -721,6 +747,7 @@ __all__ = [
     "Note",
     "Outside",
     "Recall",
+    "Spend",
     "StoreError",
     "Wait",
     "flow",

@@ -1,4 +1,7 @@
-"""The process dies at every named place, and nothing that was accepted is lost or done twice."""
+"""The process dies at every named place, and nothing that was accepted is lost or done twice.
+
+Nothing is canceled here: what a canceled run leaves behind is in `test_settling_crashes`.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ def is_over(rig: Rig) -> bool:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("point", sorted(POINTS))
+@pytest.mark.parametrize("point", sorted(each for each in POINTS if not each.startswith("settlement.")))
 def test_the_process_dies_at(point: str, count: int, tmp_path: Path) -> None:
     with rig_in(tmp_path) as rig:
         rig.start(crash_at=f"{point}:{count}")

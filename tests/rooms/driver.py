@@ -13,8 +13,8 @@ import inspect
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 from hookline.engine.http import GuardedClient, Policy
 from hookline.engine.http.sdk import SdkHttp
@@ -23,6 +23,7 @@ from hookline.sdk import (
     ActionError,
     ConnectionContext,
     File,
+    Leftover,
     NotFound,
     OutcomeUnknown,
     OverBudget,
@@ -101,11 +102,13 @@ class Driver:
         self.crashes = 0
         self.wakes: list[str] = []
         self.looked_up = 0
+        self.settled_looks = 0
         self.refused: list[bytes] = []
-        self.usd = 0.0
         self.shown = ""
         self.budget: float | None = None
         self.charged: list[tuple[str, float]] = []
+        self.unsaved: list[tuple[str, float]] = []
+        self.owes = True
         self.reserved: list[tuple[str, float, bool]] = []
         self.project: dict[str, bytes] = {}
         self.logged: list[str] = []
@@ -204,6 +207,54 @@ class Driver:
         await asyncio.wait_for(self._arrived.wait(), timeout)
         self._arrived.clear()
 
+    async def start_until_crash(self) -> bool:
+        """The first call, cut off at the first crash; False when it came to its end before."""
+        try:
+            await self._start()
+        except Crash:
+            await self._restart()
+            return True
+        return False
+
+    async def settle(self, reason: Literal["canceled", "failed", "unknown"] = "canceled") -> None:
+        """The attempt is over: stop what it left, and look until it is settled, through every crash."""
+        assert self.action.cancel is not None
+        assert self.action.settle is not None
+        park, since, is_stopped = self.record.park, self.now(), reason == "unknown"
+        data: Mapping[str, Json] = park.data if park is not None else {}
+        kept: Mapping[str, Json] = {}
+        wake = None
+        self.settled_looks = 0
+        for _ in range(MAX_WAKES):
+            self.settled_looks += 1
+            looked: Park | None = None
+            try:
+                if not is_stopped:
+                    await self.action.cancel(self, data, **self._bound())
+                    self.boundary("stopped")
+                left = Leftover(reason, since, self.settled_looks, data, kept, wake)
+                looked = await self.action.settle(self, left, **self._bound())
+                self.boundary("commit settlement")
+            except Crash:
+                await self._restart()
+                continue
+            except ActionError as error:
+                self.log(error.message)
+                looked = Park(error.message, self.now() + timedelta(seconds=5), kept)
+            else:
+                is_stopped = True
+            self._save_costs()
+            if looked is None:
+                return
+            kept = looked.data
+            if not self.record.callbacks:
+                assert looked.until is not None
+                await self.advance(max(0.0, (looked.until - self.now()).total_seconds()))
+            if self.record.callbacks:
+                headers, body = self.record.callbacks.popleft()
+                wake = Wake("callback", data, body, headers)
+        raise AssertionError(f"not settled after {MAX_WAKES} looks: {self.logged}")
+
     async def cancel(self) -> None:
         """The run is canceled while the step is parked, or waits to be looked up."""
         assert self.record.park is not None or self.record.stage == "unknown"
@@ -221,9 +272,18 @@ class Driver:
                 await stage()
                 return
             except Crash:
-                await self._halt()
-                await self._boot()
+                await self._restart()
                 stage = self._recover
+
+    async def _restart(self) -> None:
+        """Another process: what the last one had not put on disk is gone."""
+        self.unsaved.clear()
+        await self._halt()
+        await self._boot()
+
+    def _save_costs(self) -> None:
+        self.charged += self.unsaved
+        self.unsaved.clear()
 
     async def _recover(self) -> None:
         match self.record.stage:
@@ -277,12 +337,14 @@ class Driver:
         try:
             result = await call if inspect.isawaitable(call) else call
             self.boundary("commit")
+            self._save_costs()
         except OutcomeUnknown as error:
             self.boundary("commit unknown")
             self.record.stage, self.unknown = "unknown", error
             return None
         except ActionError as error:
             self.boundary("commit error")
+            self._save_costs()
             self.record.error, self.record.stage = error, "done"
             return error
         if isinstance(result, Park):
@@ -345,6 +407,7 @@ class Driver:
     async def note(self, **values: Json) -> None:
         self.boundary(f"before note {sorted(values)}")
         self.record.notes |= values
+        self._save_costs()
         self.boundary(f"after note {sorted(values)}")
 
     def noted(self, name: str) -> list[Json]:
@@ -361,8 +424,14 @@ class Driver:
         self.logged.append(message)
 
     def cost(self, usd: float, *, of: str = "") -> None:
-        self.usd += usd
-        self.charged.append((of, usd))
+        self.owes = False
+        if usd:
+            self.unsaved.append((of, usd))
+
+    @property
+    def usd(self) -> float:
+        """What was charged, and is on disk."""
+        return sum(usd for _, usd in self.charged)
 
     async def project_file(self, path: str, *, max_bytes: int) -> bytes:
         if path not in self.project:
@@ -374,6 +443,7 @@ class Driver:
 
     async def reserve(self, usd: float, *, of: str = "", firm: bool = False) -> None:
         self.boundary(f"before reserve {of}")
+        self.owes = True
         self.reserved.append((of, usd, firm))
         if self.budget is not None and self.usd + usd > self.budget:
             raise OverBudget(f"{of} may cost {usd:g} USD", fallback=True)

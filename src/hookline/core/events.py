@@ -37,6 +37,7 @@ __all__ = [
     "CallbackReceived",
     "CancelOrdered",
     "CancelRequested",
+    "ChildCharged",
     "ChildFinished",
     "Event",
     "ItemStarted",
@@ -47,6 +48,9 @@ __all__ = [
     "RunFinished",
     "RunResumed",
     "RunStarted",
+    "SettlementClosed",
+    "SettlementOpened",
+    "SettlementWaiting",
     "StepCanceled",
     "StepCopied",
     "StepFailed",
@@ -154,11 +158,16 @@ class StepStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepNoted:
-    """Fact: the attempt keeps these values, for itself after a crash and for people."""
+    """Fact: the attempt keeps these values, for itself after a crash and for people.
+
+    `cost` is what it has cost since its last fact.
+    """
 
     path: str
     attempt: int
     values: dict[str, Json]
+    cost: float = 0.0
+    charges: dict[str, float] | None = None
     kind: ClassVar[str] = "step.noted"
 
 
@@ -345,11 +354,22 @@ class ChildFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildCharged:
+    """Fact: a run that this step called has learned, after its end, that it cost so much more."""
+
+    path: str
+    run: str
+    cost: float
+    kind: ClassVar[str] = "child.charged"
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptFailed:
     """The attempt failed; a command for control steps, a fact for actions.
 
     `retry_after` is in seconds, where the service said so; `retry_on` are the error types
-    retried when the workflow does not say.
+    retried when the workflow does not say. `owes` is False when the action has said that nothing it
+    started goes on elsewhere or is still to be paid.
     """
 
     path: str
@@ -360,6 +380,7 @@ class AttemptFailed:
     retry_on: Sequence[str] = ()
     cost: float = 0.0
     charges: dict[str, float] | None = None
+    owes: bool = True
     kind: ClassVar[str] = "attempt.failed"
 
     def __post_init__(self) -> None:
@@ -377,6 +398,8 @@ class AttemptUnknown:
     attempt: int
     error: Error
     until: float | None = None
+    cost: float = 0.0
+    charges: dict[str, float] | None = None
     kind: ClassVar[str] = "attempt.unknown"
 
 
@@ -387,6 +410,60 @@ class AttemptInterrupted:
     path: str
     attempt: int
     kind: ClassVar[str] = "attempt.interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementOpened:
+    """Fact: an attempt has ended and left something behind elsewhere; that is stopped and paid for now.
+
+    It comes right behind the end of the attempt, and is ordered with it. `reason` is ``canceled``,
+    ``failed`` (a time limit too) or ``unknown``; `uses` and `connection` are those of the step, which
+    another version of the workflow may not have. `until` is when somebody else goes on with it, should
+    this process die.
+    """
+
+    path: str
+    attempt: int
+    reason: str
+    uses: str
+    connection: str
+    until: float
+    kind: ClassVar[str] = "settlement.opened"
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementWaiting:
+    """Fact: what an attempt left behind is not over, or could not be looked at; the next look is at `until`.
+
+    `is_stopped` when it has been told to stop. `data` is kept for the next look.
+    """
+
+    path: str
+    attempt: int
+    reason: str
+    until: float
+    is_stopped: bool = False
+    data: Json = None
+    cost: float = 0.0
+    charges: dict[str, float] | None = None
+    kind: ClassVar[str] = "settlement.waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementClosed:
+    """Fact: nothing that an attempt left behind goes on, and `cost` is what was still to be paid for it.
+
+    `outcome` is ``settled``, or ``assumed``: it could not be found out, and what had been set aside
+    for it is taken to have been spent.
+    """
+
+    path: str
+    attempt: int
+    outcome: str
+    reason: str = ""
+    cost: float = 0.0
+    charges: dict[str, float] | None = None
+    kind: ClassVar[str] = "settlement.closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -597,9 +674,13 @@ Event: TypeAlias = (
     | ApprovalDecided
     | ApprovalSettled
     | ChildFinished
+    | ChildCharged
     | AttemptFailed
     | AttemptUnknown
     | AttemptInterrupted
+    | SettlementOpened
+    | SettlementWaiting
+    | SettlementClosed
     | StepRetrying
     | StepSucceeded
     | StepFailed

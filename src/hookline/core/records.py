@@ -20,9 +20,12 @@ __all__ = [
     "Ending",
     "Loop",
     "RunState",
+    "Settlement",
     "StepRecord",
     "Waiting",
+    "is_settlement_key",
     "parent_path",
+    "settlement_key",
 ]
 
 Json = Any
@@ -42,6 +45,16 @@ def parent_path(path: str) -> str:
     ``steps[3].do[0]#17`` stands in a list of ``steps[3]``, and so does ``steps[3].parallel.left[0]``.
     """
     return path.rpartition(".")[0].removesuffix(".parallel")
+
+
+def settlement_key(path: str, attempt: int) -> str:
+    """The name of what an attempt left behind, among the run's paths: ``steps[3]!2``."""
+    return f"{path}!{attempt}"
+
+
+def is_settlement_key(path: str) -> bool:
+    """Whether it names what an attempt left behind, and no step."""
+    return "!" in path
 
 
 @dataclass(slots=True)
@@ -236,6 +249,44 @@ class StepRecord:
 
 
 @dataclass(slots=True)
+class Settlement:
+    """What an attempt that is over left behind elsewhere. Times in seconds since the epoch.
+
+    Attributes:
+        reason: How the attempt ended: ``canceled``, ``failed`` or ``unknown``.
+        uses, connection: Those of the step.
+        input, data, notes: Those of the attempt, as it left them.
+        since: When the attempt ended.
+        due: When it is looked at next, or when somebody else goes on with the look that is under way.
+        looks: How often somebody has begun to look.
+        is_running: Whether somebody looks at it just now (or did, when the process died).
+        is_stopped: Whether it has been told to stop.
+        left: What the last look left for the next one.
+        waits_for: For people, what it waits for.
+        callback: Body and headers of what came to the attempt's address last.
+        is_told: Whether it came during the look that is under way.
+    """
+
+    path: str
+    attempt: int
+    reason: str
+    uses: str
+    connection: str
+    input: Json
+    data: Json
+    notes: dict[str, Json]
+    since: float
+    due: float
+    looks: int = 1
+    is_running: bool = True
+    is_stopped: bool = False
+    left: Json = None
+    waits_for: str = ""
+    callback: tuple[str, dict[str, str]] | None = None
+    is_told: bool = False
+
+
+@dataclass(slots=True)
 class RunState:
     """A run, as its history so far says.
 
@@ -249,6 +300,7 @@ class RunState:
         attempts: Newest attempt of steps whose record was dropped to begin anew.
         early: The first callback for each ``wait`` step that had not begun yet.
         interruptions: How often the process died while this run was executing something.
+        settlements: What attempts that are over left behind, by `settlement_key`; they outlive the run's end.
         finished: The run's `RunFinished`, once there is one.
     """
 
@@ -278,6 +330,7 @@ class RunState:
     canceling: dict[str, None] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
     early: dict[str, ev.CallbackReceived] = field(default_factory=dict)
+    settlements: dict[str, Settlement] = field(default_factory=dict)
     last_at: float = 0.0
 
     @property

@@ -10,6 +10,8 @@ Invariants, each tested:
   comes to an end, and costs nothing for the steps that are done.
 * A step that is done stays done. Only its ``catch`` and ``finally`` may still change how it
   ended, and only a `RunResumed` opens what did not succeed.
+* A run that is over stays over. What it left behind elsewhere is settled all the same, and what that
+  cost is added to what it has cost.
 
 `evolve` owns the state it is given and returns it changed: folding a history of n events costs n
 steps, not n copies. Whoever needs the earlier state folds again.
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import events as ev
+from . import settlements
 from .records import (
     HELD,
     RUN_TERMINAL,
@@ -36,6 +39,7 @@ from .records import (
     parent_path,
 )
 from .reopen import drop_below, reopen_run
+from .settlements import add_cost
 
 __all__ = ["RUN_TERMINAL", "TERMINAL", "Entry", "RunState", "StepRecord", "evolve", "replay"]
 
@@ -78,6 +82,8 @@ def evolve(state: RunState, event: ev.Event, at: float) -> RunState:
     state.seq += 1
     state.last_at = at
     if state.finished is not None and event.kind != "run.resumed":
+        if event.kind in _AFTER_THE_END:
+            _AFTER_THE_END[event.kind](state, event, at)
         return state
     if event.path == "" and event.kind not in _OF_THE_RUN:
         return state
@@ -156,11 +162,6 @@ def _closable(state: RunState, path: str, at: float) -> StepRecord | None:
     """The record to close, made if the step closes without having begun; None when it is done."""
     record = _record(state, path, at)
     return None if record.status in TERMINAL and record.phase != "catch" else record
-
-
-def _add_cost(state: RunState, record: StepRecord, cost: float) -> None:
-    record.cost += cost
-    state.cost += cost
 
 
 def _run_created(state: RunState, event: ev.RunCreated, at: float) -> bool:
@@ -243,8 +244,9 @@ def _step_started(state: RunState, event: ev.StepStarted, at: float) -> bool:
 def _step_noted(state: RunState, event: ev.StepNoted, at: float) -> bool:
     record = _open_attempt(state, event.path, event.attempt)
     if record is None:
-        return False
+        return settlements.noted(state, event, at)
     record.notes.update(event.values)
+    add_cost(state, record, event.cost)
     return True
 
 
@@ -291,7 +293,7 @@ def _action_parked(state: RunState, event: ev.StepWaiting) -> bool:
     record.status = "waiting"
     record.waiting = Waiting("action", event.reason, event.until)
     record.data = event.data
-    _add_cost(state, record, event.cost)
+    add_cost(state, record, event.cost)
     state.executing.discard(event.path)
     if record.wakes:
         state.ready[event.path] = None
@@ -309,7 +311,7 @@ def _action_held(state: RunState, event: ev.StepWaiting) -> bool:
         record.decisions.clear()
         # The step's time is no measure for a person's; it begins anew with the decision.
         record.deadline = None
-    _add_cost(state, record, event.cost)
+    add_cost(state, record, event.cost)
     state.executing.discard(event.path)
     if record.wakes and record.is_woken_by_callbacks:
         state.ready[event.path] = None
@@ -348,6 +350,8 @@ def _step_woken(state: RunState, event: ev.StepWoken, at: float) -> bool:
 
 
 def _callback_received(state: RunState, event: ev.CallbackReceived, at: float) -> bool:
+    if settlements.called_back(state, event, at):
+        return True
     record = state.records.get(event.path)
     # The address of a ``wait`` step is good for every attempt, and says attempt 0.
     if record is None:
@@ -366,6 +370,8 @@ def _callback_received(state: RunState, event: ev.CallbackReceived, at: float) -
 
 
 def _timer_fired(state: RunState, event: ev.TimerFired, at: float) -> bool:
+    if settlements.due(state, event, at):
+        return True
     record = _open(state, event.path)
     wanted = record.timer if record is not None else None
     if record is None or wanted is None or event.at < wanted:
@@ -467,7 +473,7 @@ def _child_finished(state: RunState, event: ev.ChildFinished, at: float) -> bool
     if record.child is not None or not isinstance(record.input, dict) or record.input.get("run") != event.run:
         return False
     record.child = event
-    _add_cost(state, record, event.cost)
+    add_cost(state, record, event.cost)
     state.ready[event.path] = None
     return True
 
@@ -484,7 +490,7 @@ def _attempt_failed(state: RunState, event: ev.AttemptFailed, at: float) -> bool
     record.due_at = None
     state.executing.discard(event.path)
     state.ready[event.path] = None
-    _add_cost(state, record, event.cost)
+    add_cost(state, record, event.cost)
     return True
 
 
@@ -497,6 +503,7 @@ def _attempt_unknown(state: RunState, event: ev.AttemptUnknown, at: float) -> bo
     record.retry_after = event.until
     state.executing.discard(event.path)
     state.ready[event.path] = None
+    add_cost(state, record, event.cost)
     return True
 
 
@@ -533,7 +540,7 @@ def _step_succeeded(state: RunState, event: ev.StepSucceeded, at: float) -> bool
     record.caught = event.caught
     if event.caught is None:
         record.error = None
-    _add_cost(state, record, event.cost)
+    add_cost(state, record, event.cost)
     _close(state, record, "succeeded", at)
     return True
 
@@ -803,9 +810,13 @@ _HANDLERS: dict[str, Callable[[RunState, Any, float], bool]] = {
     ev.ApprovalDecided.kind: _approval_decided,
     ev.ApprovalSettled.kind: _approval_settled,
     ev.ChildFinished.kind: _child_finished,
+    ev.ChildCharged.kind: settlements.child_charged,
     ev.AttemptFailed.kind: _attempt_failed,
     ev.AttemptUnknown.kind: _attempt_unknown,
     ev.AttemptInterrupted.kind: _attempt_interrupted,
+    ev.SettlementOpened.kind: settlements.opened,
+    ev.SettlementWaiting.kind: settlements.waiting,
+    ev.SettlementClosed.kind: settlements.closed,
     ev.StepRetrying.kind: _step_retrying,
     ev.StepSucceeded.kind: _step_succeeded,
     ev.StepFailed.kind: _step_failed,
@@ -822,3 +833,14 @@ _HANDLERS: dict[str, Callable[[RunState, Any, float], bool]] = {
     ev.VarsSet.kind: _vars_set,
     ev.Responded.kind: _responded,
 }
+
+_AFTER_THE_END: dict[str, Callable[[RunState, Any, float], bool]] = {
+    ev.SettlementOpened.kind: settlements.opened,
+    ev.SettlementWaiting.kind: settlements.waiting,
+    ev.SettlementClosed.kind: settlements.closed,
+    ev.ChildCharged.kind: settlements.child_charged,
+    ev.StepNoted.kind: settlements.noted,
+    ev.CallbackReceived.kind: settlements.called_back,
+    ev.TimerFired.kind: settlements.due,
+}
+"""What still means something to a run that is over."""

@@ -119,11 +119,11 @@ async def execute(
             return _failed(action, path, attempt, error, context)
         is_open = action.lookup is not None and not error.final
         until = context.clock() + lookup_delay(lookups) if is_open else None
-        return ev.AttemptUnknown(path, attempt, failure(error, path), until)
+        return _unknown(path, attempt, failure(error, path), until, context)
     except ActionError as error:
         return _failed(action, path, attempt, error, context)
     except Hold as hold:
-        return hold.event(path, attempt, context.spent, _named(context))
+        return hold.event(path, attempt, context.spent, context.named)
     except asyncio.CancelledError:
         raise
     except Exception as error:
@@ -133,7 +133,9 @@ async def execute(
         message = f"{action.name} failed with {type(error).__name__}; the log says more"
         hint = "this is a fault in the component: report it, or catch the error"
         raised = {"type": "internal", "code": "R301", "message": message, "hint": hint, "step": path}
-        return ev.AttemptFailed(path, path, attempt, raised, cost=context.spent, charges=_named(context))
+        return ev.AttemptFailed(
+            path, path, attempt, raised, cost=context.spent, charges=context.named, owes=context.owes
+        )
     if isinstance(result, Park):
         until = None if result.until is None else result.until.timestamp()
         return ev.StepWaiting(
@@ -145,9 +147,9 @@ async def execute(
             until,
             to_json(dict(result.data)),
             cost=context.spent,
-            charges=_named(context),
+            charges=context.named,
         )
-    return ev.StepSucceeded(path, path, to_json(result), cost=context.spent, charges=_named(context))
+    return ev.StepSucceeded(path, path, to_json(result), cost=context.spent, charges=context.named)
 
 
 async def key_of(action: Action, record: StepRecord, context: AttemptContext) -> Json:
@@ -161,11 +163,6 @@ async def key_of(action: Action, record: StepRecord, context: AttemptContext) ->
     remaining = None if record.deadline is None else max(record.deadline - context.clock(), 0.001)
     async with asyncio.timeout(remaining):
         return to_json(await action.key(context, **action.bind(checked(action, record.input))))
-
-
-def _named(context: AttemptContext) -> dict[str, float] | None:
-    """What makes up the cost, None where the action does not say."""
-    return dict(context.charges) if any(context.charges) else None
 
 
 async def _call(
@@ -209,7 +206,8 @@ def _cut_off(node: Node, action: Action, record: StepRecord, context: AttemptCon
     if action.effect == "check" and action.lookup is not None and record.wake == "start":
         # It may have been acted upon. One look-up is owed, however late it is.
         unknown = failure(OutcomeUnknown(error.message, hint=error.hint), record.path)
-        return ev.AttemptUnknown(record.path, record.attempt, unknown, context.clock() + lookup_delay(0))
+        until = context.clock() + lookup_delay(0)
+        return _unknown(record.path, record.attempt, unknown, until, context)
     return _failed(action, record.path, record.attempt, error, context)
 
 
@@ -229,8 +227,15 @@ def _failed(
         retry_after,
         retried_by_default(action),
         context.spent,
-        _named(context),
+        context.named,
+        context.owes,
     )
+
+
+def _unknown(
+    path: str, attempt: int, error: ev.Error, until: float | None, context: AttemptContext
+) -> ev.AttemptUnknown:
+    return ev.AttemptUnknown(path, attempt, error, until, context.spent, context.named)
 
 
 def failure(error: ActionError, path: str) -> ev.Error:
@@ -262,12 +267,14 @@ def storable(event: E, mask: Callable[[str], str] = str) -> E:
     return found
 
 
-def not_json(name: str, path: str, attempt: int, error: Exception, cost: float = 0.0) -> ev.AttemptFailed:
+def not_json(
+    name: str, path: str, attempt: int, error: Exception, cost: float = 0.0, *, owes: bool = False
+) -> ev.AttemptFailed:
     """What becomes of an attempt whose result cannot be stored."""
     message = f"{name} gave something that is not JSON: {error}"
     hint = "this is a fault in the component: report it"
     wrong = {"type": "malformed_output", "code": "R302", "message": message, "hint": hint, "step": path}
-    return ev.AttemptFailed(path, path, attempt, wrong, cost=cost)
+    return ev.AttemptFailed(path, path, attempt, wrong, cost=cost, owes=owes)
 
 
 def to_json(value: Any) -> Json:

@@ -14,7 +14,7 @@ from hookline.core.plan import Plan
 from hookline.core.records import StepRecord
 from hookline.core.units import parse_money
 from hookline.sdk import OverBudget
-from hookline.store.port import Cap, Claimed, Store
+from hookline.store.port import MONEY, Cap, Claimed, Store
 
 from .claims import Claims
 from .holds import Hold
@@ -28,7 +28,7 @@ Json = Any
 REMEMBERED = 30 * 86400.0
 """Seconds for which the highest cost of a model is held against it."""
 
-INSTALLATION = "usd"
+INSTALLATION = MONEY
 
 
 class Budgets:
@@ -45,8 +45,8 @@ class Budgets:
         self._day = _money(settings, "budget_day")
         self._month = _money(settings, "budget_month")
 
-    async def reserve(self, run: LiveRun, record: StepRecord, usd: float, of: str, *, firm: bool) -> None:
-        """Set aside what an attempt is about to spend.
+    async def reserve(self, run: LiveRun, record: StepRecord, usd: float, of: str, *, firm: bool) -> float:
+        """Set aside what an attempt is about to spend; gives how much that is, in US dollars.
 
         Raises:
             OverBudget: It would go over a cap, and the workflow wants that to fail.
@@ -54,7 +54,7 @@ class Budgets:
         """
         caps = self._caps(run)
         if not caps:
-            return
+            return usd
         now = self._clock()
         if not firm:
             usd = max(usd, self._store.highest(of, now - REMEMBERED))
@@ -68,15 +68,18 @@ class Budgets:
         )
         if not claimed.granted:
             raise self._refused(run, record, usd, of, caps, claimed)
+        return usd
 
     def _caps(self, run: LiveRun) -> dict[str, Cap]:
         """Every cap that holds for a run, by what people know it as."""
         limits, now = run.plan.limits, self._clock()
         name = run.plan.name
         found = {
-            "limits.budget.run": _cap(f"usd/run/{run.id}", limits.budget_run, run.state.cost),
-            "limits.budget.day": _cap(f"usd/workflow/{name}", limits.budget_day, 0.0, name, _day(now)),
-            "limits.budget.month": _cap(f"usd/workflow/{name}", limits.budget_month, 0.0, name, _month(now)),
+            "limits.budget.run": _cap(f"{MONEY}/run/{run.id}", limits.budget_run, run.state.cost),
+            "limits.budget.day": _cap(f"{MONEY}/workflow/{name}", limits.budget_day, 0.0, name, _day(now)),
+            "limits.budget.month": _cap(
+                f"{MONEY}/workflow/{name}", limits.budget_month, 0.0, name, _month(now)
+            ),
             "the setting budget_day": _cap(INSTALLATION, self._day, 0.0, None, _day(now)),
             "the setting budget_month": _cap(INSTALLATION, self._month, 0.0, None, _month(now)),
         }

@@ -244,6 +244,15 @@ ENGINE_CODES: tuple[Code, ...] = (
         "Look at the approval: it says who was not reached, and why. Test the connection.",
     ),
     Code(
+        "R450",
+        "What a step left behind could not be settled",
+        "A step ended (canceled, out of time, or with an unknown outcome) while something it had started "
+        "may have gone on elsewhere, and for two days nobody could be asked what became of it. What had been "
+        "set aside for it is entered in the ledger as spent.",
+        "Look at the service's own list (for Replicate https://replicate.com/predictions), and at the "
+        "connection: hookline connections test.",
+    ),
+    Code(
         "C920",
         "There is no such connection",
         "A step or trigger names a connection that is not configured.",

@@ -21,7 +21,15 @@ from .pacing import Pace, Paces
 from .past import Past
 from .project_files import read_project_file
 
-__all__ = ["AttemptContext", "HookContextImpl", "PollContext", "PureContext", "VerifyContext", "run_blocking"]
+__all__ = [
+    "RESERVED_NOTE",
+    "AttemptContext",
+    "HookContextImpl",
+    "PollContext",
+    "PureContext",
+    "VerifyContext",
+    "run_blocking",
+]
 
 Json = Any
 T = TypeVar("T")
@@ -31,16 +39,21 @@ PAST_RUNS = 50
 """Runs whose histories are read on one visit to another thread."""
 OpenConnection = Callable[[str, str], Awaitable[Any]]
 OpenStore = Callable[[File | str, str], Awaitable[FileStore]]
-SetAside = Callable[[float, str, bool], Awaitable[None]]
+SetAside = Callable[[float, str, bool], Awaitable[float]]
+Keep = Callable[[dict[str, Json], float, "dict[str, float] | None"], Awaitable[None]]
+
+RESERVED_NOTE = "$reserved"
+"""The note that keeps what was set aside for the thing that the attempt was about to start."""
 
 
 @dataclass(slots=True)
 class AttemptContext:
     """What one attempt is given.
 
-    `keep` puts a note of the attempt on disk, `noted` reads those of the run's other steps; `say` adds a
-    line to its log; `show` is for live views; `set_aside` lays claim to money. `charges` is what makes
-    up `spent`.
+    `keep` puts a note of the attempt on disk, with what it has cost since the last; `noted` reads those of
+    the run's other steps; `say` adds a line to its log; `show` is for live views; `set_aside` lays claim to
+    money, and says to how much. `charges` is what makes up `spent`. `owes` is whether something that it
+    started may still be to be paid.
     """
 
     run_id: str
@@ -55,7 +68,7 @@ class AttemptContext:
     files: Files
     notes: Mapping[str, Json]
     clock: Callable[[], float]
-    keep: Callable[[dict[str, Json]], Awaitable[None]]
+    keep: Keep
     noted: Callable[[str], list[Json]]
     say: Callable[[str, dict[str, Json]], None]
     show: Callable[[str, bool], None]
@@ -66,13 +79,25 @@ class AttemptContext:
     past: Past
     spent: float = 0.0
     charges: dict[str, float] = field(default_factory=dict)
+    owes: bool = True
+    reserved: dict[str, Json] | None = None
+
+    @property
+    def named(self) -> dict[str, float] | None:
+        """What makes up the cost, None where the action does not say."""
+        return dict(self.charges) if any(self.charges) else None
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)
 
     async def note(self, **values: Json) -> None:
+        if self.reserved is not None:
+            values[RESERVED_NOTE] = self.reserved
+            self.reserved = None
         self.notes = {**self.notes, **values}
-        await self.keep(values)
+        spent, charges = self.spent, self.named
+        self.spent, self.charges = 0.0, {}
+        await self.keep(values, spent, charges)
 
     async def open(self, connection: str, *, type: str) -> Any:
         return await self.open_connection(connection, type)
@@ -100,13 +125,17 @@ class AttemptContext:
     def cost(self, usd: float, *, of: str = "") -> None:
         if not math.isfinite(usd):
             raise ValueError(f"a cost of {usd} US dollars")
-        self.spent += usd
-        self.charges[of] = self.charges.get(of, 0.0) + usd
+        self.owes = False
+        if usd:
+            self.spent += usd
+            self.charges[of] = self.charges.get(of, 0.0) + usd
 
     async def reserve(self, usd: float, *, of: str = "", firm: bool = False) -> None:
         if not (math.isfinite(usd) and usd >= 0):
             raise ValueError(f"a reserve of {usd} US dollars")
-        await self.set_aside(usd + self.spent, of, firm)
+        self.owes = True
+        aside = await self.set_aside(usd + self.spent, of, firm)
+        self.reserved = {"usd": aside - self.spent, "of": of}
 
     def progress(self, text: str, *, replace: bool = False) -> None:
         self.show(text, replace)

@@ -15,11 +15,13 @@ from hookline.core import events as ev
 from hookline.core.approvals import OPERATOR, Tally, tally
 from hookline.core.decide import decide
 from hookline.core.plan import Node, Plan
+from hookline.core.records import TERMINAL, settlement_key
 from hookline.core.scope import CallbackUrl
+from hookline.core.settlements import LEASE
 from hookline.core.state import Entry, RunState, StepRecord, evolve
 from hookline.store.port import ApprovalChange, Charge, Kept, RunSummary
 
-__all__ = ["MAX_COMMANDS", "LiveRun", "Pure", "Step", "approval_id"]
+__all__ = ["MAX_COMMANDS", "LiveRun", "Owes", "Pure", "Step", "approval_id"]
 
 Json = Any
 
@@ -28,6 +30,9 @@ MAX_COMMANDS = 500
 
 Pure = Callable[[Node, ev.StepStarted], "Sequence[ev.Event]"]
 """Runs an action without IO at once; gives nothing when the action needs a worker."""
+
+Owes = Callable[[Node, StepRecord], bool]
+"""Whether an attempt that has just ended may have left something behind that is to be settled."""
 
 _TIMED: frozenset[str] = frozenset(
     {
@@ -92,7 +97,6 @@ class LiveRun:
         taken: Signals that are part of a chunk on its way to the store.
         keeping: Outputs that go into the store for other runs, with the record of their step.
         unwritten: Chunks on their way to the store.
-        called_off: Attempts whose work elsewhere was stopped by this process.
         lost: A chunk was refused: another worker has the run, what is here is not true.
         is_held: The store has taken a chunk under `epoch`, or the run itself, from this process; a run that
             is taken over or woken is not held before.
@@ -114,7 +118,6 @@ class LiveRun:
     unwritten: int = 0
     lost: bool = False
     is_held: bool = True
-    called_off: set[tuple[str, int]] = field(default_factory=set)
     first: Any = None
 
     @property
@@ -126,6 +129,7 @@ class LiveRun:
         facts: Iterable[ev.Event],
         now: float,
         pure: Pure,
+        owes: Owes,
         callback_url: CallbackUrl,
         limit: int = MAX_COMMANDS,
         step: Step | None = None,
@@ -140,12 +144,12 @@ class LiveRun:
         """
         step = step if step is not None else Step()
         for fact in facts:
-            self.take(step, fact, now)
+            self.take(step, fact, now, owes)
         decided = 0
         while self.state.ready and decided < limit:
             for command in decide(self.plan, self.state, now, callback_url):
                 decided += 1
-                self.take(step, command, now)
+                self.take(step, command, now, owes)
                 if command.kind == "step.started":
                     assert isinstance(command, ev.StepStarted)
                     node, _ = self.plan.locate(command.path)
@@ -153,16 +157,17 @@ class LiveRun:
                     if not results:
                         step.orders.append(command)
                     for result in results:
-                        self.take(step, result, now)
+                        self.take(step, result, now, owes)
                 elif command.kind in _ORDERS:
                     step.orders.append(command)
         step.more = bool(self.state.ready)
         return step
 
-    def take(self, step: Step, event: ev.Event, now: float) -> None:
+    def take(self, step: Step, event: ev.Event, now: float, owes: Owes) -> None:
         """Fold one event in and note what follows from it."""
         before = self._open_approval(event)
         cost = self.state.cost
+        at_work = self._at_work(event)
         if event.kind in _ENDS or (event.kind == "step.waiting" and before is None):
             self._note_end(step, event)
         evolve(self.state, event, now)
@@ -177,6 +182,58 @@ class LiveRun:
             self._retime(step, event.path)
         if before is not None or event.kind == "step.waiting":
             self._note_approval(step, event, before)
+        if event.kind in _SETTLING:
+            self._note_settlement(step, event)
+        for path, attempt in at_work:
+            self._open_settlement(step, path, attempt, event, now, owes)
+
+    def _at_work(self, event: ev.Event) -> list[tuple[str, int]]:
+        """The attempts, as (path, attempt), that an event may end otherwise than by their own success."""
+        if event.kind == "run.finished":
+            # A run that is given up does not end its steps one by one.
+            paths: Iterable[str] = list(self.state.active)
+        elif event.kind in _CUT_OFF:
+            paths = (event.path,)
+        else:
+            return []
+        records = (self.state.records.get(path) for path in paths)
+        return [(each.path, each.attempt) for each in records if each is not None and _is_at_work(each)]
+
+    def _open_settlement(
+        self, step: Step, path: str, attempt: int, event: ev.Event, now: float, owes: Owes
+    ) -> None:
+        """Have settled what an attempt left behind, if it has ended and did."""
+        record = self.state.records.get(path)
+        if record is None or (_is_at_work(record) and event.kind != "run.finished"):
+            return
+        if isinstance(event, ev.AttemptFailed) and not event.owes:
+            return
+        try:
+            node = self.plan.locate(path)[0]
+        except KeyError:
+            return
+        if node.kind != "action" or not owes(node, record):
+            return
+        reason = "failed"
+        if event.kind == "step.canceled":
+            reason = "canceled"
+        elif record.error is not None and record.error.get("type") == "unknown":
+            reason = "unknown"
+        opened = ev.SettlementOpened(path, attempt, reason, node.uses, node.connection or "", now + LEASE)
+        self.take(step, opened, now, owes)
+
+    def _note_settlement(self, step: Step, event: ev.Event) -> None:
+        """Its time, who is to look at it now, and what was set aside for it."""
+        key = event.path
+        if event.kind != "timer.fired":
+            attempt: int = getattr(event, "attempt", 0)
+            key = settlement_key(event.path, attempt)
+            if isinstance(event, ev.SettlementClosed):
+                step.ended.append((event.path, attempt))
+        self._retime(step, key)
+        settlement = self.state.settlements.get(key)
+        if settlement is not None and settlement.is_running:
+            step.orders.append(event)
 
     def _note_end(self, step: Step, event: ev.Event) -> None:
         record = self.state.records.get(event.path)
@@ -189,12 +246,13 @@ class LiveRun:
     def _charges(self, event: ev.Event, now: float) -> list[Charge]:
         """For the ledger, what an event says of money; a called run's is there already."""
         name = self.plan.name
-        if isinstance(event, ev.ChildFinished):
+        if isinstance(event, ev.ChildFinished | ev.ChildCharged):
             return [Charge(now, name, "call", event.cost, called=True)]
         cost: float = getattr(event, "cost", 0.0)
-        charges: Mapping[str, float] = getattr(event, "charges", None) or {}
-        uses = self.plan.locate(event.path)[0].uses
-        return [Charge(now, name, of or uses, usd) for of, usd in (charges or {uses: cost}).items()]
+        charges: Mapping[str, float] = getattr(event, "charges", None) or {"": cost}
+        # What an action names needs no step; a run that was resumed may have another one here.
+        uses = self.plan.locate(event.path)[0].uses if "" in charges else ""
+        return [Charge(now, name, of or uses, usd) for of, usd in charges.items()]
 
     def _retime(self, step: Step, path: str) -> None:
         wanted = due_time(self.state, path)
@@ -289,13 +347,37 @@ class LiveRun:
     def is_parked(self) -> bool:
         """Whether nothing runs and nothing is ready: it costs nobody anything now."""
         state = self.state
-        return not (state.ready or state.executing or self.executing)
+        if state.ready or state.executing or self.executing:
+            return False
+        return not any(settlement.is_running for settlement in state.settlements.values())
+
+    @property
+    def owing(self) -> list[tuple[str, int]]:
+        """Attempts that are over and not yet paid for, as (path, attempt)."""
+        return [(each.path, each.attempt) for each in self.state.settlements.values()]
 
 
 _ENDS: frozenset[str] = frozenset(
     {"step.succeeded", "step.failed", "step.canceled", "attempt.failed", "step.retrying"}
 )
 """Kinds of events with which an attempt is over."""
+
+_CUT_OFF = _ENDS - {"step.succeeded"}
+"""Those that leave the action without its own last word, or with one that says it owes something."""
+
+_SETTLING: frozenset[str] = frozenset(
+    {"settlement.opened", "settlement.waiting", "settlement.closed", "timer.fired", "callback.received"}
+)
+"""Kinds of events that a settlement may have been waiting for."""
+
+
+def _is_at_work(record: StepRecord) -> bool:
+    """Whether an attempt has begun and is not over."""
+    return record.attempt > 0 and record.status not in TERMINAL and record.status not in _BETWEEN
+
+
+_BETWEEN = frozenset({"pending", "failing", "retrying"})
+"""Statuses of a step between two attempts."""
 
 
 def _tally(record: StepRecord) -> Tally:
@@ -334,13 +416,16 @@ _ORDERS: Mapping[str, None] = dict.fromkeys(
 
 def due_time(state: RunState, path: str) -> float | None:
     """When a path wants to be woken: exactly when its record would take notice of it."""
+    settlement = state.settlements.get(path)
+    if settlement is not None:
+        return settlement.due
     record = state.records.get(path) if state.finished is None else None
     return None if record is None else record.timer
 
 
 def due_times(state: RunState) -> dict[str, float]:
     """The due time of every path that has one."""
-    found = ((path, due_time(state, path)) for path in state.records)
+    found = ((path, due_time(state, path)) for path in (*state.records, *state.settlements))
     return {path: due for path, due in found if due is not None}
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from hookline.core import events as ev
 from hookline.core.plan import Node
+from hookline.core.records import Settlement, settlement_key
 from hookline.core.state import StepRecord
 from hookline.crashpoints import crashpoint
 from hookline.sdk import Action, ActionError, BadInput, File, Files, FileStore, Http, InternalError
@@ -36,6 +37,7 @@ from .past import Past
 from .questions import Questions
 from .registry import Registry
 from .reuse import KEY_NOTE, request_claim, reuse_key, reused
+from .settling import Settler
 from .tokens import CallbackTokens
 from .watching import LiveViews
 
@@ -116,7 +118,8 @@ class Performer:
         self._claims = claims
         self._budgets = budgets
         self._slots = asyncio.Semaphore(max_attempts)
-        self._cancels: set[asyncio.Task[None]] = set()
+        self._telling: set[asyncio.Task[None]] = set()
+        self._settler = Settler(registry, clock, mask, self._settling_context)
         self.pool = ThreadPoolExecutor(blocking_threads, thread_name_prefix="hookline-blocking")
         self.is_stopping = False
         self.is_called_back = True
@@ -125,9 +128,9 @@ class Performer:
         self.outside: Outside
 
     @property
-    def canceling(self) -> Sequence[asyncio.Task[None]]:
-        """Work that stops something elsewhere and is not done."""
-        return list(self._cancels)
+    def telling(self) -> Sequence[asyncio.Task[None]]:
+        """News for the outside that are on their way."""
+        return list(self._telling)
 
     def open(self, name: str, type: str) -> Any:
         """The client of a connection.
@@ -322,7 +325,7 @@ class Performer:
         """Note what the output depends on besides the parameters; nothing if the action cannot tell."""
         path, attempt = record.path, record.attempt
         try:
-            context = await self._context(run, node, action, record)
+            context = self._context(run, action, record, node.connection or "")
         except ActionError:
             return  # The attempt will say so itself.
         asker = Asker((run.id, path, attempt), asyncio.current_task(), is_holdable=True, is_repeatable=True)
@@ -404,7 +407,7 @@ class Performer:
     ) -> ev.Event:
         mode = mode_of(record, action, interrupted=interrupted)
         try:
-            context = await self._context(run, node, action, record)
+            context = self._context(run, action, record, node.connection or "")
         except ActionError as error:
             return ev.AttemptFailed(record.path, record.path, record.attempt, failure(error, record.path))
         if mode.kind == "lookup":
@@ -424,18 +427,31 @@ class Performer:
             result = await execute(node, action, record, context, mode, self.pool, lookups)
             return storable(result, self._mask)
         except (TypeError, ValueError, RecursionError) as error:
-            return not_json(action.name, record.path, record.attempt, error, context.spent)
+            return not_json(action.name, record.path, record.attempt, error, context.spent, owes=context.owes)
 
-    async def _context(self, run: LiveRun, node: Node, action: Action, record: StepRecord) -> AttemptContext:
+    def _settling_context(
+        self, run: LiveRun, action: Action, settlement: Settlement, connection: str
+    ) -> AttemptContext:
+        return self._context(run, action, settlement, connection)
+
+    def _context(
+        self, run: LiveRun, action: Action, record: StepRecord | Settlement, named: str
+    ) -> AttemptContext:
+        """What the code of an attempt is given, or the code that settles what one left behind.
+
+        Args:
+            named: The connection that the step names, empty when it names none.
+        """
         path, attempt = record.path, record.attempt
         connection = None
         kind = action.connection
         # A connection that is only sometimes needed is opened whenever the step names one.
-        if kind is not None and (node.connection or action.needs_connection(record.input or {})):
-            connection = self.open(node.connection or kind, kind)
+        if kind is not None and (named or action.needs_connection(record.input or {})):
+            connection = self.open(named or kind, kind)
 
-        async def keep(values: dict[str, Json]) -> None:
-            await self._keep(run, storable(ev.StepNoted(path, attempt, to_json(values)), self._mask))
+        async def keep(values: dict[str, Json], cost: float, charges: dict[str, float] | None) -> None:
+            noted = ev.StepNoted(path, attempt, to_json(values), cost, charges)
+            await self._keep(run, storable(noted, self._mask))
 
         def noted(name: str) -> list[Json]:
             records = run.state.records.items()
@@ -461,10 +477,13 @@ class Performer:
         async def open_connection(name: str, type: str) -> Any:
             return self.open(name, type)
 
-        async def set_aside(usd: float, of: str, firm: bool) -> None:
-            await self._budgets.reserve(run, record, usd, of or action.name, firm=firm)
+        async def set_aside(usd: float, of: str, firm: bool) -> float:
+            if isinstance(record, Settlement):
+                raise InternalError("nothing is started for an attempt that is over", code="R301")
+            return await self._budgets.reserve(run, record, usd, of or action.name, firm=firm)
 
-        deadline = None if record.deadline is None else datetime.fromtimestamp(record.deadline, UTC)
+        ends = record.deadline if isinstance(record, StepRecord) else None
+        deadline = None if ends is None else datetime.fromtimestamp(ends, UTC)
         return AttemptContext(
             run_id=run.id,
             workflow=run.plan.name,
@@ -508,43 +527,51 @@ class Performer:
         crashpoint("note.committed")
 
     def abort(self, run: LiveRun, path: str) -> None:
-        """Stop what an attempt is doing here, and what it started elsewhere."""
+        """Stop what an attempt is doing here, and tell those whom it had asked."""
         task = run.executing.get(path)
         if task is not None:
             task.cancel()
         record = run.state.records.get(path)
-        node = node_at(run, path)
-        if record is not None and record.asking is not None and record.status == "canceled":
-            if record.asking.told and not record.asking.outcome:
-                self._in_background(self.questions.tell_end(run, record, "canceled", None))
-            return
-        action = self._registry.actions.get(node.uses) if node is not None else None
-        left = record is not None and (record.data is not None or record.notes.keys() - {KEY_NOTE})
-        if node is None or action is None or action.cancel is None or record is None or not left:
-            return
-        if record.status in ("canceled", "failed", "failing", "retrying"):
-            # The parked work's own end is ordered first; what comes of the step is another order.
-            key = (path, record.attempt)
-            if key not in run.called_off:
-                run.called_off.add(key)
-                stopping = self._cancel_elsewhere(run, node, action, record)
-                self._in_background(stopping)
+        asking = record.asking if record is not None and record.status == "canceled" else None
+        if record is not None and asking is not None and asking.told and not asking.outcome:
+            self._in_background(self.questions.tell_end(run, record, "canceled", None))
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Something that an ended step still owes to the outside."""
         task = asyncio.get_running_loop().create_task(work)
-        self._cancels.add(task)
-        task.add_done_callback(self._cancels.discard)
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
-    async def _cancel_elsewhere(self, run: LiveRun, node: Node, action: Action, record: StepRecord) -> None:
+    # What attempts leave behind ------------------------------------------------------------------
+
+    def owes(self, node: Node, record: StepRecord) -> bool:
+        """Whether an attempt that did not end well may have left something behind elsewhere."""
+        action = self._registry.actions.get(node.uses)
+        if action is None or (action.cancel is None and action.settle is None):
+            return False
+        # The engine's own notes are no sign that anything was sent.
+        return record.data is not None or any(not name.startswith("$") for name in record.notes)
+
+    def settle(self, run: LiveRun, key: str) -> None:
+        """Look at what an attempt left behind; that it is owed is on disk."""
+        settlement = run.state.settlements.get(key)
+        if settlement is None or run.lost or self.is_stopping or key in run.executing:
+            return
+        task = asyncio.get_running_loop().create_task(self._settle(run, settlement))
+        run.executing[key] = task
+        task.add_done_callback(lambda _: self._let_go(run, key, task))
+
+    async def _settle(self, run: LiveRun, settlement: Settlement) -> None:
+        key = settlement_key(settlement.path, settlement.attempt)
         try:
-            context = await self._context(run, node, action, record)
-            assert action.cancel is not None
-            await action.cancel(context, record.data or {}, **action.bind(record.input))
-        except ActionError as error:
-            log.warning("%s: canceling %s of %s: %s", error.code, record.path, run.id, error.message)
-        except Exception:
-            log.exception("R301: canceling %s of %s", record.path, run.id)
+            found = await self._settler.look(run, settlement)
+        except asyncio.CancelledError:
+            run.executing.pop(key, None)
+            self._stopped(run)
+            return
+        run.executing.pop(key, None)
+        if not run.lost:
+            self.desk.take(run, [found])
 
 
 def _any_of(schemes: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 
 from hookline.core.document import strict_json
 from hookline.core.plan import Node, Plan
+from hookline.core.records import settlement_key
 from hookline.crashpoints import crashpoint
 from hookline.sdk import ActionError
 from hookline.store.port import PutSignal, Store, StoreError
@@ -27,7 +28,7 @@ from .reading import RunReader, submit_and_wait
 from .redaction import Redactor
 from .registry import Registry
 from .runner import Runner
-from .tokens import CallbackTokens
+from .tokens import CallbackTarget, CallbackTokens
 
 __all__ = ["Requests", "is_same_step"]
 
@@ -105,7 +106,7 @@ class Requests:
         row = self._store.run(target.run_id) if target is not None else None
         if target is None or row is None:
             raise _no_callback()
-        if row.finished_at is not None:
+        if row.finished_at is not None and not self._is_settling(target):
             raise EngineError("the run is over", code="R407", status=410)
         self._check_callback(row.version, target.path, headers, body)
         try:
@@ -117,6 +118,11 @@ class Requests:
         key = f"callback:{target.path}:{target.attempt}:{headers.get('webhook-id', '')}:{digest}"
         content = {"id": key, "attempt": target.attempt, "body": text, "headers": kept}
         return self.signal(target.run_id, "callback", target.path, key, content)
+
+    def _is_settling(self, target: CallbackTarget) -> bool:
+        """Whether what the attempt left behind is not settled, though the run is over."""
+        state, _ = self._reader.state(target.run_id)
+        return settlement_key(target.path, target.attempt) in state.settlements
 
     def _check_callback(self, version: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
         """Let the action or the step's schema refuse a callback before it is stored."""

@@ -26,6 +26,8 @@ from typing import Any
 from hookline.core import events as ev
 from hookline.core.diagnostics import DefinitionError
 from hookline.core.expressions import ExpressionError
+from hookline.core.records import is_settlement_key, settlement_key
+from hookline.core.settlements import LEASE
 from hookline.core.state import Entry, RunState, replay
 from hookline.crashpoints import crashpoint
 from hookline.store.artifacts import ArtifactMissing
@@ -78,6 +80,9 @@ TIMER_BATCH = 500
 
 UNAVAILABLE_SECONDS = 30.0
 """After which a run is read again that could not be read because the store did not answer."""
+
+SETTLEMENTS_AT_START = 1000
+"""Most timers that are looked through for settlements when the engine starts."""
 
 SWEEP_SECONDS = 1.0
 """How often the store is asked for what other processes left: signals, timers, abandoned runs."""
@@ -171,6 +176,7 @@ class Runner:
         self.loop = asyncio.get_running_loop()
         if recover:
             self._sweep()
+            self._take_over_settlements()
             self.keep(self._sweep_forever())
 
     def keep(self, work: Any) -> asyncio.Task[Any]:
@@ -184,7 +190,7 @@ class Runner:
         """Let attempts finish for `grace` seconds, then give every run up for others to go on with."""
         self._stopping = self.performer.is_stopping = True
         tasks = [task for run in self._live.values() for task in run.executing.values()]
-        tasks += self.performer.canceling
+        tasks += self.performer.telling
         if tasks:
             await asyncio.wait(tasks, timeout=grace)
         for task in [*tasks, *self._background]:
@@ -251,7 +257,10 @@ class Runner:
         It is stored in the same unit as the run itself, so that a run of actions without IO
         costs one record. Its effects begin with `begin`, once that record is on disk.
         """
-        step = run.go_on((), self._clock(), self.performer.pure, self._tokens.url, limit=FIRST_TURN_COMMANDS)
+        performer = self.performer
+        step = run.go_on(
+            (), self._clock(), performer.pure, performer.owes, self._tokens.url, limit=FIRST_TURN_COMMANDS
+        )
         run.first = turn = self._turn(run, step)
         owner = None if run.is_parked else self._store.worker
         return step.events, self._unit(run, turn, None, owner)
@@ -346,7 +355,8 @@ class Runner:
     ) -> None:
         step = Step()
         try:
-            run.go_on(facts, self._clock(), self.performer.pure, self._tokens.url, step=step)
+            performer = self.performer
+            run.go_on(facts, self._clock(), performer.pure, performer.owes, self._tokens.url, step=step)
         except KeyError as error:
             message = f"the definition has no step {error.args[0]}"
             hint = "resume it under its original version, or replay it"
@@ -366,7 +376,7 @@ class Runner:
         """End a run that cannot be decided any more; `step` is how far its turn came."""
         error = {"type": "internal", "code": code, "message": message, "hint": hint, "step": ""}
         finished = ev.RunFinished("", "", "failed", None, error)
-        run.take(step, finished, self._clock())
+        run.take(step, finished, self._clock(), self.performer.owes)
         step.orders.append(finished)
         self._submit_advance(run, step, signals=signals)
 
@@ -426,6 +436,9 @@ class Runner:
                 followers = self.followers_of(run.state, order)
             elif isinstance(order, ev.StepCanceled | ev.AttemptFailed):
                 outbox.extend(self._calls.call_off(run, order.path))
+        ends_now = any(event.kind == "run.finished" for event in step.events)
+        if run.state.finished is not None and run.state.parent is not None and not ends_now:
+            outbox.extend(self._calls.charge(run.state, step.events))
         done = (event.path for event in step.events if event.kind == "step.succeeded")
         kept = [run.keeping.pop(path) for path in done if path in run.keeping]
         return Turn(step, children, outbox, kept, followers)
@@ -435,6 +448,10 @@ class Runner:
         run: LiveRun, turn: Turn, chunk: Chunk | None, owner: str | None, signals: Sequence[Signal] = ()
     ) -> Advance:
         step, state = turn.step, run.state
+        timers, is_over = step.timers, state.finished is not None
+        if is_over:
+            # Of what was waited for nothing is left but what is still to be settled.
+            timers = {key: settlement.due for key, settlement in state.settlements.items()}
         return Advance(
             run_id=run.id,
             expected_epoch=run.stored_epoch,
@@ -443,14 +460,15 @@ class Runner:
             summary=run.summary(),
             chunk=chunk,
             version=state.version if any(event.kind == "run.resumed" for event in step.events) else None,
-            timers=step.timers,
-            clear_timers=state.finished is not None and bool(run.timers or step.timers),
+            timers=timers,
+            clear_timers=is_over and bool(run.timers or step.timers),
             approvals=step.approvals,
             signals=[signal.id for signal in signals],
             children=[new for _, new in turn.children],
             outbox=turn.outbox,
             kept=turn.kept,
             released=step.ended,
+            owing=run.owing,
             charges=step.charges,
             events=[draft.incoming for draft in turn.followers],
         )
@@ -487,7 +505,7 @@ class Runner:
                 self.on_events(run.state, step.events)
 
     @staticmethod
-    def _effect(have: Callable[..., None], *of: Any) -> None:
+    def _effect(have: Callable[..., object], *of: Any) -> None:
         """Have one effect: when it fails, the others must not be lost with it, for nobody has them again."""
         try:
             have(*of)
@@ -546,6 +564,10 @@ class Runner:
                 self.performer.execute(run, order.path, interrupted=False)
             case ev.StepCanceled() | ev.StepFailed() | ev.AttemptFailed() | ev.StepRetrying():
                 self.performer.abort(run, order.path)
+            case ev.SettlementOpened() | ev.CallbackReceived():
+                self.performer.settle(run, settlement_key(order.path, order.attempt))
+            case ev.TimerFired():
+                self.performer.settle(run, order.path)
             case ev.Responded():
                 self.on_responded(run.id, order)
             case ev.RunFinished():
@@ -666,11 +688,12 @@ class Runner:
         run, state = read.run, read.run.state
         signals = self._store.signals(run_id)
         interrupted = sorted(state.executing)
+        settling = [key for key, each in state.settlements.items() if each.is_running]
         facts: list[ev.Event] = []
         if read.was_admitted and state.started_at is None:
             # Its worker died between its admission and its first chunk.
             facts.append(ev.RunStarted("", self._clock()))
-        if not (signals or extra or interrupted or facts or state.ready):
+        if not (signals or extra or interrupted or settling or facts or state.ready):
             return False
         self._live[run_id] = run
         if read.was_owned and interrupted:
@@ -685,6 +708,8 @@ class Runner:
             if not isinstance(answer, StoreError):
                 for path in interrupted:
                     self.performer.execute(run, path, interrupted=True)
+                for key in settling:
+                    self.performer.settle(run, key)
 
         self._go_on(run, [*facts, *extra, *self._facts(run, signals)], signals, taken)
         return True
@@ -762,6 +787,18 @@ class Runner:
             except Exception:
                 # Whatever it is about one run, the others still need this.
                 log.exception("R399: a fault in the engine")
+
+    def _take_over_settlements(self) -> None:
+        """Go on at once with what a process was settling when it died, and not when its lease ends."""
+        try:
+            leased = self._store.due_timers(self._clock() + LEASE, SETTLEMENTS_AT_START)
+        except StoreError as error:
+            log.warning("%s: what is to be settled cannot be read: %s", error.code, error)
+            return
+        of_settlements = dict.fromkeys(timer.run_id for timer in leased if is_settlement_key(timer.path))
+        for run_id in of_settlements:
+            if self._find(run_id) is None:
+                self._effect(self._take_over, run_id)
 
     def _sweep(self) -> bool:
         """Look for what other processes left for us; True when there is more than was taken."""

@@ -9,7 +9,7 @@ __all__ = ["fact_of"]
 
 
 def fact_of(signal: Signal) -> ev.Event:
-    """The fact that a callback, a decision, a called run's end or a cancel request is.
+    """The fact that a callback, a decision, a called run's end or cost, or a cancel request is.
 
     Raises:
         ValueError: A kind of another version.
@@ -44,6 +44,8 @@ def fact_of(signal: Signal) -> ev.Event:
                 body.get("error"),
                 body.get("cost", 0.0),
             )
+        case "child_cost":
+            return ev.ChildCharged(signal.path, body["run"], body["cost"])
         case "cancel":
             return ev.CancelRequested("", body.get("reason", ""), body.get("by", ""))
     raise ValueError(f"unknown kind of signal {signal.kind!r}; was it written by a newer version?")

@@ -63,6 +63,7 @@ from .file_stores import CopiesFiles, FilePage, FileStore, IfExists, ListedFile,
 from .files import File, is_file
 from .http import raise_for_status, retry_after
 from .limits import Limit, Slower, told_by
+from .settling import Leftover
 from .summary import render_summary
 from .templates import render_event
 from .units import parse_duration, parse_size, parse_usd
@@ -99,6 +100,7 @@ __all__ = [
     "Imap",
     "InsufficientCredit",
     "InternalError",
+    "Leftover",
     "Limit",
     "ListedFile",
     "MailFound",

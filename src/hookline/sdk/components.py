@@ -160,6 +160,7 @@ class Action(_Component):
     resume: Function | None = None
     lookup: Function | None = None
     cancel: Function | None = None
+    settle: Function | None = None
     verify: Function | None = None
     watch: Function | None = None
     watched: str = ""
@@ -186,8 +187,25 @@ class Action(_Component):
         return function
 
     def on_cancel(self, function: Function) -> Function:
-        """Declare ``async def cancel(ctx, data, **input)``: stop parked work; `data` is `Park.data`."""
+        """Declare ``async def cancel(ctx, data, **input)``: stop what an attempt has started.
+
+        Called once the attempt is over (canceled, out of time, or failed without `Context.cost` having
+        said that nothing goes on), if it had noted something or parked; `data` is `Park.data`, empty when
+        it had not parked. It is on disk that this is owed: it is called again after a crash, and after an
+        error that says "come again" (`RateLimited`, `Unavailable`, `OutcomeUnknown`, `TimedOut`).
+        """
         self.cancel = function
+        return function
+
+    def on_settle(self, function: Function) -> Function:
+        """Declare ``async def settle(ctx, left: Leftover, **input) -> Park | None``: what did it cost?
+
+        Called behind `on_cancel`, and also for an attempt whose outcome nobody could find out. It looks at
+        what the attempt left behind, says what that cost (`Context.cost`) and returns None once nothing
+        goes on; until then it returns a `Park`, and is called again at its time or when the callback
+        address is told something. What the attempt had set aside stays so meanwhile.
+        """
+        self.settle = function
         return function
 
     def on_verify(self, function: Function) -> Function:

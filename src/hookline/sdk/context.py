@@ -406,6 +406,10 @@ class Context(Protocol):
     def cost(self, usd: float, *, of: str = "") -> None:
         """Add to the step's cost, an estimate in US dollars.
 
+        It also says that nothing the attempt has started goes on or is still to be paid, until `reserve`
+        is called again: an attempt that fails behind it leaves nothing to be stopped or settled. So it is
+        worth calling with 0, for what is over and free, or was refused.
+
         Args:
             of: What it was for, such as the model; ``hookline costs`` adds up by it. The action's name
                 when empty.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 __all__ = [
+    "MONEY",
     "Admission",
     "Admit",
     "Cap",
@@ -14,6 +15,9 @@ __all__ = [
     "TakeTurns",
     "Turns",
 ]
+
+MONEY = "usd"
+"""How the names of all money begin, in US dollars: what is set aside of it may outlast its attempt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from .limits import PARTS, in_parts
 from .port import (
+    MONEY,
     OVERLAP,
     Accept,
     Accepted,
@@ -417,7 +418,8 @@ class Tables:
         for charge in unit.charges:
             self._charge(charge)
         for claim in list(self.claims.get(row.id, ())):
-            if summary.finished_at is not None or claim[:2] in unit.released:
+            ends = summary.finished_at is not None or claim[:2] in unit.released
+            if ends and not (claim[2].startswith(MONEY) and claim[:2] in unit.owing):
                 self._set_claim(row.id, claim, None)
         return True
 
@@ -563,11 +565,13 @@ class Tables:
             for record in self.runs.values()
             if record.row.workflow == unit.workflow and record.row.finished_at is not None
         )
+        unsettled = {run_id for run_id, _ in self.timers}
         too_many = len(finished) - unit.keep if unit.keep is not None else 0
         doomed = [
             row
             for index, (finished_at, _, row) in enumerate(finished)
             if index < too_many or (unit.finished_before is not None and finished_at < unit.finished_before)
+            if row.id not in unsettled
         ][: unit.limit]
         events = 0
         for row in doomed:

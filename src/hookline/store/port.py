@@ -27,7 +27,7 @@ from math import inf
 from typing import Any, Protocol, TypeAlias
 
 from .errors import CorruptStore, Fenced, StoreError, StoreUnavailable
-from .limits import Admission, Admit, Cap, Claim, Claimed, TakeTurns, Turns
+from .limits import MONEY, Admission, Admit, Cap, Claim, Claimed, TakeTurns, Turns
 from .rows import (
     Approval,
     CostRow,
@@ -68,6 +68,7 @@ from .units import (
 )
 
 __all__ = [
+    "MONEY",
     "OVERLAP",
     "Accept",
     "Accepted",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Any
 
-from .limits import PARTS, Cap, Claim, Claimed, in_parts
+from .limits import MONEY, PARTS, Cap, Claim, Claimed, in_parts
 from .sqlite_ledger import spent_query
 from .sqlite_statements import Row, select
 
@@ -33,6 +34,8 @@ class Claims:
         self._db = db
         self._released: list[Row] = []
         self._over: list[Row] = []
+        self._owing: list[tuple[str, str, int]] = []
+        self._over_but: list[tuple[str, Collection[tuple[str, int]]]] = []
 
     def take(self, unit: Claim) -> Claimed:
         """Grant the claim or refuse it; that the worker holds the run is the caller's business."""
@@ -51,17 +54,43 @@ class Claims:
             taken += self._db.execute(*spent_query(cap.workflow, cap.since)).fetchone()[0]
         return taken
 
-    def end_attempts(self, run_id: str, attempts: Iterable[tuple[str, int]]) -> None:
-        self._released.extend((run_id, path, attempt) for path, attempt in attempts)
+    def end_attempts(
+        self, run_id: str, attempts: Iterable[tuple[str, int]], owing: Collection[tuple[str, int]]
+    ) -> None:
+        for path, attempt in attempts:
+            ended = self._owing if (path, attempt) in owing else self._released
+            ended.append((run_id, path, attempt))
 
-    def end_run(self, run_id: str) -> None:
-        self._over.append((run_id,))
+    def end_run(self, run_id: str, owing: Collection[tuple[str, int]]) -> None:
+        if owing:
+            self._over_but.append((run_id, owing))
+        else:
+            self._over.append((run_id,))
 
     def write(self) -> None:
         # Most attempts have no claim, and often there is none at all.
-        if self._released or self._over:
-            if self._db.execute("SELECT EXISTS (SELECT 1 FROM claims)").fetchone()[0]:
-                select(self._db, "DELETE FROM claims WHERE (run_id, path, attempt) IN", self._released)
-                select(self._db, "DELETE FROM claims WHERE run_id IN", self._over)
-            self._released.clear()
-            self._over.clear()
+        ended: tuple[list[Any], ...] = (self._released, self._over, self._owing, self._over_but)
+        if not any(ended):
+            return
+        if self._db.execute("SELECT EXISTS (SELECT 1 FROM claims)").fetchone()[0]:
+            select(self._db, "DELETE FROM claims WHERE (run_id, path, attempt) IN", self._released)
+            select(self._db, "DELETE FROM claims WHERE run_id IN", self._over)
+            for attempt in self._owing:
+                self._end_all_but_money(attempt)
+            for run_id, owing in self._over_but:
+                self._end_all_but_owing(run_id, owing)
+        for each in ended:
+            each.clear()
+
+    def _end_all_but_money(self, attempt: tuple[str, str, int]) -> None:
+        sql = "DELETE FROM claims WHERE run_id = ? AND path = ? AND attempt = ? AND name NOT GLOB ?"
+        self._db.execute(sql, [*attempt, f"{MONEY}*"])
+
+    def _end_all_but_owing(self, run_id: str, owing: Collection[tuple[str, int]]) -> None:
+        found = self._db.execute("SELECT DISTINCT path, attempt FROM claims WHERE run_id = ?", [run_id])
+        for path, attempt in found.fetchall():
+            if (path, attempt) in owing:
+                self._end_all_but_money((run_id, path, attempt))
+            else:
+                sql = "DELETE FROM claims WHERE run_id = ? AND path = ? AND attempt = ?"
+                self._db.execute(sql, [run_id, path, attempt])

@@ -349,9 +349,9 @@ class Group:
             self._db.execute("INSERT OR REPLACE INTO kept (key, output, expires_at) VALUES (?, ?, ?)", values)
         for charge in unit.charges:
             self._charges.add(charge)
-        self._claims.end_attempts(run_id, unit.released)
+        self._claims.end_attempts(run_id, unit.released, unit.owing)
         if unit.summary.finished_at is not None:
-            self._claims.end_run(run_id)
+            self._claims.end_run(run_id, unit.owing)
 
     def _approval(self, run_id: str, change: ApprovalChange) -> None:
         # People decide them one by one, so they need no statement over many rows.

@@ -18,7 +18,6 @@ def prune(db: sqlite3.Connection, unit: Prune) -> tuple[Pruned, list[str]]:
     runs = [(run_id,) for run_id, _ in doomed]
     for start in (
         "DELETE FROM history WHERE run_id IN",
-        "DELETE FROM timers WHERE run_id IN",
         "DELETE FROM signals WHERE run_id IN",
         "DELETE FROM approvals WHERE run_id IN",
         "DELETE FROM runs WHERE id IN",
@@ -75,7 +74,10 @@ def _prune_events(db: sqlite3.Connection, unit: Prune) -> int:
 
 
 def _finished(db: sqlite3.Connection, unit: Prune) -> list[Row]:
-    """Id and event of the runs that go: too old, or behind the newest; the oldest first."""
+    """Id and event of the runs that go: too old, or behind the newest; the oldest first.
+
+    One with a timer has left something behind that is not settled: it stays until that is.
+    """
     bounds: list[tuple[float, int]] = []
     if unit.finished_before is not None:
         bounds.append((unit.finished_before, 0))
@@ -91,6 +93,8 @@ def _finished(db: sqlite3.Connection, unit: Prune) -> list[Row]:
         return []
     return db.execute(
         "SELECT id, event_id FROM runs WHERE workflow = ? AND finished_at IS NOT NULL"
-        " AND (finished_at, n) < (?, ?) ORDER BY finished_at, n LIMIT ?",
+        " AND (finished_at, n) < (?, ?)"
+        " AND NOT EXISTS (SELECT 1 FROM timers WHERE timers.run_id = runs.id)"
+        " ORDER BY finished_at, n LIMIT ?",
         [unit.workflow, *max(bounds), unit.limit],
     ).fetchall()

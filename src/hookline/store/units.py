@@ -304,6 +304,8 @@ class Advance:
         events: Taken in because of it, as an `Accept` takes them in.
         released: Attempts, as (path, attempt), whose claims end with this chunk. The end of the run
             ends all of its claims.
+        owing: Attempts that are over and not yet paid for. Neither ends what they have set aside of
+            money, which are their claims to names that begin with `MONEY`.
         charges: What its steps have cost.
 
     Answer: True. It fails with `Fenced`.
@@ -325,6 +327,7 @@ class Advance:
     kept: Sequence[Kept] = ()
     events: Sequence[Incoming] = ()
     released: Sequence[tuple[str, int]] = ()
+    owing: Sequence[tuple[str, int]] = ()
     charges: Sequence[Charge] = ()
     is_intake = False
 

@@ -350,6 +350,7 @@ class FakeContext:
         shown: What the step shows just now.
         charged: The costs reported, as (what for, US dollars).
         reserved: What was set aside, in the same form.
+        owes: Whether something may go on, or be still to be paid, should the attempt fail now.
     """
 
     def __init__(
@@ -395,6 +396,7 @@ class FakeContext:
         self.shown = ""
         self.charged: list[tuple[str, float]] = []
         self.reserved: list[tuple[str, float]] = []
+        self.owes = True
         self.budget = budget
 
     @property
@@ -449,10 +451,13 @@ class FakeContext:
         self.logged.append((message, values))
 
     def cost(self, usd: float, *, of: str = "") -> None:
-        self.usd += usd
-        self.charged.append((of, usd))
+        self.owes = False
+        if usd:
+            self.usd += usd
+            self.charged.append((of, usd))
 
     async def reserve(self, usd: float, *, of: str = "", firm: bool = False) -> None:
+        self.owes = True
         self.reserved.append((of, usd))
         if self.budget is not None and self.usd + usd > self.budget:
             raise OverBudget(

@@ -46,6 +46,7 @@ WORKERS = ("w1", "w2")
 RUNS = [f"r{number}" for number in range(6)]
 WORKFLOWS = ("a", "b")
 KEYS = ("k1", "k2", "k3")
+CLAIMED = (*KEYS, "usd")
 PATHS = ("p", "q")
 STATUSES = ("running", "waiting", "queued", "succeeded", "failed")
 
@@ -223,6 +224,7 @@ class StoreComparison(RuleBasedStateMachine):
                 released=data.draw(
                     st.lists(st.tuples(st.sampled_from(PATHS), st.integers(1, 2)), max_size=2)
                 ),
+                owing=data.draw(st.lists(st.tuples(st.sampled_from(PATHS), st.integers(1, 2)), max_size=2)),
                 charges=data.draw(st.lists(_charge, max_size=2)),
             )
         )
@@ -271,7 +273,7 @@ class StoreComparison(RuleBasedStateMachine):
         run_id = data.draw(st.sampled_from(RUNS))
         caps = st.builds(
             Cap,
-            st.sampled_from(KEYS),
+            st.sampled_from(CLAIMED),
             st.sampled_from((1.0, 2.5, 6.0)),
             st.sampled_from((0.0, 0.5)),
             st.sampled_from((None, *WORKFLOWS)),
@@ -283,7 +285,9 @@ class StoreComparison(RuleBasedStateMachine):
                 data.draw(st.sampled_from(PATHS)),
                 data.draw(st.integers(1, 2)),
                 self.known[run_id][0],
-                data.draw(st.dictionaries(st.sampled_from(KEYS), st.sampled_from((0.25, 1.0)), max_size=2)),
+                data.draw(
+                    st.dictionaries(st.sampled_from(CLAIMED), st.sampled_from((0.25, 1.0)), max_size=2)
+                ),
                 data.draw(st.lists(caps, max_size=2)),
             )
         )

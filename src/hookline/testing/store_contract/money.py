@@ -136,6 +136,37 @@ class MoneyContract(Contract):
         )
         assert answers[1:] == [Claimed(False, narrow, 0.5), Claimed(True), Claimed(False, wide, 9.0)]
 
+    def test_what_is_set_aside_for_work_that_is_not_paid_for_outlasts_its_attempt_and_its_run(
+        self, store: Store, write: Write
+    ) -> None:
+        """The last answer of each part asks how much is taken of a name by trying to take too much."""
+        place, day = Cap("place", 1.0), Cap("usd/day", 1.0)
+        both = Claim("r1", "p", 1, 1, {"place": 1.0, "usd/day": 0.75})
+        other = Claim("r1", "q", 1, 1, {"usd/day": 0.125})
+        ask = [_claim("r2", 9.0, place, name="place"), _claim("r2", 9.0, day, name="usd/day")]
+        owing = [("p", 1)]
+
+        def taken(answers: Any) -> list[float]:
+            return [answer.taken for answer in answers if isinstance(answer, Claimed) and not answer.granted]
+
+        assert taken(write(store, _runs("r1", "r2"), both, other, *ask)) == [1.0, 0.875]
+        ends = advance("r1", 1, released=owing, owing=owing)
+        assert taken(write(store, ends, *ask)) == [0.0, 0.875], "its place is free"
+        assert taken(write(store, finish("r1", 2, owing=owing), *ask)) == [0.0, 0.75]
+        more = finish("r1", 3, expected_epoch=1, owing=owing)
+        assert taken(write(store, more, *ask)) == [0.0, 0.75]
+        paid = finish("r1", 4, released=owing, charges=[_charge(0.5)])
+        assert taken(write(store, paid, *ask)) == [0.0, 0.0]
+
+    def test_a_run_that_has_left_something_unsettled_is_not_forgotten(
+        self, store: Store, write: Write
+    ) -> None:
+        prune = Prune("flow", START + 9, 0, START + 9)
+        write(store, _runs("r1", "r2"), finish("r1", timers={"p!1": START + 60}), finish("r2"), prune)
+        assert [store.run(each) is None for each in ("r1", "r2")] == [False, True]
+        write(store, finish("r1", 2, timers={"p!1": None}), prune)
+        assert store.run("r1") is None
+
     def test_claiming_again_replaces_the_attempts_own_claim(self, store: Store, write: Write) -> None:
         cap = Cap("pot", 1.0)
         answers = write(

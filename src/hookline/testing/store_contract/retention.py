@@ -106,7 +106,7 @@ class RetentionContract(Contract):
             accept(incoming("e1", new_run("r1", owner="w1", event_id="e1"))),
             advance("r1", 1, timers={"p": START}, approvals=[ApprovalChange("a1", "p", "pending", {})]),
             signal("r1", "k"),
-            finish("r1", 2),
+            finish("r1", 2, clear_timers=True),
         )
         assert write(store, _prune(before=1)) == [Pruned(1, 1)]
         assert store.due_timers(START + 9, 9) == []
