@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from hookline.sdk import (
     Canceled,
@@ -21,6 +23,8 @@ from .client import CogClient, Snapshot
 from .records import Waiting, Wanted
 
 __all__ = ["charge", "finish"]
+
+Json = Any
 
 _OVER = "the model ran, and the server keeps nothing: change its input, or what is expected of its output"
 
@@ -52,9 +56,12 @@ async def finish(
 
     noted = ctx.notes.get("model")
     schema = ModelSchema(noted["output"]) if noted else None
+    given = snapshot.output
+    if given is None and schema is not None and noted["drops_empty"]:
+        given = _empty(schema.output)
     try:
         output = await archive(
-            snapshot.output,
+            given,
             files=ctx.files,
             download=download,
             schema=schema,
@@ -76,6 +83,21 @@ async def finish(
         cost_usd=cost,
     )
     return check_output(result, wanted.expect, hint=_OVER) if wanted.expect else result
+
+
+def _empty(node: Mapping[str, Json]) -> Json:
+    """What a null stands for: up to Cog 0.16 it takes the place of every output that Python calls false."""
+    if node.get("nullable") or node.get("format") == "uri" or node.get("required"):
+        return None
+    empty: Mapping[str, Json] = {
+        "string": "",
+        "integer": 0,
+        "number": 0,
+        "boolean": False,
+        "array": [],
+        "object": {},
+    }
+    return empty.get(str(node.get("type")))
 
 
 def _time(text: str, otherwise: datetime) -> datetime:

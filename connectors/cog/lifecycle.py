@@ -26,7 +26,7 @@ from hookline.sdk.model_files import ModelSchema
 from hookline.sdk.model_inputs import presigned, send_files, tell_of_files
 from hookline.sdk.predictions import Prediction, iso
 
-from .client import BUSY_SECONDS, CogClient, Published, Snapshot, busy, not_working
+from .client import BUSY_SECONDS, CogClient, Health, Published, Snapshot, busy, not_working
 from .finish import finish
 from .inputs import check_paths
 from .records import INTERVAL, Queued, Waiting, Wanted
@@ -81,7 +81,7 @@ async def _start(ctx: Context, wanted: Wanted, queued: Queued) -> Prediction | P
     if wanted.usd_per_second is not None:
         # How long it takes is not known: what a minute costs, or what it cost lately if that is more.
         await ctx.reserve(60.0 * wanted.usd_per_second, of=client.base_url)
-    await ctx.note(intent=asdict(waiting), model=_noted(published))
+    await ctx.note(intent=asdict(waiting), model=_noted(published, health))
     try:
         return await _put(ctx, client, wanted, waiting, body, hold=held)
     except RateLimited as error:  # Somebody else was quicker; nothing was started.
@@ -131,9 +131,12 @@ async def _body(
     return {"input": sent}
 
 
-def _noted(published: Published | None) -> Json:
+def _noted(published: Published | None, health: Health) -> Json:
     """What is noted of the model: by the end the server may be gone, or have another one."""
-    return published and {"digest": published.digest, "output": published.schema.for_output()}
+    if published is None:
+        return None
+    output = published.schema.for_output()
+    return {"digest": published.digest, "output": output, "drops_empty": not health.is_coglet}
 
 
 async def _put(

@@ -136,6 +136,13 @@ def test_what_a_model_does_not_take_is_the_input_s_fault(
         assert told in run["error"]["message"]
 
 
+def test_an_empty_text_is_a_text(tmp_path: Path, servers: dict[str, CogServer]) -> None:
+    with installed(tmp_path, servers, definition("shout", text="")) as hookline:
+        hookline.post("shout")
+        output = answer(hookline, "shout")
+        assert (output["output_type"], output["output_text"], output["output"]) == ("text", "", "")
+
+
 @pytest.mark.parametrize("delivery", ["callback", "connection"])
 def test_a_run_that_is_canceled_frees_the_server(
     tmp_path: Path, servers: dict[str, CogServer], delivery: str

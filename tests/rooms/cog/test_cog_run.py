@@ -585,6 +585,34 @@ def test_the_output_is_understood_when_the_server_is_gone_by_then() -> None:
     assert (output["output"], len(ctx.requests)) == ("a b", 3)
 
 
+OLD = Recorded(json={"status": "READY", "setup": SETUP})
+NEW = Recorded(json={"status": "READY", "setup": SETUP, "version": {"coglet": "0.23.1"}})
+
+
+@pytest.mark.parametrize(
+    ("health", "output", "meant"),
+    [
+        (OLD, {"type": "string"}, ""),
+        (OLD, {"type": "integer"}, 0),
+        (OLD, {"type": "boolean"}, False),
+        (OLD, {"type": "array", "items": {"type": "string"}}, []),
+        (OLD, {"type": "object"}, {}),
+        (OLD, {"type": "string", "nullable": True}, None),
+        (OLD, {"type": "string", "format": "uri"}, None),
+        (OLD, {"type": "object", "required": ["a"]}, None),
+        (OLD, {}, None),
+        (NEW, {"type": "string"}, None),
+    ],
+)
+def test_an_empty_output_of_the_old_generation_is_what_it_was(health: Any, output: Any, meant: Any) -> None:
+    """Cog 0.16.12 answers null for everything that is false in Python."""
+    ctx = _context(health, _document(output), ACCEPTED)
+    park = _start(ctx)
+    body = {"id": park.data["job"], "status": "succeeded", "output": None}
+    found = _callback(ctx, park, body)["output"]
+    assert (found, type(found)) == (meant, type(meant))
+
+
 def test_another_model_does_not_answer_for_the_one_before() -> None:
     ctx = _context(READY, _document({"type": "string"}), ACCEPTED)
     park = _start(ctx)
