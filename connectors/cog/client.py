@@ -50,13 +50,15 @@ class Health:
 
     Attributes:
         status: STARTING, READY, BUSY, SETUP_FAILED, UNHEALTHY, DEFUNCT, UNKNOWN.
-        boot: When the model was set up; changes when the server starts anew.
+        boot: When it began to set up its model; changes when the server starts anew.
+        ready: When the model was set up, None until then.
         version: What it says of its own version: ``coglet``, ``python_sdk``, ``python``, …; empty up to 0.16.
     """
 
     status: str
     boot: str | None
     version: Mapping[str, Json] = field(default_factory=dict)
+    ready: str | None = None
 
     @property
     def is_coglet(self) -> bool:
@@ -163,12 +165,16 @@ class CogClient:
         if not isinstance(body, Mapping) or not isinstance(body.get("status"), str):
             raise Unavailable("the server's health check is not a Cog server's", hint="check the base_url")
         setup = body.get("setup")
-        boot = setup.get("started_at") if isinstance(setup, Mapping) else None
+        times = [
+            setup.get(key) if isinstance(setup, Mapping) else None for key in ("started_at", "completed_at")
+        ]
+        boot, ready = (time if isinstance(time, str) else None for time in times)
         version = body.get("version")
         return Health(
             status=body["status"],
-            boot=boot if isinstance(boot, str) else None,
+            boot=boot,
             version=version if isinstance(version, Mapping) else {},
+            ready=ready,
         )
 
     async def published(self, boot: str | None) -> Published | None:

@@ -24,7 +24,8 @@ signed but goes to an address nobody can guess.
 
 from __future__ import annotations
 
+from .health_action import get_health
 from .run import run
 from .service import cog, connect
 
-__all__ = ["cog", "connect", "run"]
+__all__ = ["cog", "connect", "get_health", "run"]

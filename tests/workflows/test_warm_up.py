@@ -9,7 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from hookline.testing.clock import ManualClock
+from hookline.testing.cog import MODELS, CogServer, cog_unavailable_reason
 from hookline.testing.replicate import ReplicateStandIn
 from hookline.testing.slack import SlackStandIn
 
@@ -81,3 +84,40 @@ def test_it_stops_when_the_day_is_paid_for(tmp_path: Path, slack: SlackStandIn) 
         assert (run["status"], run["error"]["code"]) == ("failed", "R212")
         assert replicate.creates == []
         assert len(texts(slack, "ops")) == 1
+
+
+@pytest.mark.skipif(cog_unavailable_reason() is not None, reason=str(cog_unavailable_reason()))
+@pytest.mark.parametrize(("year", "was_cold"), [(2026, True), (2099, False)])
+def test_a_server_that_was_started_lately_was_cold(
+    tmp_path: Path, slack: SlackStandIn, year: int, was_cold: bool
+) -> None:
+    """The server starts now: that is after a Monday long ago, and long before one to come."""
+    clock = Clock(TEN.replace(year=year))
+    folder = tmp_path / "project"
+    (folder / "files").mkdir(parents=True)
+    with CogServer(MODELS / "shout") as server:
+        environment = {
+            "COG_BASE_URL": server.base_url,
+            "SLACK_BASE_URL": slack.api_url,
+            "SLACK_BOT_TOKEN": slack.token,
+            "HOOKLINE_FILES_DIR": str(folder / "files"),
+        }
+        with install(
+            folder,
+            "warm-up-cog",
+            environment=environment,
+            origins=(slack.base_url,),
+            clock=clock,
+            triggers=True,
+        ) as hookline:
+            hookline.await_first_look("warm-up-cog")
+            clock.let_go()
+            run = hookline.succeeded("warm-up-cog")
+    measured = run["output"]
+    assert (measured["model"], measured["was_cold"]) == ("acme/shout", was_cold)
+    assert measured["setup_seconds"] > 0
+    (record,) = (folder / "files" / "cold-starts").glob("*.json")
+    assert json.loads(record.read_text()) == measured
+    told = texts(slack, "ops")
+    assert len(told) == was_cold
+    assert all(f"took {measured['setup_seconds']} s to set up" in text for text in told)

@@ -652,6 +652,40 @@ def test_a_file_above_the_limit_is_refused() -> None:
         asyncio.run(run_action(connector.run, {"input": {"image": file.to_json()}}, ctx))
 
 
+@pytest.mark.parametrize(
+    ("body", "seen"),
+    [
+        (
+            # Cog 0.16.12
+            {
+                "status": "BUSY",
+                "setup": {
+                    "started_at": "2026-11-20T16:01:07.125004+00:00",
+                    "completed_at": "2026-11-20T16:01:07.643724+00:00",
+                    "logs": "",
+                    "status": "succeeded",
+                },
+            },
+            {"status": "BUSY", "works": True, "setup_seconds": 0.519, "version": None},
+        ),
+        (
+            {"status": "STARTING", "setup": {"started_at": "2026-11-20T16:01:07Z"}},
+            {"status": "STARTING", "works": False, "ready_at": None, "setup_seconds": None},
+        ),
+        ({"status": "UNHEALTHY", "setup": None}, {"works": False, "started_at": None, "setup_seconds": None}),
+    ],
+)
+def test_health_is_told_as_it_is(body: Any, seen: dict[str, Any]) -> None:
+    output = asyncio.run(run_action(connector.get_health, {}, _context(Recorded(json=body))))
+    assert output | seen == output
+
+
+def test_the_health_of_what_does_not_answer_is_an_error() -> None:
+    for answer in (Unavailable("refused"), Recorded(json={"status": 1}), Recorded(status=500, text="")):
+        with pytest.raises(Unavailable):
+            asyncio.run(run_action(connector.get_health, {}, _context(answer)))
+
+
 # Paths
 
 
