@@ -45,6 +45,9 @@ async def settle(ctx: Context, wanted: Wanted, left: Leftover) -> Park | None:
     except (Unavailable, RateLimited, OutcomeUnknown, MalformedOutput):
         is_busy = False  # A server that is gone computes nothing.
     if told is None and (left.looks == 1 or (is_busy and left.looks < MAX_MISSES)):
+        if is_busy and left.looks > 1 and left.reason != "unknown":
+            # coglet 0.23.1 forgets a cancel that comes in a prediction's first milliseconds.
+            await client.cancel(waiting.job)
         until = ctx.now() + timedelta(seconds=SOON if left.looks == 1 else BUSY_SECONDS)
         return Park(f"Cog prediction {waiting.job} to stop", until, {"busy": is_busy})
     began = parse_time(waiting.since) or left.since

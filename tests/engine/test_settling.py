@@ -44,7 +44,7 @@ def test_what_a_canceled_prediction_cost_is_charged_to_its_step_and_the_ledger(l
     assert asked.data == {"reason": "canceled", "data": {"job": 7}, "kept": {}}
     assert asked.notes["job"] == 7
     lab.until(lambda: lab.document(run)["cost_usd"] == 0.25)
-    assert lab.step(run, "a")["cost_usd"] == 0.25
+    assert (lab.step(run, "a")["cost_usd"], lab.step(run, "a")["settling"]) == (0.25, [])
     assert (ledger(lab), claims(lab)) == ({"model": 0.25}, [])
     assert lab.status(run) == "canceled"
     assert lab.finished == [run], "it ends once"
@@ -57,6 +57,8 @@ def test_what_was_set_aside_stays_so_until_it_is_settled(labs: LabMaker) -> None
     lab.until(lambda: "settlement.waiting steps[0]" in lab.kinds(run))
     lab.until_idle()
     assert claims(lab) == [("usd/workflow/flow", 0.6)]
+    [settling] = lab.step(run, "a")["settling"]
+    assert (settling["attempt"], settling["reason"]) == (1, "a settle to be done")
     lab.outside.script("a", Reserve(0.6), Reserve(0.6))
     assert lab.end(lab.begin("flow")) == "failed", "0.6 are held, 0.4 are left"
     labs.clock.advance(31)

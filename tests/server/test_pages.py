@@ -438,6 +438,16 @@ def test_a_step_that_was_repeated_after_a_crash_says_so(
     assert ("interrupted" in shown) == bool(count)
 
 
+def test_what_is_not_settled_yet_is_shown(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = lab.start("plain", {"n": 1})
+    document = lab.finished(run)
+    document["steps"][0]["settling"] = [
+        {"attempt": 2, "reason": "job 7 to end", "until": "2026-11-20T09:00:00.000Z"}
+    ]
+    monkeypatch.setattr(lab.engine, "run_document", lambda run_id: document)
+    assert "what attempt 2 left is being settled: job 7 to end, until" in page(lab, f"/runs/{run}").shown
+
+
 def test_a_run_that_executes_names_its_steps() -> None:
     steps = [{"path": "steps[0]", "id": "a", "status": "running", "waiting_for": None}]
     assert run_in_words({"status": "running", "steps": steps}) == "It is executing a."

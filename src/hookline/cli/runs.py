@@ -144,7 +144,8 @@ def _label(step: Json) -> str:
 def _about(step: Json) -> str:
     count = step.get("interruptions", 0)
     interrupted = f"interrupted {'once' if count == 1 else f'{count} times'}" if count else ""
-    return "; ".join(filter(None, (interrupted, _now(step))))
+    settling = [f"settling: {each['reason']}, until {each['until']}" for each in step.get("settling", ())]
+    return "; ".join(filter(None, (interrupted, _now(step), *settling)))
 
 
 def _now(step: Json) -> str:

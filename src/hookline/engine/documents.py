@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hookline.core import events as ev
 from hookline.core.approvals import OPERATOR
 from hookline.core.plan import Plan
+from hookline.core.records import Settlement
 from hookline.core.scope import timestamp_text
 from hookline.core.state import Entry, RunState, StepRecord
 from hookline.store.port import Approval, EventRow, RunRow
@@ -51,11 +52,16 @@ def run_summary(row: RunRow) -> dict[str, Json]:
 
 def run_document(row: RunRow, state: RunState, plan: Plan | None) -> dict[str, Json]:
     """A run with all its steps, in the order in which they began."""
-    steps = [_step(row.id, record, plan) for path, record in state.records.items() if path]
+    left: dict[str, list[Settlement]] = {}
+    for settlement in state.settlements.values():
+        left.setdefault(settlement.path, []).append(settlement)
+    steps = [
+        _step(row.id, record, left.get(path, ()), plan) for path, record in state.records.items() if path
+    ]
     return {**run_summary(row), "steps": steps}
 
 
-def _step(run_id: str, record: StepRecord, plan: Plan | None) -> dict[str, Json]:
+def _step(run_id: str, record: StepRecord, left: Iterable[Settlement], plan: Plan | None) -> dict[str, Json]:
     node = None
     if plan is not None:
         try:
@@ -78,6 +84,14 @@ def _step(run_id: str, record: StepRecord, plan: Plan | None) -> dict[str, Json]
         "started_at": timestamp_text(record.started_at),
         "finished_at": timestamp_text(record.finished_at),
         "waiting_for": _waiting(run_id, record),
+        "settling": [
+            {
+                "attempt": each.attempt,
+                "reason": each.waits_for or "what it left to stop",
+                "until": timestamp_text(each.due),
+            }
+            for each in left
+        ],
     }
 
 

@@ -450,7 +450,9 @@ class Performer:
             connection = self.open(named or kind, kind)
 
         async def keep(values: dict[str, Json], cost: float, charges: dict[str, float] | None) -> None:
-            noted = ev.StepNoted(path, attempt, to_json(values), cost, charges)
+            noted = ev.StepNoted(path, attempt, to_json(values))
+            if cost:
+                noted = ev.StepNoted(path, attempt, noted.values, cost, charges)
             await self._keep(run, storable(noted, self._mask))
 
         def noted(name: str) -> list[Json]:

@@ -25,6 +25,7 @@ __all__ = [
     "pretty",
     "references",
     "run_in_words",
+    "settling_in_words",
     "shown_parts",
     "step_in_words",
 ]
@@ -154,6 +155,15 @@ def step_in_words(step: dict[str, Json]) -> str:
     return f"{step['status']}: {waiting['reason'] or waiting['kind']}{until}"
 
 
+def settling_in_words(step: dict[str, Json]) -> list[str]:
+    """What is still to be stopped or paid of attempts that are over."""
+    return [
+        f"what attempt {each['attempt']} left is being settled: {each['reason']}, until "
+        f"{moment(each['until'])}"
+        for each in step.get("settling", ())
+    ]
+
+
 def interruptions(step: dict[str, Json]) -> str:
     """That a step was interrupted and may have been repeated; empty when it was not."""
     count = step.get("interruptions", 0)
@@ -239,6 +249,7 @@ def present(app: Flask) -> None:
         duration=duration,
         in_words=step_in_words,
         interruptions=interruptions,
+        settling_in_words=settling_in_words,
         files=files_in,
         shown_parts=shown_parts,
         field_kind=field_kind,

@@ -134,6 +134,11 @@ SCHEMAS: dict[str, Schema] = {
             "waiting_for": maybe(
                 record({"kind": TEXT, "reason": TEXT, "until": maybe(TIME), "approval": maybe(TEXT)})
             ),
+            "settling": {
+                **many(record({"attempt": COUNT, "reason": TEXT, "until": TIME})),
+                "description": "Attempts that are over and have left something that is to be stopped or "
+                "paid: what is waited for, and when it is looked at next.",
+            },
         }
     ),
     "HistoryEntry": record(
