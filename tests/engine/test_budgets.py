@@ -9,10 +9,11 @@ from engine_lab import Fail, Give, Hang, Lab, LabMaker, Reserve, Wait, flow, job
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hookline.engine.runner import SWEEP_SECONDS
 from hookline.sdk import BadInput
 from hookline.store.limits import PARTS
 from hookline.store.memory import MemoryStore
-from hookline.store.port import Accept, Cap, Charge, Claim
+from hookline.store.port import Accept, Cap, Charge, Claim, Fenced, StoreError
 from hookline.testing.store_contract.kit import START, advance, incoming, new_run, write_alone
 
 HOOK = {"uses": "knock", "with": {"path": "in"}}
@@ -104,6 +105,33 @@ def test_what_a_model_cost_before_is_set_aside_the_next_time(lab: Lab) -> None:
     assert lab.end(lab.go(flow(job("a"), limits={"budget": {"day": "1 usd"}}))) == "succeeded"
     assert lab.end(lab.begin("flow")) == "failed"
     assert lab.end(lab.begin("flow")) == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(Fenced("it is in another epoch"), "succeeded"), (StoreError("no number"), "failed")],
+)
+def test_a_claim_that_the_store_does_not_take_leaves_no_run_behind(
+    labs: LabMaker, error: StoreError, status: str
+) -> None:
+    lab = labs()
+    store: Any = lab.engine.store
+    submit, refused = store.submit, []
+
+    def refuse_once(unit: Any, done: Any) -> None:
+        if isinstance(unit, Claim) and not refused:
+            refused.append(unit)
+            done(error)
+        else:
+            submit(unit, done)
+
+    store.submit = refuse_once
+    labs.outside.script("a", Reserve(0.1), Reserve(0.1))
+    run = lab.go(flow(job("a", "idempotent"), limits={"budget": {"day": "1 usd"}}))
+    lab.until(lambda: refused)
+    # If nobody else has the run after all, this process goes on with it.
+    lab.until(lambda: labs.clock.advance(SWEEP_SECONDS) or lab.status(run) == status)
+    assert claims(lab) == []
 
 
 APPROVE = {"day": "1 usd", "on_over": "approve", "approve": {"who": ["ann"], "timeout": "2h"}}

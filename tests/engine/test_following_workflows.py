@@ -17,10 +17,15 @@ HOOK = {"uses": "knock", "with": {"path": "in"}}
 
 
 def after(
-    *names: str, status: str = "any", name: str = "after", step: Any = ECHO, **trigger: Any
+    *names: str,
+    status: str = "any",
+    name: str = "after",
+    step: Any = ECHO,
+    limits: Any = None,
+    **trigger: Any,
 ) -> dict[str, Any]:
     given = {"workflow": list(names) if len(names) > 1 else names[0], "status": status}
-    return flow(step, name=name, trigger={"uses": "workflow", "with": given, **trigger})
+    return flow(step, name=name, limits=limits or {}, trigger={"uses": "workflow", "with": given, **trigger})
 
 
 def followed(lab: Lab, workflow: str = "after") -> list[Any]:
@@ -192,3 +197,26 @@ def test_what_follows_begins_though_the_store_could_not_be_read_at_first(
     lab.clock.advance(1.1)
     lab.until(lambda: [row.status for row in lab.runs("after")] == ["succeeded"])
     assert lab.status(run) == "succeeded"
+
+
+def test_an_end_whose_follower_cannot_be_looked_at_yet_is_followed_later(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.deploy(flow(job("a")), after("flow", limits={"budget": {"day": "1 usd"}}))
+    store: Any = lab.engine.store
+    spent, failed = store.spent, []
+
+    def fail_once(workflow: str | None, since: float) -> float:
+        if not failed:
+            failed.append(workflow)
+            raise StoreUnavailable("disk I/O error")
+        found: float = spent(workflow, since)
+        return found
+
+    monkeypatch.setattr(store, "spent", fail_once)
+    run = lab.begin("flow")
+    assert lab.end(run) == "succeeded"
+    assert failed
+    lab.until(lambda: lab.clock.advance(1.0) or [row.status for row in lab.runs("after")] == ["succeeded"])
+    assert [ended["run"] for ended in seen(lab)] == [run]
+    assert [row.state for row in store.events(None, "after", 9, None).rows] == ["received"]

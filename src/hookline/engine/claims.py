@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from hookline.store.port import Cap, Claim, Claimed, Store, StoreError
+from hookline.sdk import InternalError
+from hookline.store.port import Cap, Claim, Claimed, Fenced, Store, StoreError, StoreUnavailable
 
 from .live import LiveRun
 
@@ -29,12 +30,17 @@ def look_again(waited: float) -> float:
 
 
 class Claims:
-    """Lays claims, and knows who waits. Used on the engine's loop only."""
+    """Lays claims, and knows who waits. Used on the engine's loop only.
+
+    Attributes:
+        refused: Told of a run that another worker has.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: dict[str, dict[tuple[str, str], None]] = {}
         self.deliver: Callable[[Callable[[], None]], None]
+        self.refused: Callable[[LiveRun, StoreError], None] = lambda run, error: None
 
     async def claim(
         self,
@@ -48,6 +54,7 @@ class Claims:
 
         Raises:
             CancelledError: The attempt is over, or another worker has the run.
+            InternalError: R399, the store cannot write it.
         """
         record = run.state.records.get(path)
         if run.lost or record is None or record.attempt != attempt or path not in run.state.executing:
@@ -60,8 +67,15 @@ class Claims:
 
         self._store.submit(Claim(run.id, path, attempt, run.epoch, dict(amounts), caps), done)
         answer = await answered
-        if isinstance(answer, StoreError):
+        if isinstance(answer, Fenced):
+            # Nothing would ever come of the attempt that this process could write.
+            self.refused(run, answer)
             raise asyncio.CancelledError
+        if isinstance(answer, StoreUnavailable):
+            # Only now that the store is closed: whoever opens it goes on with the attempt.
+            raise asyncio.CancelledError
+        if isinstance(answer, StoreError):
+            raise InternalError(f"{', '.join(amounts)} could not be claimed: {answer}", code="R399")
         claimed: Claimed = answer
         return claimed
 

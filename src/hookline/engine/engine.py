@@ -260,6 +260,7 @@ class Engine:
             clock=clock,
         )
         claims.deliver = self.runner.deliver
+        claims.refused = self.runner.refused
         self.turntable = Turntable(store, clock, _fingerprints(master_key))
         self.turntable.deliver = self.runner.deliver
         self.connections.turntable = self.turntable

@@ -15,6 +15,7 @@ from hookline.core.expressions import ExpressionError
 from hookline.core.plan import Plan, TriggerPlan
 from hookline.core.scope import timestamp_text
 from hookline.core.state import RunState
+from hookline.store.port import StoreError
 
 from .intake import Draft, Intake
 from .registry import Registry
@@ -61,15 +62,21 @@ class Followers:
             skip = ""
             if ended["depth"] > MAX_CHAIN:
                 skip = f"more than {MAX_CHAIN} workflows in a row have started each other"
-            return self._intake.event(
-                plan, trigger, data, skip=skip, depth=ended["depth"], left=self.are_left
-            )
+            return self._event(plan, trigger, data, skip, ended["depth"])
         except ExpressionError as error:
             return self._rejected(plan, trigger, error.message, ended)
         except Exception as error:
             # The end of a run must not fail because of those who want to know of it.
             log.exception("R309: the trigger %s of %s", trigger.uses, plan.name)
             return self._rejected(plan, trigger, f"{type(error).__name__}; the log says more", ended)
+
+    def _event(self, plan: Plan, trigger: TriggerPlan, data: Json, skip: str, depth: int) -> Draft:
+        try:
+            return self._intake.event(plan, trigger, data, skip=skip, depth=depth, left=self.are_left)
+        except StoreError as error:
+            # The end cannot wait until it is known what may be spent; the event can.
+            log.warning("%s: %s begins later: %s", error.code, plan.name, error)
+            return self._intake.event(plan, trigger, data, skip=skip, depth=depth, left=True)
 
     def _rejected(self, plan: Plan, trigger: TriggerPlan, reason: str, data: Json) -> Draft:
         return Draft(self._intake.rejected(plan, trigger.uses, reason, {}, data), None)

@@ -148,7 +148,8 @@ class Intake:
             skip: A reason to record the event and start nothing.
             overlap: In place of the trigger's own ``overlap``.
             depth: How many workflows in a row have started each other.
-            left: Its run is for another process to create: the event waits for that one.
+            left: Its run is created later, by this or another process: the event waits for that, and what
+                may be spent is looked at then.
             also: What only a copy of it shares; see `HookEvent`.
 
         Raises:
@@ -161,7 +162,7 @@ class Intake:
         reason = skip
         if skip or (trigger.when is not None and trigger.when.render(scope) is not True):
             state, reason = "filtered", skip or "the trigger's when is not true"
-        elif refusal := self.over_budget(plan):
+        elif not left and (refusal := self.over_budget(plan)):
             state, reason = "filtered", refusal
         dedupe = Dedupe(trigger_scope(plan, trigger), key, now + memory) if key else None
         remembered: list[Dedupe] = []

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from hookline.sdk import Limit, Slower
-from hookline.store.port import Store, StoreError, TakeTurns, Turns
+from hookline.sdk import Limit, Slower, Unavailable
+from hookline.store.port import Store, StoreError, StoreUnavailable, TakeTurns, Turns
 
 from .holds import Hold
 
@@ -133,6 +133,7 @@ class Turntable:
 
         Raises:
             CancelledError: The store is closed.
+            Unavailable: The store cannot write it.
         """
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -141,8 +142,10 @@ class Turntable:
 
         self._store.submit(unit, done)
         answer = await answered
-        if isinstance(answer, StoreError):
+        if isinstance(answer, StoreUnavailable):
             raise asyncio.CancelledError
+        if isinstance(answer, StoreError):
+            raise Unavailable(f"no turn could be taken: {answer}")
         turns: Turns = answer
         return turns
 

@@ -478,7 +478,7 @@ class Runner:
         if not run.unwritten and self._writing.get(run.id) is run:
             del self._writing[run.id]
         if isinstance(answer, StoreError):
-            self._refused(run, answer)
+            self.refused(run, answer)
             return
         crashpoint("advance.committed")
         self._begin_effects(run, turn)
@@ -519,7 +519,7 @@ class Runner:
         for waiting in self.performer.awaited(run, path):
             self._turn_came(*waiting)
 
-    def _refused(self, run: LiveRun, error: StoreError) -> None:
+    def refused(self, run: LiveRun, error: StoreError) -> None:
         """The store did not take a chunk: what is in memory is not what is true."""
         if not run.lost:
             run.lost = True

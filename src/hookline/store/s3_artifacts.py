@@ -157,7 +157,7 @@ class S3Artifacts:
     def pieces(self, sha256: str) -> Iterator[bytes]:
         """The bytes in pieces; a damaged content raises `CorruptStore` at its end."""
         try:
-            self._here.path(sha256)
+            self._used(sha256)
         except ArtifactMissing:
             return self._downloaded(sha256)
         return self._here.pieces(sha256)
@@ -176,13 +176,22 @@ class S3Artifacts:
         Raises:
             ArtifactMissing, CorruptStore, StoreUnavailable
         """
+        with contextlib.suppress(ArtifactMissing):
+            return self._used(sha256)
+        self._fetch(sha256)
+        return self._used(sha256)
+
+    def _used(self, sha256: str) -> Path:
+        """The copy in the folder, which from now on is not taken away for a while.
+
+        Raises:
+            ArtifactMissing: There is none, or it was taken away at this very moment.
+        """
+        path = self._here.path(sha256)
         try:
-            path = self._here.path(sha256)
-        except ArtifactMissing:
-            self._fetch(sha256)
-            path = self._here.path(sha256)
-        with contextlib.suppress(FileNotFoundError):
             os.utime(path)
+        except FileNotFoundError:
+            raise ArtifactMissing(f"artifact {sha256} is not at hand any more") from None
         return path
 
     def listed(self) -> Iterator[StoredAt]:

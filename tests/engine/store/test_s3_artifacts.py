@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from hookline.engine.artifact_stores import open_artifacts
 from hookline.engine.settings import SettingsError, load_settings
 from hookline.store import s3_artifacts
+from hookline.store.artifacts import ArtifactStore
 from hookline.store.port import StoreUnavailable
 from hookline.store.s3_artifacts import S3Artifacts, S3Place
 from hookline.testing.s3 import S3Server
@@ -203,6 +204,33 @@ def test_what_was_used_lately_is_not_taken_away(server: S3Server, tmp_path: Path
     kit = s3_kit(server, s3_client(server), "using", tmp_path / "cache", cache_bytes=8)
     paths = [kit.store.path(kit.store.save(bytes([number]) * 100).sha256) for number in range(5)]
     assert all(path.exists() for path in paths)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda store, sha256: store.path(sha256).read_bytes(),
+        lambda store, sha256: b"".join(store.pieces(sha256)),
+    ],
+)
+def test_a_copy_that_is_taken_away_when_it_was_just_found_is_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[S3Artifacts, str], bytes]
+) -> None:
+    store = S3Artifacts(Objects(), S3Place("bucket", ""), tmp_path)
+    sha256 = store.save(b"picture").sha256
+    path, found = ArtifactStore.path, []
+
+    def evicted(self: ArtifactStore, sha256: str) -> Path:
+        at = path(self, sha256)
+        if not found:
+            # Somebody else makes room in the folder.
+            found.append(at)
+            at.unlink()
+        return at
+
+    monkeypatch.setattr(ArtifactStore, "path", evicted)
+    assert read(store, sha256) == b"picture"
+    assert found
 
 
 def test_a_damaged_copy_in_the_folder_is_fetched_again(server: S3Server, tmp_path: Path) -> None:
