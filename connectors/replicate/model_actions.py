@@ -11,7 +11,17 @@ from .paging import Cursor, Limit, listed
 from .problems import raise_problem
 from .recorded import FINISHED, MODEL, page_of
 from .service import replicate
-from .shapes import Deleted, ModelName, ModelShape, PredictionShape, path_of, read_model, read_prediction
+from .shapes import (
+    Deleted,
+    ModelName,
+    ModelShape,
+    PredictionShape,
+    WholeModelShape,
+    path_of,
+    read_model,
+    read_prediction,
+    read_whole_model,
+)
 
 __all__ = [
     "create_model",
@@ -64,10 +74,13 @@ class Readme(TypedDict):
         )
     ],
 )
-async def get_model(ctx: Context, model: ModelName) -> ModelShape:
-    """Get a model"""
+async def get_model(ctx: Context, model: ModelName) -> WholeModelShape:
+    """Get a model
+
+    With what its newest version takes and gives: official models show it nowhere else.
+    """
     client: ReplicateClient = ctx.connection
-    return read_model(await client.get(path_of(model)))
+    return read_whole_model(await client.get(path_of(model)))
 
 
 @replicate.action(

@@ -26,6 +26,7 @@ __all__ = [
     "PredictionShape",
     "TrainingShape",
     "VersionShape",
+    "WholeModelShape",
     "path_of",
     "read_deployment",
     "read_file",
@@ -33,6 +34,7 @@ __all__ = [
     "read_prediction",
     "read_training",
     "read_version",
+    "read_whole_model",
     "shaped",
 ]
 
@@ -105,6 +107,14 @@ class ModelShape(TypedDict):
     cover_image_url: Annotated[str | None, Field("Its picture.")]
     created_at: Time
     latest_version: Annotated[str | None, Field("Its newest version, to pin: owner/name:version.")]
+
+
+class WholeModelShape(ModelShape):
+    """A model with what its newest version takes."""
+
+    openapi_schema: Annotated[
+        Any, Field("What its newest version takes and gives; null when it is not published.")
+    ]
 
 
 class VersionShape(TypedDict):
@@ -194,6 +204,12 @@ def read_model(value: Json) -> ModelShape:
     return shaped(ModelShape, _with(value, latest_version=_get(value, "latest_version", "id")), "model")
 
 
+def read_whole_model(value: Json) -> WholeModelShape:
+    """A model's body, with what its newest version takes."""
+    more = {name: _get(value, "latest_version", key) for name, key in _OF_LATEST.items()}
+    return shaped(WholeModelShape, _with(value, **more), "model")
+
+
 def read_version(value: Json) -> VersionShape:
     """A version's body."""
     return shaped(VersionShape, value, "version")
@@ -216,6 +232,9 @@ def read_file(value: Json) -> FileShape:
         _with(value, sha256=_get(value, "checksums", "sha256"), url=_get(value, "urls", "get")),
         "file",
     )
+
+
+_OF_LATEST = {"latest_version": "id", "openapi_schema": "openapi_schema"}
 
 
 def path_of(name: str, room: Literal["models", "deployments"] = "models") -> str:

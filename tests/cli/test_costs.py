@@ -30,7 +30,7 @@ def test_costs_of_the_last_days(cli: Cli) -> None:
         ("owner/flux", 0.25),
     ]
     shown = cli.ok("costs", "--since", "7d")
-    assert "1.2500" in shown.stdout
+    assert "1.25  2  1.00" in shown.stdout
     assert "an estimate" in shown.stderr
 
 

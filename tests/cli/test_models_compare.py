@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hookline.testing.replicate import FileValue, Model, ReplicateStandIn, openapi_schema
+from hookline.testing.replicate import FileValue, Model, ReplicateStandIn, openapi_schema, substitute
 from hookline.testing.replicate.plans import PlanFailed, Step, png
 
 from .conftest import Cli
@@ -172,6 +172,10 @@ def test_the_budget_is_not_exceeded_and_the_rest_is_run_when_it_is_raised(
     }
     told = project("models", "compare", str(write(project, **changed)))
     assert "the budget has no room" in told.stderr
+    markdown = (project.project / "decisions/captions/README.md").read_text("utf-8")
+    summary = next(line for line in markdown.splitlines() if line.startswith("| slow |"))
+    assert f"{len(spent)} of {len(spent)}; {6 - len(spent)} not run" in summary
+    assert summary.endswith("| none |")
     assert told.exit_code == 1
     assert len(replicate.creates) == len(spent)
     found = compare(project, **{**changed, "budget": "1 usd"})
@@ -199,6 +203,30 @@ def test_inputs_are_generated_from_the_schemas(project: Cli, replicate: Replicat
     assert len(replicate.creates) < len(found)
     markdown = (project.project / "decisions/captions/README.md").read_text("utf-8")
     assert "adversarial" in markdown
+
+
+def test_a_model_is_asked_for_what_it_takes_and_nothing_of_others(
+    project: Cli, replicate: ReplicateStandIn
+) -> None:
+    """An official one shows no version; what it takes is known all the same."""
+    schema = openapi_schema(
+        {"prompt": {"type": "string"}, "steps": {"type": "integer", "maximum": 9}}, ["prompt"], {}
+    )
+    official = substitute("acme/official", "echo", schema=schema)
+    other = substitute(f"acme/other:{'a' * 64}", "echo", schema=openapi_schema({"prompt": {}}, [], {}))
+    replicate.catalog.put(official)
+    replicate.catalog.put(other)
+    changed = {
+        "models": ["acme/official", f"acme/other:{'a' * 64}"],
+        "inputs": COMPARISON["inputs"][:1],  # type: ignore[index]
+        "generate": ["oversized", "malformed"],
+    }
+    found = compare(project, **changed)
+    assert found["acme/official/steps is the greatest that is taken, 9"]["status"] == "succeeded"
+    assert found["acme/official/steps is above the greatest that is taken"]["error_type"] == "bad_input"
+    assert not any(key.startswith("acme/other") and "steps" in key for key in found)
+    assert any(key.startswith("acme/other") and "no model knows" in key for key in found)
+    assert "none of its inputs" in (project.project / "decisions/captions/index.html").read_text("utf-8")
 
 
 def test_a_run_that_was_left_is_gone_on_with(
@@ -241,6 +269,7 @@ def test_files_beside_the_comparison_are_sent(project: Cli, replicate: Replicate
         ({"models": [MODELS[0], MODELS[0]]}, "the same label"),
         ({"generate": ["odd"]}, "/generate"),
         ({"models": [{"label": "x", "with": {"modle": "a/b"}}]}, "modle"),
+        ({"models": [{"label": "x", "with": {}, "drop": ["y"]}]}, "'drop' was unexpected"),
     ],
 )
 def test_what_is_no_comparison_is_refused_before_anything_is_sent(

@@ -249,6 +249,7 @@ class TestReading:
             served.api.get(path) for path in ("/account", f"/predictions/{made}", "/predictions/x", "/models")
         ]
         answers += [served.create("echo", {"text": "a"}), served.create("echo", {})]
+        answers.append(served.api.get("/account", headers={"Authorization": "Bearer wrong"}))
         for answer in answers:
             assert int(answer.headers["ratelimit-remaining"]) >= 0
             assert int(answer.headers["ratelimit-reset"]) > 0

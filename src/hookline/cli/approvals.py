@@ -10,7 +10,7 @@ import click
 
 from .inputs import JSON
 from .office import MAX_PAGE, Office, at_office
-from .output import emit_json, next_step, say, status_text, table
+from .output import emit_json, next_step, say, status_text, table, usd_text
 from .progress import say_how_to_decide
 from .root import Group
 from .runs import whoever
@@ -82,7 +82,7 @@ def show(office: Office, approval_id: str, as_json: bool) -> None:
         ("who decides", ", ".join(map(str, found["who"] or ()))),
         ("must approve", found["quorum"] if found["quorum"] > 1 else None),
         ("until", found["due_at"]),
-        ("cost so far", f"{found['cost_usd']} USD" if found["cost_usd"] else None),
+        ("cost so far", usd_text(found["cost_usd"]) if found["cost_usd"] else None),
         ("decided", f"by {found['decided_by']} at {found['decided_at']}" if found["decided_by"] else None),
         ("shown", found["show"] if isinstance(found["show"], str) else _json(found["show"])),
         ("form", _json(found["form"])),

@@ -58,9 +58,11 @@ def costs(office: Office, by: str, since: float | None, until: float | None, as_
     if as_json:
         emit_json(found)
         return
+    from hookline.core.units import format_usd
+
     rows = [
-        (str(row[by]), f"{row['usd']:.4f}", str(row["count"]), f"{row['highest_usd']:.4f}")
+        (str(row[by]), format_usd(row["usd"]), str(row["count"]), format_usd(row["highest_usd"]))
         for row in found["rows"]
     ]
     table((by.upper(), "USD", "CHARGES", "HIGHEST"), rows)
-    say(f"{found['total_usd']:.4f} USD from {found['since']} to {found['until']}, an estimate")
+    say(f"{format_usd(found['total_usd'])} USD from {found['since']} to {found['until']}, an estimate")

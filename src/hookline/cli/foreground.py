@@ -301,14 +301,14 @@ def report(engine: Engine, row: RunRow, *, as_json: bool) -> int:
 
 
 def _headline(row: RunRow) -> str:
-    from .output import status_text
+    from .output import status_text, usd_text
 
     text = f"{row.id} {status_text(row.status)}"
     if row.finished_at is not None:
         text += f" after {duration_text(row.finished_at - row.created_at)}"
     elif row.waiting_for:
         text += f", waiting for {row.waiting_for}"
-    return f"{text}, {row.cost_usd:g} USD" if row.cost_usd else text
+    return f"{text}, {usd_text(row.cost_usd)}" if row.cost_usd else text
 
 
 def say_where_it_goes_on(run_id: str) -> None:

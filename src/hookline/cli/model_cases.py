@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hookline.sdk.model_files import ModelSchema
 
-__all__ = ["GIVEN", "KINDS", "Case", "generated"]
+__all__ = ["GIVEN", "KINDS", "Case", "concerns", "generated"]
 
 Json = Any
 
 GIVEN = "given"
 KINDS = ("empty", "oversized", "languages", "adversarial", "malformed")
 """What can be generated, in this order."""
+
+NO_SUCH_INPUT = "no_such_input"
 
 LONG = 20_000
 """Characters of an oversized text, unless a schema says where the bound is."""
@@ -67,6 +69,18 @@ def generated(base: Case, schemas: Sequence[ModelSchema | None], kinds: Sequence
         if kind in kinds:
             found += [Case(kind, name, inputs) for name, inputs in _MAKERS[kind](base.inputs, known)]
     return found
+
+
+def concerns(case: Case, base: Case, schema: ModelSchema | None) -> bool:
+    """Whether a model can meet a case at all: another model's inputs say nothing about it.
+
+    Args:
+        base: What the case was made of.
+        schema: By the comparison's own names; None for a model that publishes none.
+    """
+    named = set() if schema is None else set(_named(schema))
+    added = case.inputs.keys() - base.inputs.keys() - {NO_SUCH_INPUT}
+    return case.kind == GIVEN or not named or added <= named
 
 
 def _texts(inputs: Mapping[str, Json], schemas: Sequence[ModelSchema]) -> list[str]:
@@ -136,7 +150,7 @@ def _malformed(inputs: Mapping[str, Json], schemas: Sequence[ModelSchema]) -> It
             yield f"{name} is an empty file", {**inputs, name: "data:image/png;base64,"}
             yield f"{name} only says that it is a picture", {**inputs, name: "data:image/png;base64,AAAA"}
             yield f"{name} is no address", {**inputs, name: "not an address"}
-    yield "an input that no model knows", {**inputs, "no_such_input": 1}
+    yield "an input that no model knows", {**inputs, NO_SUCH_INPUT: 1}
 
 
 def _numbers(schemas: Sequence[ModelSchema], bound: str) -> list[tuple[str, Json]]:

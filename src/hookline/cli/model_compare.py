@@ -18,7 +18,7 @@ from .files import write_text
 from .inputs import DURATION
 from .model_comparison import Cell, Comparison, Result, cells_of, read_comparison, results, workflow
 from .model_record import Record, as_html, as_markdown, kept_decision
-from .output import emit_json, say, shown_path, table
+from .output import emit_json, say, shown_path, table, usd_text
 from .project import Project, pass_project
 
 if TYPE_CHECKING:
@@ -86,9 +86,13 @@ def compare(
     if as_json:
         emit_json(record)
     open_cells = [cell for cell in cells if not _is_settled(known.get(cell.key))]
-    spent = left <= 0 or any(
-        each is not None and each.error_type == "insufficient_credit"
-        for each in (known.get(cell.key) for cell in open_cells)
+    # What was interrupted still shows what an earlier run with a smaller budget has left out.
+    spent = left <= 0 or (
+        interrupted is None
+        and any(
+            each is not None and each.error_type == "insufficient_credit"
+            for each in (known.get(cell.key) for cell in open_cells)
+        )
     )
     _tell(project, comparison, cells, known, len(open_cells), spent=spent)
     if interrupted is not None:
@@ -143,7 +147,7 @@ def _run(
     lists: list[list[Json]] = [[] for _ in comparison.candidates]
     for cell in pending:
         lists[cell.candidate].append({"key": cell.key, "name": cell.case.name, "input": cell.inputs})
-    say(f"{len(pending)} predictions, at most {left:.4f} USD by estimate")
+    say(f"{len(pending)} predictions, at most {usd_text(left)} by estimate")
     accepted = engine.start_run(plan.name, None, {"cells": lists}, source="cli")
     assert accepted.run_id is not None
     try:
@@ -285,7 +289,7 @@ def _tell(
         mine = [known.get(cell.key) for cell in cells if cell.candidate == place]
         good = sum(result is not None and result.status == "succeeded" for result in mine)
         costs = [result.cost_usd for result in mine if result is not None and result.cost_usd is not None]
-        cost = f"{sum(costs):.4f} USD by estimate" if costs else "cost not known"
+        cost = f"{usd_text(sum(costs))} by estimate" if costs else "cost not known"
         say(f"{candidate.label}: {good} of {len(mine)} succeeded, {cost}")
     if left:
         why = "the budget has no room for them: raise it in the file, then" if spent else "for these,"

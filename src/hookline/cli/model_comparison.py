@@ -18,7 +18,7 @@ import referencing
 from jsonschema import Draft202012Validator
 
 from .errors import INVALID, CliError
-from .model_cases import GIVEN, KINDS, Case, generated
+from .model_cases import GIVEN, KINDS, Case, concerns, generated
 from .output import shown_path
 
 if TYPE_CHECKING:
@@ -190,6 +190,9 @@ def read_comparison(path: Path, catalogue: Catalogue) -> Comparison:
     error = next(
         iter(sorted(validator.iter_errors(value), key=lambda e: [str(part) for part in e.path])), None
     )
+    while error is not None and error.context:
+        # Of the forms that a model can have, the one that is meant is an object.
+        error = max(error.context, key=lambda each: each.validator != "type")
     if error is not None:
         pointer = join_pointer(error.absolute_path)
         line, column = file.document.position(pointer)
@@ -258,12 +261,15 @@ async def cells_of(
         Case(case.kind, case.name, _with_files(case.inputs, comparison, engine)) for case in comparison.given
     ]
     cases = list(given)
+    schemas: list[ModelSchema | None] = [None] * len(comparison.candidates)
     if comparison.kinds and asker is not None:
         schemas = [await _schema(candidate, registry, asker) for candidate in comparison.candidates]
         cases += generated(given[0], schemas, comparison.kinds)
     cells = []
     for case in cases:
         for place, candidate in enumerate(comparison.candidates):
+            if not concerns(case, given[0], schemas[place]):
+                continue
             inputs = candidate.inputs(case)
             cells.append(Cell(_key(candidate, inputs), place, case, inputs))
     if len(cells) > MAX_CELLS:
@@ -319,11 +325,12 @@ async def _schema(candidate: Candidate, registry: Registry, asker: Asker) -> Mod
     name, version = found.groups()
     try:
         if version in (None, "latest"):
-            model = await asker.ask(f"{connector}.get_model", connection=candidate.connection, model=name)
-            version = (model.get("latest_version") or "").rpartition(":")[2]
-        answer = await asker.ask(
-            f"{connector}.get_version", connection=candidate.connection, model=name, version=version
-        )
+            # Official models show no versions, and what they take only here.
+            answer = await asker.ask(f"{connector}.get_model", connection=candidate.connection, model=name)
+        else:
+            answer = await asker.ask(
+                f"{connector}.get_version", connection=candidate.connection, model=name, version=version
+            )
     except ActionError:
         return None
     document = answer.get("openapi_schema")

@@ -18,6 +18,7 @@ from typing import Any
 
 from .model_cases import GIVEN, Case
 from .model_comparison import Cell, Comparison, Result
+from .output import usd_text
 
 __all__ = ["Record", "as_html", "as_markdown", "kept_decision"]
 
@@ -68,8 +69,10 @@ class Record:
         """In the order in which they were made."""
         return list({id(cell.case): cell.case for cell in self.cells}.values())
 
-    def cell(self, case: Case, candidate: int) -> Cell:
-        return next(cell for cell in self.cells if cell.case is case and cell.candidate == candidate)
+    def cell(self, case: Case, candidate: int) -> Cell | None:
+        """None when the case is none for this model."""
+        found = (cell for cell in self.cells if cell.case is case and cell.candidate == candidate)
+        return next(found, None)
 
     def of(self, candidate: int, kind: str | None = None) -> list[Result | None]:
         """A model's results; those of one kind of input, or all."""
@@ -100,7 +103,7 @@ def _summaries(record: Record) -> list[_Summary]:
     found = []
     for place, candidate in enumerate(record.comparison.candidates):
         every = record.of(place)
-        ran = [result for result in every if result is not None and result.status != "open"]
+        ran = [result for result in every if result is not None and result.is_settled]
         given = record.of(place, GIVEN)
         succeeded = [result for result in ran if result.status == "succeeded"]
         times = [result.seconds for result in succeeded if result.seconds is not None]
@@ -122,14 +125,20 @@ def _summaries(record: Record) -> list[_Summary]:
 
 
 def _share(results: Sequence[Result | None]) -> str:
-    good = sum(result is not None and result.status == "succeeded" for result in results)
-    return f"{good} of {len(results)}"
+    ran = [result for result in results if result is not None and result.is_settled]
+    good = sum(result.status == "succeeded" for result in ran)
+    left = len(results) - len(ran)
+    return f"{good} of {len(ran)}" + (f"; {left} not run" if left else "")
+
+
+def _inputs(number: int) -> str:
+    return f"{number} input was" if number == 1 else f"{number} inputs were"
 
 
 def _cost(costs: Sequence[float], ran: int) -> str:
     if not costs:
         return "not known"
-    known = f"{sum(costs):.4f} USD for {len(costs)}"
+    known = f"{usd_text(sum(costs))} for {len(costs)}"
     return known if len(costs) == ran else f"{known}; of {ran - len(costs)} not known"
 
 
@@ -145,11 +154,11 @@ def to_validate(record: Record) -> list[str]:
         every = record.of(place)
         given = record.of(place, GIVEN)
         left = sum(result is None or not result.is_settled for result in every)
-        failed = sum(result is not None and result.status == "failed" for result in given)
+        failed = sum(
+            result is not None and result.is_settled and result.status == "failed" for result in given
+        )
         if left:
-            found.append(
-                f"{candidate.label}: {left} inputs were not run to an end. Run the comparison again."
-            )
+            found.append(f"{candidate.label}: {_inputs(left)} not run to an end. Run the comparison again.")
         if failed:
             found.append(f"{candidate.label}: {failed} of the realistic inputs failed. Find out why.")
         if any(
@@ -162,7 +171,8 @@ def to_validate(record: Record) -> list[str]:
         )
         if taken:
             found.append(
-                f"{candidate.label}: it took {taken} malformed inputs. Check inputs before they are sent."
+                f"{candidate.label}: it took {taken} malformed input{'' if taken == 1 else 's'}. "
+                "Check inputs before they are sent."
             )
     if any(case.kind == "adversarial" for case in record.cases):
         found.append("Whether any output of an adversarial input did what the input asked for.")
@@ -214,9 +224,8 @@ def as_markdown(record: Record) -> str:
         kind = "" if case.kind == GIVEN else f" ({case.kind})"
         lines += [f"### {_md(case.name)}{kind}", "", *_fenced(_json(_shortened(case.inputs)), "json"), ""]
         for place, candidate in enumerate(comparison.candidates):
-            lines += _cell_in_markdown(
-                record, candidate.label, record.results.get(record.cell(case, place).key)
-            )
+            if (cell := record.cell(case, place)) is not None:
+                lines += _cell_in_markdown(record, candidate.label, record.results.get(cell.key))
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -274,7 +283,7 @@ def as_html(record: Record) -> str:
         + ("" if case.kind == GIVEN else f"<br><small>{escape(case.kind)}</small>")
         + f"<pre>{escape(_json(_shortened(case.inputs)))}</pre></th>"
         + "".join(
-            f"<td>{_cell_in_html(record, record.results.get(record.cell(case, place).key))}</td>"
+            f"<td>{_cell_in_html(record, record.cell(case, place))}</td>"
             for place in range(len(comparison.candidates))
         )
         + "</tr>"
@@ -314,7 +323,10 @@ Budget: {comparison.budget:g} USD.</p>
 """
 
 
-def _cell_in_html(record: Record, result: Result | None) -> str:
+def _cell_in_html(record: Record, cell: Cell | None) -> str:
+    if cell is None:
+        return "<p>none of its inputs</p>"
+    result = record.results.get(cell.key)
     failed = ' class="failed"' if result is not None and result.status == "failed" else ""
     parts = [f"<p{failed}>{escape(_outcome(result))}</p>"]
     if result is None:
@@ -338,9 +350,11 @@ def _outcome(result: Result | None) -> str:
     if result is None or result.status == "open":
         return "not run" if result is None else "not over"
     parts = [result.error_type or "succeeded"]
+    if not result.is_settled:
+        return f"not run: {result.error_type}"
     if result.seconds is not None:
         parts.append(f"{result.seconds:.1f} s")
-    parts.append("cost not known" if result.cost_usd is None else f"about {result.cost_usd:.4f} USD")
+    parts.append("cost not known" if result.cost_usd is None else f"about {usd_text(result.cost_usd)}")
     return ", ".join(parts)
 
 

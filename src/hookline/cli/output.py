@@ -19,6 +19,7 @@ __all__ = [
     "shown_path",
     "status_text",
     "table",
+    "usd_text",
 ]
 
 Json = Any
@@ -90,3 +91,10 @@ def shown_path(path: Path) -> str:
         return str(path.resolve().relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def usd_text(amount: float) -> str:
+    """An amount of US dollars with its currency."""
+    from hookline.core.units import format_usd
+
+    return f"{format_usd(amount)} USD"

@@ -11,7 +11,7 @@ import click
 from .errors import DONE, FAILED, INTERRUPTED, TIMED_OUT, CliError, translated
 from .inputs import DURATION, JSON
 from .office import MAX_PAGE, Office, at_office, office_of, parse_since
-from .output import emit_json, next_step, say, status_text, table
+from .output import emit_json, next_step, say, status_text, table, usd_text
 from .progress import say_how_to_decide
 from .project import Project, pass_project
 from .root import Group
@@ -116,7 +116,7 @@ def _show_run(run: Json) -> None:
         if run[name] is not None:
             click.echo(f"  {name}: {run[name]}")
     if run["cost_usd"]:
-        click.echo(f"  cost: {run['cost_usd']:g} USD")
+        click.echo(f"  cost: {usd_text(run['cost_usd'])}")
     if run["error"]:
         click.echo(f"  error: {run['error'].get('code')}: {run['error'].get('message')}")
         if run["error"].get("hint"):

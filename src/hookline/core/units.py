@@ -7,6 +7,7 @@ and a currency code (``"0.50 usd"``).
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +19,7 @@ __all__ = [
     "format_duration",
     "format_money",
     "format_size",
+    "format_usd",
     "parse_duration",
     "parse_money",
     "parse_size",
@@ -186,6 +188,17 @@ def parse_money(text: str) -> Money:
 def format_money(money: Money) -> str:
     """Write money in the form `parse_money` reads."""
     return f"{money.amount:f} {money.currency}"
+
+
+def format_usd(amount: float) -> str:
+    """Write an amount of US dollars for a person, without the currency: ``12.50``, ``0.0135``, ``0.0000096``.
+
+    What is less than a cent keeps two digits that say something; no exponent is ever used.
+    """
+    size = abs(amount)
+    places = 4 if size == 0 or size >= 0.01 else 1 - math.floor(math.log10(size))
+    whole, _, part = f"{amount:.{places}f}".partition(".")
+    return f"{whole}.{part.rstrip('0'):0<2}"
 
 
 def _shown(text: str) -> str:

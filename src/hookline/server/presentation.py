@@ -13,6 +13,8 @@ from typing import Any
 
 from flask import Flask, current_app
 
+from hookline.core.units import format_usd
+
 from .artifacts import artifact_url, thumbnail_url
 from .forms import FormTokens, choice_text, field_kind
 
@@ -251,6 +253,7 @@ def present(app: Flask) -> None:
         interruptions=interruptions,
         settling_in_words=settling_in_words,
         files=files_in,
+        usd=format_usd,
         shown_parts=shown_parts,
         field_kind=field_kind,
         choice_text=choice_text,

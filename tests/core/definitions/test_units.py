@@ -12,6 +12,7 @@ from hookline.core.units import (
     format_duration,
     format_money,
     format_size,
+    format_usd,
     parse_duration,
     parse_money,
     parse_size,
@@ -113,6 +114,24 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 )
 def test_sizes_are_written_for_people(size: int, text: str) -> None:
     assert format_size(size) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "0.00"),
+        (12.5, "12.50"),
+        (1234.56789, "1234.5679"),
+        (0.0135, "0.0135"),
+        (0.5, "0.50"),
+        (0.00000956, "0.0000096"),
+        (0.000025, "0.000025"),
+        (0.0099999, "0.01"),
+        (-0.00012, "-0.00012"),
+    ],
+)
+def test_dollars_are_written_for_people(amount: float, text: str) -> None:
+    assert format_usd(amount) == text
 
 
 def test_money_is_read_exactly() -> None:

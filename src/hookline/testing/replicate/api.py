@@ -88,7 +88,7 @@ class Api:
             return problem(404, "The requested resource could not be found.", "Not found")
         route, names = found
         if not route.open and (refusal := self._authenticate(request, route)) is not None:
-            return refusal
+            return refusal.with_headers(self._limiter.count("refused")[0])
         if not route.group:
             return route.answer(request, names)
         headers, allowed = self._limiter.count(route.group)
