@@ -11,33 +11,26 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from hookline.sdk import (
-    ActionError,
-    BadInput,
     Http,
     MalformedOutput,
-    NotFound,
     OutcomeUnknown,
-    RateLimited,
-    Response,
     Unavailable,
 )
 from hookline.sdk.http import raise_for_status
 from hookline.sdk.model_files import ModelSchema
-from hookline.sdk.predictions import parse_time
+from hookline.sdk.predictions import iso, parse_time
 
-__all__ = ["BUSY_SECONDS", "CogClient", "Health", "Published", "Snapshot"]
+from .problems import raise_problem
+
+__all__ = ["CogClient", "Health", "Published", "Snapshot"]
 
 Json = Any
 
 TERMINAL = frozenset({"succeeded", "failed", "canceled"})
-BUSY_SECONDS = 2.0
-"""Seconds to wait for a free slot: a Cog server has no queue."""
-
-STARTING_SECONDS = 5.0
 ASK_TIMEOUT = 10.0
 SEND_TIMEOUT = 30.0
 MAX_ANSWER = 100 * 1024 * 1024
@@ -109,6 +102,18 @@ class Snapshot:
     def done(self) -> bool:
         """Whether the status is final."""
         return self.status in TERMINAL
+
+    def to_json(self) -> dict[str, Json]:
+        """What `read` takes, to be noted."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "output": self.output,
+            "error": self.error,
+            "metrics": {"predict_time": self.predict_seconds},
+            "created_at": self.created_at and iso(self.created_at),
+            "completed_at": self.completed_at and iso(self.completed_at),
+        }
 
     @classmethod
     def read(cls, value: Json) -> Snapshot:
@@ -225,7 +230,7 @@ class CogClient:
             )
         except MalformedOutput as error:
             raise OutcomeUnknown(f"the Cog server's answer cannot be read: {error.message}") from error
-        _raise_problem(response)
+        raise_problem(response)
         try:
             return Snapshot.read(response.json())
         except MalformedOutput as error:
@@ -246,66 +251,3 @@ class CogClient:
             return (ours.scheme, ours.hostname, ours.port) == (theirs.scheme, theirs.hostname, theirs.port)
         except ValueError:
             return False
-
-
-def busy() -> RateLimited:
-    """Every slot is taken."""
-    return RateLimited(
-        "the Cog server is busy",
-        retry_after=BUSY_SECONDS,
-        hint="it runs as many predictions at once as it has slots (COG_MAX_CONCURRENCY) and has no queue: "
-        "limit the connection's concurrency; up to Cog 0.16, a server that could not deliver a result stays "
-        "busy until it is killed",
-    )
-
-
-def not_working(status: str) -> ActionError:
-    """The server runs and its model does not."""
-    if status == "STARTING":
-        return Unavailable("the Cog server is still setting up its model", retry_after=STARTING_SECONDS)
-    return Unavailable(
-        f"the Cog server's model does not work ({status})",
-        hint="look at the setup logs in GET /health-check and restart the server: it does not recover alone",
-    )
-
-
-def _raise_problem(response: Response) -> None:
-    status = response.status
-    if 200 <= status < 300:
-        return
-    told = _told(response)
-    if status == 409:
-        raise busy()
-    if status == 503:
-        raise Unavailable(
-            f"the Cog server does not take predictions: {told or 'not ready'}", retry_after=STARTING_SECONDS
-        )
-    if status in (400, 415, 422):
-        raise BadInput(f"the model refuses its input: {told or status}")
-    if status in (404, 405):
-        raise NotFound(
-            "the server has no PUT /predictions/<id>",
-            hint="check the base_url; Cog servers before 0.3 do not have it",
-        )
-    effect: Literal["check"] = "check"
-    raise_for_status(response, effect=effect, service="The Cog server", reason=told)
-
-
-def _told(response: Response) -> str:
-    """What the server says, of both generations: ``detail`` is a text or a list of findings."""
-    try:
-        body = response.json()
-    except MalformedOutput:
-        return " ".join(response.text.split())[:300]
-    if not isinstance(body, Mapping):
-        return ""
-    detail = body.get("detail") or body.get("error")
-    if not isinstance(detail, list):
-        return str(detail or "")[:1000]
-    found = []
-    for entry in detail:
-        if isinstance(entry, Mapping):
-            place = entry.get("loc")
-            parts = [str(part) for part in place if part != "body"] if isinstance(place, list) else []
-            found.append(f"/{'/'.join(parts)}: {entry.get('msg')}")
-    return "; ".join(found)[:1000]

@@ -7,16 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from hookline.sdk import (
+    ActionError,
     Canceled,
     Context,
     File,
     OutcomeUnknown,
     RateLimited,
-    TimedOut,
     Unavailable,
 )
 from hookline.sdk.expectations import check_output
-from hookline.sdk.model_files import ModelSchema, archive
+from hookline.sdk.model_files import Archived, ModelSchema, archive
 from hookline.sdk.predictions import Prediction, failure, parse_time, succeeded
 
 from .client import CogClient, Snapshot
@@ -41,37 +41,26 @@ def charge(ctx: Context, client: CogClient, wanted: Wanted, seconds: float | Non
 async def finish(
     ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting, snapshot: Snapshot
 ) -> Prediction:
-    """The normalised result."""
-    cost = charge(ctx, client, wanted, snapshot.predict_seconds)
+    """The normalised result of a prediction that is over.
+
+    Raises:
+        ActionError: It did not succeed, or its output cannot be kept or is not what was expected.
+        RateLimited, Unavailable, OutcomeUnknown: A file of it cannot be fetched just now.
+    """
     job = f"Cog prediction {waiting.job}"
-    if snapshot.status == "canceled":
-        raise Canceled(f"{job} was canceled")
-    if snapshot.status == "failed":
-        raise failure(snapshot.error, job=job)
-    completed_at = snapshot.completed_at or ctx.now()
-
-    async def download(url: str, name: str) -> File:
-        http = client.http if client.owns(url) else ctx.http
-        return await http.download(url, name=name)
-
-    noted = ctx.notes.get("model")
-    schema = ModelSchema(noted["output"]) if noted else None
-    given = snapshot.output
-    if given is None and schema is not None and noted["drops_empty"]:
-        given = _empty(schema.output)
     try:
-        output = await archive(
-            given,
-            files=ctx.files,
-            download=download,
-            schema=schema,
-            addresses="if_declared",
-        )
-    except (RateLimited, Unavailable, OutcomeUnknown) as error:
-        raise TimedOut(
-            f"{job} succeeded, and an output file cannot be fetched: {error.message}",
-            hint="check where the server's --upload-url leads",
-        ) from error
+        if snapshot.status == "canceled":
+            raise Canceled(f"{job} was canceled")
+        if snapshot.status == "failed":
+            raise failure(snapshot.error, job=job)
+        output = await _kept(ctx, client, snapshot)
+    except (RateLimited, Unavailable, OutcomeUnknown):
+        raise  # It is tried again, and is charged for once it is here.
+    except ActionError:
+        charge(ctx, client, wanted, snapshot.predict_seconds)
+        raise
+    cost = charge(ctx, client, wanted, snapshot.predict_seconds)
+    completed_at = snapshot.completed_at or ctx.now()
     result = succeeded(
         provider="cog",
         job_id=waiting.job,
@@ -83,6 +72,21 @@ async def finish(
         cost_usd=cost,
     )
     return check_output(result, wanted.expect, hint=_OVER) if wanted.expect else result
+
+
+async def _kept(ctx: Context, client: CogClient, snapshot: Snapshot) -> Archived:
+    """The output, its files in the artifact store."""
+
+    async def download(url: str, name: str) -> File:
+        http = client.http if client.owns(url) else ctx.http
+        return await http.download(url, name=name)
+
+    noted = ctx.notes.get("model")
+    schema = ModelSchema(noted["output"]) if noted else None
+    output = snapshot.output
+    if output is None and schema is not None and noted["drops_empty"]:
+        output = _empty(schema.output)
+    return await archive(output, files=ctx.files, download=download, schema=schema, addresses="if_declared")
 
 
 def _empty(node: Mapping[str, Json]) -> Json:

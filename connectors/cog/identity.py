@@ -17,7 +17,8 @@ from typing import Any
 
 from hookline.sdk import Unavailable
 
-from .client import CogClient, not_working
+from .client import CogClient
+from .problems import not_working
 
 __all__ = ["identity_of"]
 

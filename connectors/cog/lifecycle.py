@@ -26,9 +26,10 @@ from hookline.sdk.model_files import ModelSchema
 from hookline.sdk.model_inputs import presigned, send_files, tell_of_files
 from hookline.sdk.predictions import Prediction, iso
 
-from .client import BUSY_SECONDS, CogClient, Health, Published, Snapshot, busy, not_working
-from .finish import finish
+from .client import CogClient, Health, Published, Snapshot
+from .finish import charge, finish
 from .inputs import check_paths
+from .problems import BUSY_SECONDS, busy, not_working
 from .records import INTERVAL, Queued, Waiting, Wanted
 
 __all__ = ["begin", "go_on_after", "look_up", "told_by"]
@@ -39,7 +40,7 @@ INLINE = 20_000_000
 """Bytes up to which a file is sent, inside the request; the server takes 100 MiB in all."""
 
 HOLD = 30 * 60.0
-"""Seconds a connection is held at most."""
+"""Seconds a connection is held for a step without a timeout."""
 
 SOON = 2.0
 """Seconds a callback is given to be read after a restart, before anything is sent."""
@@ -48,6 +49,9 @@ CALLED_BACK_WITHIN = 600.0
 """Seconds an idle server may still be trying to deliver a result (it tries 12 times, 7 minutes)."""
 
 _A_PLACE = "a place on the Cog server"
+
+MAX_FETCHES = 8
+"""Times in a row the files of a prediction that is over cannot be fetched: for eight minutes."""
 
 MAX_MISSES = 30
 MAX_RESTARTS = 3
@@ -94,7 +98,6 @@ async def _start(ctx: Context, wanted: Wanted, queued: Queued) -> Prediction | P
 
 async def go_on_after(ctx: Context, wanted: Wanted, wake: Wake) -> Prediction | Park:
     """A callback, or the time to ask."""
-    client: CogClient = ctx.connection
     is_queued, intent = "job" not in wake.data, ctx.notes.get("intent")
     if is_queued and intent is None:
         return await _start(ctx, wanted, Queued(**wake.data))
@@ -102,11 +105,13 @@ async def go_on_after(ctx: Context, wanted: Wanted, wake: Wake) -> Prediction | 
     if wake.kind == "callback":
         told = told_by(wake, waiting.job)
         if told is not None:
-            return await finish(ctx, client, wanted, waiting, told)
+            return await _over(ctx, wanted, waiting, told)
         return waiting.park(ctx, wanted)
     if is_queued:  # Cut off while it took a place: a callback that came meanwhile is read first.
         return waiting.park(ctx, wanted, seconds=SOON)
-    return await _ask(ctx, client, wanted, waiting)
+    if ctx.notes.get("over"):
+        return await _over(ctx, wanted, waiting, Snapshot.read(ctx.notes["over"]))
+    return await _ask(ctx, ctx.connection, wanted, waiting)
 
 
 async def look_up(ctx: Context, wanted: Wanted) -> Park | None:
@@ -144,15 +149,47 @@ async def _put(
 ) -> Prediction | Park:
     """Start, or join. What is started on a held connection calls nobody: its result comes here."""
     if hold:
-        left = HOLD if ctx.deadline is None else (ctx.deadline - ctx.now()).total_seconds()
-        snapshot = await client.put(waiting.job, body, hold=min(max(left, 1.0), HOLD))
+        snapshot = await _held(ctx, client, waiting.job, body)
     else:
         called_back = {"webhook": ctx.callback_url, "webhook_events_filter": ["completed"]}
         snapshot = await client.put(waiting.job, {**body, **called_back}, hold=None)
     taken = replace(waiting, accepted=True, idle=0, misses=0)
     if snapshot.done:
-        return await finish(ctx, client, wanted, taken, snapshot)
+        return await _over(ctx, wanted, taken, snapshot)
     return taken.park(ctx, wanted)
+
+
+async def _held(ctx: Context, client: CogClient, job: str, body: Mapping[str, Json]) -> Snapshot:
+    """Wait for the result on the connection, as long as the step may last."""
+    began = ctx.now()
+    longest = HOLD if ctx.deadline is None else max((ctx.deadline - began).total_seconds(), 1.0)
+    try:
+        return await client.put(job, body, hold=longest)
+    except OutcomeUnknown as error:
+        if (ctx.now() - began).total_seconds() < longest - 0.5:
+            raise
+        # To ask again would start it again: a server stops what nobody holds a connection for.
+        raise TimedOut(
+            f"Cog prediction {job} was not over after {longest:.0f} s on a held connection",
+            hint='the connection is held as long as the step\'s "timeout"; or let the server call back',
+        ) from error
+
+
+async def _over(ctx: Context, wanted: Wanted, waiting: Waiting, snapshot: Snapshot) -> Prediction | Park:
+    """Finish, or come back for files that cannot be had just now: the server does not tell twice."""
+    try:
+        return await finish(ctx, ctx.connection, wanted, waiting, snapshot)
+    except (RateLimited, Unavailable, OutcomeUnknown) as error:
+        what = f"an output file of Cog prediction {waiting.job} cannot be fetched"
+        again = replace(waiting, misses=waiting.misses + 1 if ctx.notes.get("over") else 1)
+        if again.misses > MAX_FETCHES:
+            charge(ctx, ctx.connection, wanted, snapshot.predict_seconds)
+            raise TimedOut(
+                f"{what}: {error.message}", hint="it succeeded: check where the server's --upload-url leads"
+            ) from error
+        await ctx.note(over=snapshot.to_json())
+        ctx.log(f"{what} yet: {error.message}", misses=again.misses)
+        return again.park(ctx, wanted, seconds=max(error.retry_after or 0.0, 2.0**again.misses))
 
 
 async def _ask(ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting) -> Prediction | Park:

@@ -68,7 +68,8 @@ async def run(
             options={
                 "callback": "The server posts it to HOOKLINE_BASE_URL; nothing is held meanwhile. Where "
                 "nobody listens (hookline run), and for files up to Cog 0.16, the connection is held anyway.",
-                "connection": "On a connection held for up to 30 minutes: for a server that cannot reach us.",
+                "connection": "On a connection held as long as the step's timeout, or 30 minutes: where the "
+                "server cannot reach us.",
             },
         ),
     ] = "callback",

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from hookline.sdk import ConnectionContext, Connector, Field
 
-from .client import CogClient, not_working
+from .client import CogClient
+from .problems import not_working
 
 __all__ = ["cog", "connect"]
 

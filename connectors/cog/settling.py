@@ -20,9 +20,10 @@ from hookline.sdk import (
 )
 from hookline.sdk.predictions import parse_time
 
-from .client import BUSY_SECONDS, CogClient
+from .client import CogClient
 from .finish import charge
 from .lifecycle import MAX_MISSES, SOON, told_by
+from .problems import BUSY_SECONDS
 from .records import Waiting, Wanted
 
 __all__ = ["settle"]

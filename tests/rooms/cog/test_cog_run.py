@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import jsonschema
 import pytest
 import referencing
@@ -264,6 +267,23 @@ def test_a_held_connection_needs_no_callback(server: CogServer) -> None:
             assert (await driver.start()).output["output_text"] == "HELD"
 
     asyncio.run(scenario())
+
+
+@needs_cog
+def test_a_held_connection_ends_with_the_step_and_nothing_runs_again(server: CogServer) -> None:
+    async def scenario() -> None:
+        step = {"input": {"text": "long", "seconds": 30}, "delivery": "connection"}
+        deadline = datetime.now(UTC) + timedelta(seconds=1.5)
+        async with _driver(server, step, deadline=deadline) as driver:
+            driver.key = "run_1/steps[0]/held too long"
+            record = await driver.start()
+            assert type(record.error) is TimedOut
+            assert "held connection" in record.error.message
+            assert len([name for name in driver.boundaries if name.startswith("before PUT")]) == 1
+
+    asyncio.run(scenario())
+    while httpx.get(f"{server.base_url}/health-check", trust_env=False).json()["status"] == "BUSY":
+        time.sleep(0.05)
 
 
 @needs_cog
@@ -684,6 +704,37 @@ def test_the_health_of_what_does_not_answer_is_an_error() -> None:
     for answer in (Unavailable("refused"), Recorded(json={"status": 1}), Recorded(status=500, text="")):
         with pytest.raises(Unavailable):
             asyncio.run(run_action(connector.get_health, {}, _context(answer)))
+
+
+def test_a_file_that_cannot_be_fetched_yet_is_fetched_later_and_paid_once() -> None:
+    """The server has told of it once, and does not tell again."""
+    document = _document({"type": "string", "format": "uri"})
+    ctx = _context(READY, document, ACCEPTED, Recorded(status=503, text="not yet"))
+    park = _start(ctx, usd_per_second=0.5)
+    body = {"id": park.data["job"], "status": "succeeded", "output": "https://files.example.com/a.png"}
+    park = _callback(ctx, park, {**body, "metrics": {"predict_time": 2.0}}, usd_per_second=0.5)
+    assert isinstance(park, Park)
+    assert ctx.charged == []
+    ctx.exchange.answers += [Unavailable("refused")]
+    park = _look(ctx, park, usd_per_second=0.5)
+    assert park.data["misses"] == 2
+    ctx.exchange.answers += [Recorded(text="bytes of a picture")]
+    output = _look(ctx, park, usd_per_second=0.5)
+    assert (output["output_type"], output["cost_usd"], len(ctx.charged)) == ("files", 1.0, 1)
+    assert [request.method for request in ctx.requests].count("PUT") == 1
+
+
+def test_a_file_that_can_never_be_fetched_ends_the_step() -> None:
+    ctx = _context(READY, _document({"type": "string", "format": "uri"}), ACCEPTED, Unavailable("refused"))
+    park = _start(ctx, usd_per_second=0.5)
+    body = {"id": park.data["job"], "status": "succeeded", "output": "https://files.example.com/a.png"}
+    park = _callback(ctx, park, {**body, "metrics": {"predict_time": 2.0}}, usd_per_second=0.5)
+    while isinstance(park, Park):
+        ctx.exchange.answers += [Unavailable("refused")]
+        park = _look(ctx, park, usd_per_second=0.5)
+    assert type(park) is TimedOut
+    assert len(ctx.charged) == 1
+    assert len(ctx.requests) < 20
 
 
 # Paths
