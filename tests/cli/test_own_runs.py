@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from hookline.cli.own_runs import HandedOver, OwnRuns
@@ -47,7 +47,7 @@ class Shared:
     def queued_keys(self, limit: int, after: str = "") -> list[str]:
         return ["their key", "my key"][:limit]
 
-    def queued_run(self, concurrency_key: str) -> str | None:
+    def queued_run(self, concurrency_key: str, but: Collection[str] = ()) -> str | None:
         return {"their key": "theirs", "my key": "mine"}.get(concurrency_key)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -70,6 +72,19 @@ def test_a_place_becomes_free_however_the_run_ends(labs: LabMaker, how: str) -> 
         lab.engine.cancel(first)
     lab.end(first)
     lab.until(lambda: lab.status(second) != "queued")
+
+
+def test_a_queued_run_that_cannot_be_read_keeps_nobody_back(lab: Lab) -> None:
+    lab.outside.script("a", Wait(60))
+    lab.deploy(limited(concurrency={"max": 1}))
+    first, broken, also, last = (lab.begin("flow") for _ in range(4))
+    lab.until_status(first, "waiting")
+    with closing(sqlite3.connect(lab.engine.store.path)) as db:  # type: ignore[attr-defined]
+        db.execute('UPDATE history SET body = \'[["later", "", {}]]\' WHERE run_id IN (?, ?)', [broken, also])
+        db.commit()
+    lab.clock.advance(61)
+    assert [lab.end(first), lab.end(last)] == ["succeeded", "succeeded"]
+    assert statuses(lab, [broken, also]) == {"queued": 2}, "they stay as they are"
 
 
 def test_a_worker_that_dies_right_after_the_admission_keeps_no_place(labs: LabMaker) -> None:

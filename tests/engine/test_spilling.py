@@ -19,6 +19,7 @@ from hookline.engine import runner
 from hookline.engine.collecting import Collector
 from hookline.engine.journal import Journal
 from hookline.engine.spilling import PAUSE_SECONDS, Spilling, chunks_of, with_chunks
+from hookline.engine.stored_runs import UNAVAILABLE_SECONDS
 from hookline.store.artifacts import ArtifactStore, Stored
 from hookline.store.port import Accept, Claim, Done, Incoming, NewRun, Release, StoreUnavailable, Unit
 from hookline.testing.store_contract.kit import advance, chunk, incoming, new_run
@@ -212,7 +213,7 @@ def test_a_run_that_cannot_be_fetched_is_tried_again(remote: Remote) -> None:
     assert lab.end(lab.go(flow(job("c"), name="quick"))) == "succeeded"
     assert lab.status(run) == "waiting"
     remote.bucket.fails = False
-    lab.until(lambda: lab.clock.advance(runner.UNAVAILABLE_SECONDS) or lab.status(run) == "succeeded")
+    lab.until(lambda: lab.clock.advance(UNAVAILABLE_SECONDS) or lab.status(run) == "succeeded")
 
 
 # The order of units ---------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, cast
 
@@ -97,9 +98,9 @@ class OwnRuns:
     def queued_keys(self, limit: int, after: str = "") -> list[str]:
         return [key for key in self._store.queued_keys(_ALL, after) if key in self._keys][:limit]
 
-    def queued_run(self, concurrency_key: str) -> str | None:
+    def queued_run(self, concurrency_key: str, but: Collection[str] = ()) -> str | None:
         """The run whose turn it is under this key, if it is ours; another's is left to its worker."""
-        run_id = self._store.queued_run(concurrency_key)
+        run_id = self._store.queued_run(concurrency_key, but)
         return run_id if run_id in self._runs else None
 
 

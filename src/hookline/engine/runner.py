@@ -18,22 +18,18 @@ import asyncio
 import contextlib
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
 
 from hookline.core import events as ev
 from hookline.core.diagnostics import DefinitionError
-from hookline.core.expressions import ExpressionError
 from hookline.core.records import is_settlement_key, settlement_key
 from hookline.core.settlements import LEASE
-from hookline.core.state import Entry, RunState, replay
+from hookline.core.state import RunState
 from hookline.crashpoints import crashpoint
-from hookline.store.artifacts import ArtifactMissing
 from hookline.store.port import (
-    Admission,
-    Admit,
     Advance,
     Chunk,
     Fenced,
@@ -43,17 +39,18 @@ from hookline.store.port import (
     Signal,
     Store,
     StoreError,
-    StoreUnavailable,
     Unit,
 )
 
+from .admissions import Admissions
 from .calls import Calls
-from .intake import Draft, rate_name
+from .intake import Draft
 from .journal import Journal
-from .live import LiveRun, Step, due_times
+from .live import LiveRun, Step
 from .performer import Desk, Performer
 from .signals import fact_of
-from .spilling import Again, Fetching
+from .spilling import Again
+from .stored_runs import StoredRuns
 from .tokens import CallbackTokens
 from .workflows import Plans
 
@@ -78,9 +75,6 @@ CACHED_RECORDS = 20_000
 TIMER_BATCH = 500
 """Due timers taken at a time."""
 
-UNAVAILABLE_SECONDS = 30.0
-"""After which a run is read again that could not be read because the store did not answer."""
-
 SETTLEMENTS_AT_START = 1000
 """Most timers that are looked through for settlements when the engine starts."""
 
@@ -97,22 +91,6 @@ class Turn:
     outbox: Sequence[PutSignal]
     kept: Sequence[Kept]
     followers: Sequence[Draft]
-
-
-@dataclass(slots=True)
-class _Read:
-    """A run as the store has it.
-
-    Attributes:
-        was_owned: Another worker had it and did not give it up.
-        was_admitted: It was under way, not queued.
-        crashes: How often its worker died since it last made progress.
-    """
-
-    run: LiveRun
-    was_owned: bool
-    was_admitted: bool
-    crashes: int
 
 
 class Runner:
@@ -139,16 +117,20 @@ class Runner:
         self._live: dict[str, LiveRun] = {}
         self._parked: OrderedDict[str, LiveRun] = OrderedDict()
         self._writing: dict[str, LiveRun] = {}
-        self._admitting: set[str] = set()
         self._asked_key = ""
-        # By concurrency key: the run that was refused for its rate, and when to ask again.
-        self._too_early: dict[str, tuple[str, float]] = {}
-        # Runs that could not be read, and when to try again.
-        self._unreadable: dict[str, float] = {}
-        self._fetching = Fetching(journal, self.deliver)
+        self._stored = StoredRuns(store, journal, plans, clock, self.deliver)
+        self._admissions = Admissions(
+            store=store,
+            stored=self._stored,
+            clock=clock,
+            submit=self._submit,
+            is_here=lambda run_id: self._find(run_id) is not None,
+            begin=self._start_admitted,
+            refuse=self._refuse_queued,
+            call_later=self._call_later,
+        )
         self._answers: deque[Callable[[], None]] = deque()
         self._scheduled = False
-        self._queued = 0
         self._batch = TIMER_BATCH
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
@@ -189,6 +171,7 @@ class Runner:
     async def stop(self, grace: float) -> None:
         """Let attempts finish for `grace` seconds, then give every run up for others to go on with."""
         self._stopping = self.performer.is_stopping = True
+        self._admissions.stop()
         tasks = [task for run in self._live.values() for task in run.executing.values()]
         tasks += self.performer.telling
         if tasks:
@@ -201,7 +184,7 @@ class Runner:
         for run in list(self._live.values()):
             # Given up in order: whoever takes it over knows that nobody crashed.
             self._submit_advance(run, None, owner=None)
-        self._fetching.stop()
+        self._stored.stop()
         self.performer.pool.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -219,7 +202,7 @@ class Runner:
 
         What is not in memory is counted once in `SWEEP_SECONDS`.
         """
-        return len(self._live) + self._queued
+        return len(self._live) + self._admissions.queued
 
     @property
     def executing(self) -> int:
@@ -271,8 +254,8 @@ class Runner:
         turn, run.first = run.first, None
         if run.epoch == 0:
             assert run.concurrency_key is not None
-            self._queued += 1
-            self._admit_next(run.concurrency_key)
+            self._admissions.queued += 1
+            self._admissions.next(run.concurrency_key)
             return
         if self._find(run.id) is not None:
             # A timer of its first turn was due before we heard that it is on disk.
@@ -289,56 +272,17 @@ class Runner:
         if turn.step.more:
             self._later(run)
 
-    def _admit_next(self, key: str) -> None:
-        """Ask for the run that has waited longest under this key; one question at a time."""
-        if key in self._admitting or self._stopping:
-            return
-        run_id = self._store.queued_run(key)
-        refused, until = self._too_early.get(key, (None, 0.0))
-        if refused is not None and refused == run_id and self._clock() + 0.01 < until:
-            return
-        self._too_early.pop(key, None)
-        loaded = self._read(run_id, (self._admit_next, key)) if run_id is not None else None
-        if loaded is None:
-            return
-        limits = loaded.run.plan.limits
-        try:
-            rate_key = rate_name(loaded.run.plan, loaded.run.state) if limits.rate is not None else None
-        except ExpressionError as error:
-            self._live[loaded.run.id] = loaded.run
-            self._give_up(loaded.run, Step(), error.code, f"limits.rate: {error.message}", error.hint)
-            return
-        self._admitting.add(key)
-        # Without a limit of their own, runs are queued because they may not overlap.
-        one_at_a_time = limits.concurrency is None and limits.rate is None
-        unit = Admit(
-            run_id=loaded.run.id,
-            owner=self._store.worker,
-            now=self._clock(),
-            max_running=1 if one_at_a_time else limits.concurrency,
-            rate_key=rate_key,
-            rate=limits.rate or 0,
-            rate_per=limits.rate_per,
-        )
-        self._submit(unit, lambda answer: self._admitted(loaded.run, key, answer))
+    def _start_admitted(self, run: LiveRun) -> None:
+        self._live[run.id] = run
+        self._go_on(run, [ev.RunStarted("", self._clock())])
 
-    def _admitted(self, run: LiveRun, key: str, answer: Admission | StoreError) -> None:
-        self._admitting.discard(key)
-        if isinstance(answer, StoreError):
-            log.warning("%s: run %s was not admitted: %s", answer.code, run.id, answer)
-        elif answer.admitted and self._find(run.id) is not None:
-            # A signal for it was faster, and has started it.
-            self._admit_next(key)
-        elif answer.admitted:
-            self._queued = max(self._queued - 1, 0)
-            run.epoch = run.stored_epoch = answer.epoch
-            self._live[run.id] = run
-            self._go_on(run, [ev.RunStarted("", self._clock())])
-            self._admit_next(key)
-        elif answer.retry_at is not None and self.loop is not None:
-            self._too_early[key] = (run.id, answer.retry_at)
-            delay = max(answer.retry_at - self._clock(), 0.01)
-            self.loop.call_later(delay, self._admit_next, key)
+    def _refuse_queued(self, run: LiveRun, code: str, message: str, hint: str) -> None:
+        self._live[run.id] = run
+        self._give_up(run, Step(), code, message, hint)
+
+    def _call_later(self, seconds: float, call: Callable[[], None]) -> None:
+        if self.loop is not None:
+            self.loop.call_later(seconds, call)
 
     # The turn of one run -----------------------------------------------------------------------
 
@@ -573,7 +517,7 @@ class Runner:
             case ev.RunFinished():
                 self.on_finished(run.state)
                 if run.concurrency_key is not None:
-                    self._admit_next(run.concurrency_key)
+                    self._admissions.next(run.concurrency_key)
 
     def _take_facts(self, run: LiveRun, facts: Sequence[ev.Event]) -> None:
         self._live.setdefault(run.id, run)
@@ -641,48 +585,12 @@ class Runner:
             return []
         return [ev.RunResumed("", version, at, body.get("by", ""))]
 
-    def _read(self, run_id: str, again: Again) -> _Read | None:
-        """A run out of the store; None when it cannot be read, is not there, or is another worker's.
-
-        Also None when large values of it have to be fetched first; `again` is called when they are here.
-        """
-        row = self._store.run(run_id)
-        if row is None or self._clock() < self._unreadable.get(run_id, 0.0):
-            return None
-        if row.owner not in (None, self._store.worker) and self._store.is_alive(str(row.owner)):
-            return None
-        try:
-            chunks = self._store.history(run_id)
-            values = self._fetching.values(run_id, chunks, again)
-            if values is None:
-                return None
-            entries = self._journal.decode(chunks, values if values else None)
-            state = replay(entries)
-            plan = self._plans.get(state.version)
-        except StoreUnavailable as error:
-            log.warning("%s: run %s cannot be read, and is looked at again: %s", error.code, run_id, error)
-            self._unreadable[run_id] = self._clock() + UNAVAILABLE_SECONDS
-            return None
-        except (ValueError, KeyError, DefinitionError, ArtifactMissing, StoreError) as error:
-            log.error("R307: run %s cannot be read and stays as it is: %s", run_id, error)
-            self._unreadable[run_id] = inf
-            return None
-        self._unreadable.pop(run_id, None)
-        run = LiveRun(plan, state, row.epoch + 1, row.epoch, row.concurrency_key, is_held=False)
-        run.timers = due_times(state)
-        return _Read(
-            run,
-            was_owned=row.owner not in (None, self._store.worker),
-            was_admitted=row.status == "running",
-            crashes=_crashes(entries),
-        )
-
     def _take_over(self, run_id: str, extra: Sequence[ev.Event] = (), again: Again = ()) -> bool:
         """Go on with a run that nobody has: parked, given up, or left by a process that died.
 
         Gives False when there is nothing to go on with, or not yet: then `again` is called, or this.
         """
-        read = self._read(run_id, again or (self._take_over, run_id))
+        read = self._stored.read(run_id, again or (self._take_over, run_id))
         if read is None:
             return False
         run, state = read.run, read.run.state
@@ -802,7 +710,7 @@ class Runner:
 
     def _sweep(self) -> bool:
         """Look for what other processes left for us; True when there is more than was taken."""
-        self._queued = max(self._store.open_runs() - len(self._live), 0)
+        self._admissions.queued = max(self._store.open_runs() - len(self._live), 0)
         for run_id in self._store.signalled_runs(TIMER_BATCH):
             run = self._find(run_id)
             if run is None or not run.unwritten:
@@ -819,19 +727,5 @@ class Runner:
         # The first keys may stay for long; those behind them are asked for in the next sweep.
         self._asked_key = keys[-1] if len(keys) == TIMER_BATCH else ""
         for key in keys:
-            self._admit_next(key)
+            self._admissions.next(key)
         return len(abandoned) == TIMER_BATCH and any(taken)
-
-
-def _crashes(entries: Iterable[Entry]) -> int:
-    """How often the process died over a run since anything in it last came to an end.
-
-    A long run outlives many deployments; what kills its worker lets nothing come to an end.
-    """
-    crashes = 0
-    for entry in entries:
-        if entry.event.kind == "attempt.interrupted":
-            crashes += 1
-        elif entry.event.kind in ("step.succeeded", "attempt.failed", "approval.noted", "run.resumed"):
-            crashes = 0
-    return crashes

@@ -17,7 +17,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from . import cursors, port
@@ -405,11 +405,13 @@ class MemoryStore:
         keys = {record.row.concurrency_key for record in self._runs() if record.row.status == "queued"}
         return sorted(key for key in keys if key is not None and key > after)[:limit]
 
-    def queued_run(self, concurrency_key: str) -> str | None:
+    def queued_run(self, concurrency_key: str, but: Collection[str] = ()) -> str | None:
         waiting = [
             (record.n, record.row.id)
             for record in self._runs()
-            if record.row.status == "queued" and record.row.concurrency_key == concurrency_key
+            if record.row.status == "queued"
+            and record.row.concurrency_key == concurrency_key
+            and record.row.id not in but
         ]
         return min(waiting)[1] if waiting else None
 

@@ -22,7 +22,7 @@ in `rows`. All of it is imported from here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from math import inf
 from typing import Any, Protocol, TypeAlias
 
@@ -200,8 +200,8 @@ class Store(Protocol):
     def queued_keys(self, limit: int, after: str = "") -> list[str]:
         """Concurrency keys under which runs wait to be admitted, in their order, behind `after`."""
 
-    def queued_run(self, concurrency_key: str) -> str | None:
-        """The run that has waited longest to be admitted under this key."""
+    def queued_run(self, concurrency_key: str, but: Collection[str] = ()) -> str | None:
+        """The run that has waited longest to be admitted under this key, other than some."""
 
     def open_runs(self) -> int:
         """How many runs are queued or running (not waiting): the backlog."""

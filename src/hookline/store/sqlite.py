@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -423,9 +423,12 @@ class SQLiteStore:
         )
         return [row[0] for row in self._query(sql, [after, limit])]
 
-    def queued_run(self, concurrency_key: str) -> str | None:
-        sql = "SELECT id FROM runs WHERE status = 'queued' AND concurrency_key = ? ORDER BY n LIMIT 1"
-        rows = self._query(sql, [concurrency_key])
+    def queued_run(self, concurrency_key: str, but: Collection[str] = ()) -> str | None:
+        sql = (
+            "SELECT id FROM runs WHERE status = 'queued' AND concurrency_key = ?"
+            " AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY n LIMIT 1"
+        )
+        rows = self._query(sql, [concurrency_key, json.dumps(list(but))])
         return rows[0][0] if rows else None
 
     def open_runs(self) -> int:

@@ -131,6 +131,7 @@ class LimitsContract(Contract):
         assert store.queued_keys(1) == ["a"]
         assert (store.queued_keys(9, "a"), store.queued_keys(9, "b")) == (["b"], [])
         assert store.queued_run("b") == "r3"
+        assert store.queued_run("b", ["r3", "else"]) == "r1"
         assert store.queued_run("nothing") is None
         write(store, _admit(3), _admit(2))
         assert store.queued_run("b") == "r1"
