@@ -20,7 +20,6 @@ from hookline.sdk import (
     Unavailable,
     Wake,
 )
-from hookline.sdk.expectations import check_expect
 from hookline.sdk.model_checks import check_input
 from hookline.sdk.model_files import ModelSchema
 from hookline.sdk.model_inputs import presigned, send_files, tell_of_files
@@ -60,7 +59,7 @@ MAX_RESTARTS = 3
 
 async def begin(ctx: Context, wanted: Wanted) -> Prediction | Park:
     """Start; nothing is sent before the server's state and the input have been looked at."""
-    check_expect(wanted.expect or {})
+    wanted.check()
     return await _start(ctx, wanted, Queued(iso(ctx.now())))
 
 
@@ -111,6 +110,9 @@ async def go_on_after(ctx: Context, wanted: Wanted, wake: Wake) -> Prediction | 
         return waiting.park(ctx, wanted, seconds=SOON)
     if ctx.notes.get("over"):
         return await _over(ctx, wanted, waiting, Snapshot.read(ctx.notes["over"]))
+    ends = waiting.must_end(wanted)
+    if ends is not None and ctx.now() >= ends:
+        raise _overrun(waiting, wanted)
     return await _ask(ctx, ctx.connection, wanted, waiting)
 
 
@@ -149,7 +151,7 @@ async def _put(
 ) -> Prediction | Park:
     """Start, or join. What is started on a held connection calls nobody: its result comes here."""
     if hold:
-        snapshot = await _held(ctx, client, waiting.job, body)
+        snapshot = await _held(ctx, client, wanted, waiting, body)
     else:
         called_back = {"webhook": ctx.callback_url, "webhook_events_filter": ["completed"]}
         snapshot = await client.put(waiting.job, {**body, **called_back}, hold=None)
@@ -159,18 +161,23 @@ async def _put(
     return taken.park(ctx, wanted)
 
 
-async def _held(ctx: Context, client: CogClient, job: str, body: Mapping[str, Json]) -> Snapshot:
-    """Wait for the result on the connection, as long as the step may last."""
+async def _held(
+    ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting, body: Mapping[str, Json]
+) -> Snapshot:
+    """Wait for the result on the connection, as long as the step or the model may last."""
     began = ctx.now()
-    longest = HOLD if ctx.deadline is None else max((ctx.deadline - began).total_seconds(), 1.0)
+    ends = [moment for moment in (ctx.deadline, waiting.must_end(wanted)) if moment is not None]
+    longest = max((min(ends) - began).total_seconds(), 1.0) if ends else HOLD
     try:
-        return await client.put(job, body, hold=longest)
+        return await client.put(waiting.job, body, hold=longest)
     except OutcomeUnknown as error:
         if (ctx.now() - began).total_seconds() < longest - 0.5:
             raise
         # To ask again would start it again: a server stops what nobody holds a connection for.
+        if wanted.longest_run is not None:
+            raise _overrun(waiting, wanted) from error
         raise TimedOut(
-            f"Cog prediction {job} was not over after {longest:.0f} s on a held connection",
+            f"Cog prediction {waiting.job} was not over after {longest:.0f} s on a held connection",
             hint='the connection is held as long as the step\'s "timeout"; or let the server call back',
         ) from error
 
@@ -211,6 +218,8 @@ async def _ask(ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting
     if restarted and waiting.restarts >= MAX_RESTARTS:
         raise _lost(waiting, f"the server was restarted {waiting.restarts + 1} times while it ran")
     again = replace(waiting, boot=health.boot, restarts=waiting.restarts + restarted)
+    if restarted:
+        again = replace(again, began=iso(ctx.now()))
     # A server that could not deliver the result is asked to hold it out; one that lost it is not at fault.
     hold = again.held or (again.accepted and not restarted)
     try:
@@ -249,6 +258,14 @@ def told_by(wake: Wake, job: str) -> Snapshot | None:
     if snapshot.id not in (None, job) or not snapshot.done:
         return None
     return snapshot
+
+
+def _overrun(waiting: Waiting, wanted: Wanted) -> TimedOut:
+    limit = f"{wanted.longest_run:g} s (run_timeout)"
+    return TimedOut(
+        f"Cog prediction {waiting.job} was stopped: it was not over after {limit}",
+        hint="raise run_timeout, or ask the model for less",
+    )
 
 
 def _lost(waiting: Waiting, reason: str) -> TimedOut:

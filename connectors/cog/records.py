@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from hookline.sdk import ActionError, Context, Park
+from hookline.sdk import ActionError, Context, Park, parse_duration
+from hookline.sdk.expectations import check_expect
 from hookline.sdk.predictions import parse_time
 
 __all__ = ["INTERVAL", "Queued", "Waiting", "Wanted"]
@@ -32,6 +33,22 @@ class Wanted:
     usd_per_second: float | None = None
     model: str | None = None
     expect: Mapping[str, Json] | None = None
+    run_timeout: str | float | None = None
+
+    @property
+    def longest_run(self) -> float | None:
+        """Seconds the model may run; None for any time."""
+        return None if self.run_timeout is None else parse_duration(self.run_timeout, name="run_timeout")
+
+    def check(self) -> None:
+        """What can be known to be wrong before anything is asked.
+
+        Raises:
+            BadInput: A parameter cannot be used.
+        """
+        check_expect(self.expect or {})
+        if self.run_timeout is not None:
+            parse_duration(self.run_timeout, name="run_timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +87,7 @@ class Waiting:
         misses: Looks in a row at which the server did not answer.
         restarts: Times it was started again.
         held: Whether its result has to be waited for on a connection: see `Health.is_coglet`.
+        began: When it was last started; `since` until it was started again.
     """
 
     job: str
@@ -80,9 +98,19 @@ class Waiting:
     misses: int = 0
     restarts: int = 0
     held: bool = False
+    began: str | None = None
+
+    def must_end(self, wanted: Wanted) -> datetime | None:
+        """When it has run for as long as it may."""
+        began = parse_time(self.began or self.since)
+        if wanted.longest_run is None or began is None:
+            return None
+        return began + timedelta(seconds=wanted.longest_run)
 
     def park(self, ctx: Context, wanted: Wanted, *, seconds: float | None = None) -> Park:
-        """Wait for the callback, or ask after some time."""
+        """Wait for the callback, or ask after `seconds`; if not given, no later than it must end."""
         delay = seconds if seconds is not None else wanted.poll_interval or INTERVAL
         until = ctx.now() + timedelta(seconds=delay)
+        ends = self.must_end(wanted) if seconds is None else None
+        until = until if ends is None else min(until, ends)
         return Park(f"Cog prediction {self.job}", until=until, data=asdict(self))

@@ -60,6 +60,15 @@ async def run(
         Expect | None,
         Field("What the output must be; anything else is the error malformed_output."),
     ] = None,
+    run_timeout: Annotated[
+        str | float | None,
+        Field(
+            "Longest time the model may run; what the step waits for a place, or for the model to be set up, "
+            "does not count (the step's timeout counts everything).",
+            advanced=True,
+            examples=["5m"],
+        ),
+    ] = None,
     delivery: Annotated[
         Literal["callback", "connection"],
         Field(
@@ -113,6 +122,7 @@ async def run(
         usd_per_second=usd_per_second,
         model=model,
         expect=expect,
+        run_timeout=run_timeout,
     )
     return await begin(ctx, wanted)
 

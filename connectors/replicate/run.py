@@ -47,7 +47,6 @@ ON_COG = Elsewhere(
         "models": "the server has one model: write its name as `model`, or remove the key",
         "fallback_on": "the server has one model: remove the key",
         "deployment": "the server has one model: write its name as `model`, or remove the key",
-        "run_timeout": "use the step's `timeout`: there is no queue and no cold start to leave out",
         "hardware": "remove the key; `usd_per_second` says what a second of the server costs",
         "max_cost": "remove the key; `usd_per_second` says what a second of the server costs",
         "webhook": 'remove the key; in the place of "never" write "delivery": "connection"',

@@ -107,6 +107,19 @@ def test_a_run_that_is_canceled_is_canceled_on_the_server(tmp_path: Path, server
         wait_until(lambda: health(server) == "READY", 20)
 
 
+@pytest.mark.parametrize("delivery", ["callback", "connection"])
+def test_a_model_that_runs_for_too_long_is_stopped(tmp_path: Path, server: CogServer, delivery: str) -> None:
+    slow = definition("slow", input={"text": "late", "seconds": 30}, run_timeout="1s", delivery=delivery)
+    with install(
+        tmp_path / "project", environment={}, definitions=(slow,), settings=settings(server)
+    ) as hookline:
+        hookline.post("slow")
+        failed = hookline.finished("slow")
+        assert (failed["status"], failed["error"]["type"]) == ("failed", "timeout")
+        assert "run_timeout" in failed["error"]["message"]
+        wait_until(lambda: health(server) == "READY", 20)
+
+
 @pytest.mark.parametrize(
     "expect",
     [{"kind": "text"}, {"type": "picture"}, {"min_files": -1}, {"mime": ""}, {"schema": []}, "text"],
@@ -134,7 +147,6 @@ def test_an_expectation_is_checked_alike_wherever_it_stands(expect: Any) -> None
         ("models", ["a/b", "a/c"], "write its name as `model`"),
         ("deployment", "acme/shout", "write its name as `model`"),
         ("fallback_on", ["timeout"], "one model"),
-        ("run_timeout", "5m", "the step's `timeout`"),
         ("hardware", "cpu", "usd_per_second"),
         ("max_cost", "1 usd", "usd_per_second"),
         ("webhook", "never", '"delivery": "connection"'),

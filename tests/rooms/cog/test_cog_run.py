@@ -473,6 +473,37 @@ def test_a_full_server_is_waited_for(full: Any) -> None:
     assert _callback(ctx, park, body)["output_text"] == "HELLO"
 
 
+def test_what_is_waited_for_a_place_is_no_running_time() -> None:
+    ctx = _context(Recorded(json={"status": "BUSY"}))
+    park = _start(ctx, run_timeout="20s")
+    ctx.clock.advance(100)
+    ctx.exchange.answers += [READY, NO_SCHEMA, ACCEPTED]
+    park = _look(ctx, park, run_timeout="20s")
+    assert (park.until - ctx.now()).total_seconds() == 20, "sooner than it would ask"
+    ctx.clock.advance(19)
+    body = {"id": park.data["job"], "status": "processing"}
+    park = _callback(ctx, park, body, run_timeout="20s")
+    ctx.clock.advance(1)
+    error = _look(ctx, park, run_timeout="20s")
+    assert type(error) is TimedOut
+    assert "20 s (run_timeout)" in error.message
+
+
+def test_a_model_that_was_started_again_has_its_time_again() -> None:
+    ctx = _context(READY, NO_SCHEMA, ACCEPTED)
+    park = _start(ctx, run_timeout="50s")
+    ctx.clock.advance(30)
+    setup = {"started_at": "2026-11-18T12:00:00Z"}
+    ctx.exchange.answers += [Recorded(json={"status": "READY", "setup": setup}), NO_SCHEMA, ACCEPTED]
+    park = _look(ctx, park, run_timeout="50s")
+    assert (park.until - ctx.now()).total_seconds() == 30
+    ctx.clock.advance(30)
+    assert park.data["began"] != park.data["since"]
+    ctx.exchange.answers += [Recorded(json={"status": "BUSY", "setup": setup}), NO_SCHEMA, ACCEPTED]
+    park = _look(ctx, park, run_timeout="50s")
+    assert (park.until - ctx.now()).total_seconds() == 20
+
+
 def test_a_crash_while_it_takes_a_place_loses_nothing() -> None:
     ctx = _context(Recorded(json={"status": "BUSY"}), READY, NO_SCHEMA, ACCEPTED)
     queued = _start(ctx)
