@@ -16,14 +16,14 @@ def cached(value: Any = "{{ inputs.v }}", **more: Any) -> dict[str, Any]:
 
 def test_an_identical_step_reuses_the_output_and_costs_nothing(labs: LabMaker) -> None:
     lab = labs()
-    labs.outside.script("a", Give({"n": 1, "cached": False}, cost=0.5))
+    labs.outside.script("a", Give({"n": 1, "cached": False, "cost_usd": 0.5}, cost=0.5))
     first, second = lab.go(cached(), v=1), None
     assert lab.end(first) == "succeeded"
     second = lab.begin("flow", v=1)
     assert lab.end(second) == "succeeded"
     assert len(labs.outside.of("a")) == 1
-    assert lab.step(first, "steps[0]")["output"] == {"n": 1, "cached": False}
-    assert lab.step(second, "steps[0]")["output"] == {"n": 1, "cached": True}
+    assert lab.step(first, "steps[0]")["output"] == {"n": 1, "cached": False, "cost_usd": 0.5}
+    assert lab.step(second, "steps[0]")["output"] == {"n": 1, "cached": True, "cost_usd": 0.0}
     assert (lab.document(first)["cost_usd"], lab.document(second)["cost_usd"]) == (0.5, 0)
     assert "step.logged steps[0]" in lab.kinds(second)
 

@@ -47,6 +47,8 @@ def reused(path: str, kept: Kept) -> list[ev.Event]:
     """The facts of a step whose output was there already; it cost nothing."""
     output = kept.output
     if isinstance(output, dict) and "cached" in output:
-        output = {**output, "cached": True}
+        # Whoever adds up what steps have cost must not count the first one's price again.
+        free = {"cost_usd": 0.0} if "cost_usd" in output else {}
+        output = {**output, "cached": True, **free}
     line = "the output of an identical step is reused; nothing was sent"
     return [ev.StepLogged(path, line, {}), ev.StepSucceeded(path, path, output)]

@@ -66,7 +66,9 @@ class Prediction(TypedDict):
     error_type: Annotated[str | None, Field("Null: a failure is the step's error.")]
     error: Annotated[str | None, Field("Null: a failure is the step's error.")]
     latency_ms: Annotated[int, Field("Milliseconds from creation to completion.", minimum=0)]
-    cost_usd: Annotated[float | None, Field("Estimated cost in US dollars; null when no price is known.")]
+    cost_usd: Annotated[
+        float | None, Field("Estimated cost in US dollars; null when no price is known, 0 when cached.")
+    ]
     attempts: Annotated[int, Field("Attempts of this step so far, the successful one included.")]
     cached: Annotated[bool, Field("Whether an earlier result was used instead of running the model.")]
     created_at: Annotated[str, Field("When it was created, UTC.", format="date-time")]
