@@ -29,6 +29,7 @@ from hookline.sdk import (
 )
 
 from .context import AttemptContext, run_blocking
+from .errors import remedy
 from .holds import Hold
 from .journal import dump_json
 from .parameters import checked
@@ -244,7 +245,7 @@ def failure(error: ActionError, path: str) -> ev.Error:
         "type": error.type,
         "code": error.code,
         "message": error.message,
-        "hint": error.hint,
+        "hint": error.hint or remedy(error.code),
         "step": path,
     }
 

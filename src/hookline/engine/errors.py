@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from hookline.core.codes import CODES
+
 from .codes import ENGINE_CODES
+from .http.codes import HTTP_CODES
 
-__all__ = ["Busy", "EngineError"]
+__all__ = ["Busy", "EngineError", "remedy"]
 
 
-_REMEDIES = {each.code: each.remedy for each in ENGINE_CODES}
+_REMEDIES = {each.code: each.remedy for each in (*CODES.values(), *ENGINE_CODES, *HTTP_CODES)}
+
+
+def remedy(code: str) -> str:
+    """What a code's own page tells people to do: the hint of an error that has none of its own."""
+    return _REMEDIES.get(code, "")
 
 
 class EngineError(Exception):
@@ -24,7 +32,7 @@ class EngineError(Exception):
         self.message = message
         self.code = code
         self.status = status
-        self.hint = hint or _REMEDIES.get(code, "")
+        self.hint = hint or remedy(code)
 
 
 class Busy(EngineError):
