@@ -544,6 +544,43 @@ def test_decided_before_it_was_sent(lab: Lab) -> None:
     assert {each.to for each in lab.outside.ended} == {"p-anna", "p-bob"}, "what got out is updated as well"
 
 
+def test_nobody_is_told_of_an_end_that_is_not_on_disk(lab: Lab) -> None:
+    lab.outside.script("ask p-bob", Hang())
+    run = lab.go(asks(who=["role:editor", "operator"]))
+    lab.until(lambda: any(each.to == "p-anna" for each in lab.outside.questions))
+    (row,) = lab.engine.store.approvals("pending", 9, None).rows
+    engine: Any = lab.engine
+    store, runner = engine.store, engine.runner
+    submit, wake, held = store.submit, runner.wake, []
+    # The decision is stored, and heard of in the very moment in which the last message is out.
+    runner.wake = lambda run_id: None
+    assert engine.decide(row.id, "approved", by="op")
+
+    def holding(unit: Any, done: Any) -> None:
+        body = getattr(getattr(unit, "chunk", None), "body", "")
+        if held or '"approval.settled"' in body:
+            held.append((unit, done))
+        elif '"approval.noted"' in body:
+            submit(unit, lambda answer: runner.deliver(lambda: (done(answer), runner.deliver(hear))))
+        else:
+            submit(unit, done)
+
+    def hear() -> None:
+        wake(run)
+
+    store.submit = holding
+    lab.outside.release("ask p-bob")
+    lab.until(lambda: held, "the end on its way to the disk")
+    for _ in range(20):
+        engine._call(lambda: None)
+    assert lab.outside.ended == []
+    runner.wake, store.submit = wake, submit
+    for unit, done in held:
+        submit(unit, done)
+    assert lab.end(run) == "succeeded"
+    assert {each.to for each in lab.outside.ended} == {"p-anna", "p-bob"}
+
+
 def test_after_a_crash_what_may_not_have_been_sent_is_sent_again(labs: LabMaker) -> None:
     lab = labs()
     lab.outside.script("ask p-bob", Hang())

@@ -114,6 +114,7 @@ class Questions:
         if asking is None:
             return None
         problems: list[str] = []
+        is_on_disk = bool(asking.outcome)
         while not asking.outcome:
             number = asking.round
             people, problems, is_sure = await self._find(asking.who, _requester(record))
@@ -124,6 +125,10 @@ class Questions:
             if asking.round == number:
                 break
         if asking.outcome:
+            if not is_on_disk:
+                # It was settled while messages were sent, maybe a moment ago. What a run notes is written
+                # in order, so behind this nobody can be told what a crash would take back.
+                await note(ev.ApprovalNoted(path, attempt))
             await self.tell_end(run, record, asking.outcome, note)
         return ev.ApprovalNoted(path, attempt, problems=[self._mask(each) for each in problems], done=True)
 
