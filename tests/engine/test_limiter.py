@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from engine_lab import Lab, LabMaker, flow
+from engine_lab import Give, Hang, Lab, LabMaker, flow, job
 
 from hookline.testing.httpd import HttpServer, Request, Response
 
@@ -291,3 +291,30 @@ def test_the_queue_is_in_the_figures_and_the_token_nowhere(labs: LabMaker, servi
     drain(labs, lab, runs)
     assert lab.engine.turntable.figures()[0].waiting == 0
     assert b"the-token-itself" not in lab.database_bytes()
+
+
+@pytest.mark.parametrize("how", ["waits", "canceled"])
+def test_who_waits_where_it_is_keeps_no_place_from_others(labs: LabMaker, service: Service, how: str) -> None:
+    configure(labs, service)
+    lab = labs(environment={"HOOKLINE_MAX_ATTEMPTS_AT_ONCE": "1"})
+    # What was sent may have had an effect, so it cannot be held for the turn of the next.
+    run = lab.go(flow(visit("POST a", "POST b", "POST c", "POST d")))
+    lab.until(lambda: len(service.came) == 2)
+    lab.deploy(flow(job("a"), name="other"))
+    others = [lab.begin("other") for _ in range(3)]
+    assert [lab.end(each) for each in others] == ["succeeded"] * 3
+    assert lab.status(run) == "running"
+    if how == "canceled":
+        lab.engine.cancel(run)
+        assert lab.end(run) == "canceled"
+    else:
+        hurry(labs, lab, [run])
+        assert lab.status(run) == "succeeded"
+    # There is still one place, and no more than one.
+    lab.outside.script("a", Hang(), Give())
+    hanging, last = lab.begin("other"), lab.begin("other")
+    lab.until(lambda: lab.outside.hanging("a"))
+    lab.until(lambda: lab.engine.runner.executing == 2)
+    assert len(lab.outside.of("a")) == 4
+    lab.outside.release("a")
+    assert [lab.end(hanging), lab.end(last)] == ["succeeded"] * 2

@@ -7,7 +7,7 @@ service asks for (``Retry-After`` and the like) is put into the store at once.
 
 An attempt that has had no effect yet is held until its turn and begins again then
 (`hookline.engine.holds`). Anything else waits where it is: a look-up, an attempt that has sent
-something, a trigger.
+something, a trigger. Meanwhile others may have its place among the attempts that are executed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from hookline.sdk import Limit, Slower, Unavailable
 from hookline.store.port import Store, StoreError, StoreUnavailable, TakeTurns, Turns
 
 from .holds import Hold
+from .slots import rest
 
 __all__ = ["ASKER", "Asker", "Figures", "Limiter", "Turn", "Turntable", "configured"]
 
@@ -198,7 +199,7 @@ class Rate:
                 self._tickets[asker.key] = _Ticket(at, count, self._round, since)
                 raise Hold("limit", self._reason(title), at)
             current = self._round
-            await asyncio.sleep(wait)
+            await (rest(wait) if wait > IN_PLACE else asyncio.sleep(wait))
             if current != self._round:
                 at = await self._take(1)
         if asker is not None:

@@ -38,6 +38,7 @@ from .questions import Questions
 from .registry import Registry
 from .reuse import KEY_NOTE, request_claim, reuse_key, reused
 from .settling import Settler
+from .slots import Slot
 from .tokens import CallbackTokens
 from .watching import LiveViews
 
@@ -233,7 +234,7 @@ class Performer:
         attempt = record.attempt
         results: list[ev.Event]
         try:
-            async with self._slots:
+            async with Slot(self._slots):
                 action = self._registry.actions.get(node.uses)
                 if action is None:
                     results = [self._missing(node, path, record.attempt)]
@@ -280,7 +281,7 @@ class Performer:
 
         result: ev.Event | None = None
         try:
-            async with self._slots:
+            async with Slot(self._slots):
                 crashpoint("asking.begins")
                 result = await self.questions.serve(run, path, note)
         except asyncio.CancelledError:
