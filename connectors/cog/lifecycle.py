@@ -47,6 +47,10 @@ SOON = 2.0
 CALLED_BACK_WITHIN = 600.0
 """Seconds an idle server may still be trying to deliver a result (it tries 12 times, 7 minutes)."""
 
+_NO_CALLBACK = (
+    "no callback came, and the Cog server is ready for others: the model may run a second time; see that the "
+    "server reaches HOOKLINE_BASE_URL, or let the step wait on the connection (delivery)"
+)
 _A_PLACE = "a place on the Cog server"
 
 MAX_FETCHES = 8
@@ -220,6 +224,9 @@ async def _ask(ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting
     again = replace(waiting, boot=health.boot, restarts=waiting.restarts + restarted)
     if restarted:
         again = replace(again, began=iso(ctx.now()))
+        ctx.log("the Cog server was restarted: the prediction is started again")
+    elif waiting.accepted and waiting.idle:
+        ctx.log(_NO_CALLBACK)
     # A server that could not deliver the result is asked to hold it out; one that lost it is not at fault.
     hold = again.held or (again.accepted and not restarted)
     try:

@@ -253,6 +253,7 @@ def test_a_lost_callback_is_made_good(server: CogServer) -> None:
                 record = await driver.wake()
             assert record.output["output_text"] == "AGAIN"
             assert set(driver.wakes) == {"timer"}
+            assert any("no callback came" in line for line in driver.logged)
             assert driver.refused
 
     asyncio.run(scenario())
