@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -92,8 +92,23 @@ class EngineFiles:
 
 def stored_file(sha256: str, size: int, name: str, mime: str = "") -> File:
     """The reference of a kept content."""
-    mime = mime or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    mime = mime or mimetypes.guess_type(name)[0] or _type_by_ending(name)
     return File(f"{ARTIFACT}{sha256}", name=name, mime=mime, bytes=size, sha256=sha256)
+
+
+_TYPES: Mapping[str, str] = {
+    "avif": "image/avif",
+    "flac": "audio/flac",
+    "glb": "model/gltf-binary",
+    "m4a": "audio/mp4",
+    "ogg": "audio/ogg",
+    "webp": "image/webp",
+}
+"""What models make, and Python does not know on every machine."""
+
+
+def _type_by_ending(name: str) -> str:
+    return _TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
 
 
 def safe_name(name: str) -> str:

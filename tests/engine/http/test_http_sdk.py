@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from http_harness import Connection, ScriptedTransport, always, answer, run, serving
 
+from hookline.engine.files import stored_file
 from hookline.engine.http import GuardedClient, Policy, RefusedByPolicy, WireFailure
 from hookline.engine.http.sdk import SdkHttp
 from hookline.sdk.errors import (
@@ -191,6 +192,16 @@ class TestDownload:
         assert (file.name, file.mime, file.bytes) == ("p q.png", "image/png", 3)
         assert store.saved == {"p q.png": b"png"}
         assert not any("never-shown" in str(sent.headers) for sent in transport.requests)
+
+    @pytest.mark.parametrize("told", ["application/octet-stream", "binary/octet-stream", ""])
+    @pytest.mark.parametrize(
+        ("name", "mime"),
+        [("out.webp", "image/webp"), ("a.FLAC", "audio/flac"), ("a.png", "image/png"), ("x", "")],
+    )
+    def test_a_type_that_says_nothing_gives_way_to_the_name(self, told: str, name: str, mime: str) -> None:
+        file, _ = run(self._download(ScriptedTransport((200, {"Content-Type": told}, b"x")), name=name))
+        kept = stored_file("0" * 64, 1, file.name, file.mime)
+        assert kept.mime == (mime or "application/octet-stream")
 
     def test_a_given_name(self) -> None:
         file, _ = run(self._download(ScriptedTransport((200, {}, b"x")), name="mine.webp"))

@@ -38,6 +38,7 @@ _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 # RFC 9110, 9.2.1: these ask for nothing to be done, so a lost answer may simply be asked for again.
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _DOWNLOAD_REDIRECTS = 3
+_UNTOLD = frozenset({"application/octet-stream", "binary/octet-stream"})
 
 
 @dataclass(slots=True)
@@ -229,7 +230,9 @@ class SdkHttp:
             trusted=self._trusted,
         ) as response:
             response.require_success()
-            yield response.iter_bytes(), media_type(response.headers)
+            mime = media_type(response.headers)
+            # Stores say this of everything that they were not told more of; the name may tell.
+            yield response.iter_bytes(), "" if mime in _UNTOLD else mime
 
     def _absolute(self, url: str) -> str:
         if _ABSOLUTE.match(url):
