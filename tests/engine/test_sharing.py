@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from engine_lab import Fail, Give, Hang, Lab, LabMaker, Reserve, Wait, flow, job
 
+from hookline.engine import claims
+from hookline.engine import runner as runners
 from hookline.sdk import BadInput
 
 
@@ -110,3 +112,36 @@ def test_who_has_to_ask_a_person_holds_nobody_up(labs: LabMaker) -> None:
     lab.engine.decide(lab.step(asking, "steps[0]")["waiting_for"]["approval"], "approved", by="ann")
     assert lab.end(asking) == "succeeded"
     assert len(labs.outside.of("a")) == 2
+
+
+def test_many_are_woken_with_room_for_others_in_between(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runners, "WOKEN_AT_ONCE", 2)
+    runner: Any = lab.engine.runner
+    woken: list[str] = []
+    others: list[int] = []
+    monkeypatch.setattr(runner.performer, "awaited", lambda run, path: [(f"r{n}", "p") for n in range(5)])
+    monkeypatch.setattr(runner, "_turn_came", lambda run_id, path: woken.append(run_id))
+
+    def wake() -> int:
+        runner.loop.call_soon(lambda: others.append(len(woken)))
+        runner._wake_next(None, "p")
+        return len(woken)
+
+    assert lab.engine._call(wake) == 2
+    lab.until(lambda: len(woken) == 5)
+    assert others == [2]
+    assert woken == ["r0", "r1", "r2", "r3", "r4"]
+
+
+def test_who_is_not_remembered_looks_for_himself(labs: LabMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "MOST_REMEMBERED", 1)
+    lab, first, second = two_at_once(labs, Hang(Give({"n": 1})))
+    third = lab.begin("flow", v=1)
+    lab.until_status(third, "waiting")
+    labs.outside.release("a")
+    assert [lab.end(first), lab.end(second)] == ["succeeded"] * 2
+    lab.until_idle()
+    assert lab.status(third) == "waiting"
+    labs.clock.advance(claims.SHORTEST_LOOK + 0.1)
+    assert lab.end(third) == "succeeded"
+    assert len(labs.outside.of("a")) == 1

@@ -18,10 +18,14 @@ from hookline.store.port import Cap, Claim, Claimed, Fenced, Store, StoreError, 
 
 from .live import LiveRun
 
-__all__ = ["LONGEST_LOOK", "SHORTEST_LOOK", "Claims", "look_again"]
+__all__ = ["LONGEST_LOOK", "MOST_REMEMBERED", "SHORTEST_LOOK", "Claims", "look_again"]
 
 SHORTEST_LOOK, LONGEST_LOOK = 5.0, 120.0
 """Seconds after which somebody who waits for a claim looks for himself: it may end in another process."""
+
+
+MOST_REMEMBERED = 10_000
+"""Waiters of one name that are remembered, to be woken at once."""
 
 
 def look_again(waited: float) -> float:
@@ -83,9 +87,11 @@ class Claims:
         """Remember who is to be woken when a claim of this name ends.
 
         To be called before the claim is laid: the one that is in the way may end while the answer is
-        under way.
+        under way. Beyond `MOST_REMEMBERED` of a name, who waits is woken by his own looks alone.
         """
-        self._waiting.setdefault(name, {})[run_id, path] = None
+        waiting = self._waiting.setdefault(name, {})
+        if len(waiting) < MOST_REMEMBERED:
+            waiting[run_id, path] = None
 
     def leave(self, name: str, run_id: str, path: str) -> None:
         """Forget who waited: he has what he waited for, or does not want it any more."""

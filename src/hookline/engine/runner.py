@@ -72,6 +72,9 @@ CACHED_RUNS = 64
 CACHED_RECORDS = 20_000
 """Most steps in all cached runs together."""
 
+WOKEN_AT_ONCE = 20
+"""Steps woken by the end of another one before others have their turns; each is a run to be read."""
+
 TIMER_BATCH = 500
 """Due timers taken at a time."""
 
@@ -460,8 +463,14 @@ class Runner:
             log.exception("R399: a fault in the engine")
 
     def _wake_next(self, run: LiveRun, path: str) -> None:
-        for waiting in self.performer.awaited(run, path):
-            self._turn_came(*waiting)
+        self._wake_some(deque(self.performer.awaited(run, path)))
+
+    def _wake_some(self, waiting: deque[tuple[str, str]]) -> None:
+        """Wake who waits, with room for everybody else in between: an output may be awaited by thousands."""
+        for _ in range(min(len(waiting), WOKEN_AT_ONCE)):
+            self._effect(self._turn_came, *waiting.popleft())
+        if waiting and self.loop is not None and not self._stopping:
+            self.loop.call_soon(self._wake_some, waiting)
 
     def refused(self, run: LiveRun, error: StoreError) -> None:
         """The store did not take a chunk: what is in memory is not what is true."""
