@@ -351,10 +351,12 @@ class LiveRun:
             return False
         return not any(settlement.is_running for settlement in state.settlements.values())
 
-    @property
-    def owing(self) -> list[tuple[str, int]]:
-        """Attempts that are over and not yet paid for, as (path, attempt)."""
-        return [(each.path, each.attempt) for each in self.state.settlements.values()]
+    def owing(self, of: Iterable[tuple[str, int]] | None) -> list[tuple[str, int]]:
+        """Which attempts (None: of all) are over and not yet paid for, as (path, attempt)."""
+        left = self.state.settlements
+        if of is None:
+            return [(each.path, each.attempt) for each in left.values()]
+        return [each for each in of if settlement_key(*each) in left]
 
 
 _ENDS: frozenset[str] = frozenset(

@@ -395,8 +395,8 @@ class Runner:
         run: LiveRun, turn: Turn, chunk: Chunk | None, owner: str | None, signals: Sequence[Signal] = ()
     ) -> Advance:
         step, state = turn.step, run.state
-        timers, is_over = step.timers, state.finished is not None
-        if is_over:
+        timers, ends = step.timers, any(event.kind == "run.finished" for event in step.events)
+        if ends:
             # Of what was waited for nothing is left but what is still to be settled.
             timers = {key: settlement.due for key, settlement in state.settlements.items()}
         return Advance(
@@ -408,14 +408,14 @@ class Runner:
             chunk=chunk,
             version=state.version if any(event.kind == "run.resumed" for event in step.events) else None,
             timers=timers,
-            clear_timers=is_over and bool(run.timers or step.timers),
+            clear_timers=ends and bool(run.timers or step.timers),
             approvals=step.approvals,
             signals=[signal.id for signal in signals],
             children=[new for _, new in turn.children],
             outbox=turn.outbox,
             kept=turn.kept,
             released=step.ended,
-            owing=run.owing,
+            owing=run.owing(None if ends else step.ended) if state.settlements else (),
             charges=step.charges,
             events=[draft.incoming for draft in turn.followers],
         )
@@ -499,7 +499,7 @@ class Runner:
 
     def _park(self, run: LiveRun) -> None:
         self._live.pop(run.id, None)
-        if run.state.finished is not None:
+        if run.state.finished is not None and not run.state.settlements:
             self._parked.pop(run.id, None)
             return
         self._parked[run.id] = run

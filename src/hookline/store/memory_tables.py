@@ -417,9 +417,11 @@ class Tables:
             self._set(self.kept, kept.key, Kept(kept.key, copied(kept.output), kept.expires_at))
         for charge in unit.charges:
             self._charge(charge)
+        is_end = summary.finished_at is not None and record.row.finished_at is None
         for claim in list(self.claims.get(row.id, ())):
-            ends = summary.finished_at is not None or claim[:2] in unit.released
-            if ends and not (claim[2].startswith(MONEY) and claim[:2] in unit.owing):
+            if (is_end or claim[:2] in unit.released) and not (
+                claim[2].startswith(MONEY) and claim[:2] in unit.owing
+            ):
                 self._set_claim(row.id, claim, None)
         return True
 

@@ -259,7 +259,7 @@ class Group:
         )
         self._add_chunk(run.id, run.chunk)
         if turn is not None:
-            self._follow(turn)
+            self._follow(turn, ends=turn.summary.finished_at is not None)
 
     def _add_chunk(self, run_id: str, chunk: Chunk) -> None:
         self._history.append((run_id, chunk.seq, chunk.at, chunk.count, chunk.body))
@@ -292,6 +292,7 @@ class Group:
         is_finished = summary.finished_at is not None
         if summary.status != known.status or is_finished or known.is_finished:
             self._restated.add(run_id)
+        ends = is_finished and not known.is_finished
         known.epoch, known.owner = unit.epoch, unit.owner
         known.status, known.is_finished = summary.status, is_finished
         self._updates[run_id] = (
@@ -309,7 +310,7 @@ class Group:
         )
         if unit.version is not None:
             self._versions[run_id] = unit.version
-        self._follow(unit)
+        self._follow(unit, ends=ends)
         return True
 
     def _held(self, run_id: str, epoch: int) -> _Known | Fenced:
@@ -324,8 +325,8 @@ class Group:
             return Fenced(f"run {run_id} is with worker {owner}")
         return known
 
-    def _follow(self, unit: Advance) -> None:
-        """What comes of a run's turn besides its own row and history."""
+    def _follow(self, unit: Advance, *, ends: bool) -> None:
+        """What comes of a run's turn besides its own row and history; `ends` when the run ends with it."""
         run_id = unit.run_id
         if unit.clear_timers:
             self._untimed.add(run_id)
@@ -350,7 +351,7 @@ class Group:
         for charge in unit.charges:
             self._charges.add(charge)
         self._claims.end_attempts(run_id, unit.released, unit.owing)
-        if unit.summary.finished_at is not None:
+        if ends:
             self._claims.end_run(run_id, unit.owing)
 
     def _approval(self, run_id: str, change: ApprovalChange) -> None:

@@ -304,8 +304,8 @@ class Advance:
         events: Taken in because of it, as an `Accept` takes them in.
         released: Attempts, as (path, attempt), whose claims end with this chunk. The end of the run
             ends all of its claims.
-        owing: Attempts that are over and not yet paid for. Neither ends what they have set aside of
-            money, which are their claims to names that begin with `MONEY`.
+        owing: Those of them that are not yet paid for. Neither ends what they have set aside of money,
+            which are their claims to names that begin with `MONEY`; a later chunk releases them.
         charges: What its steps have cost.
 
     Answer: True. It fails with `Fenced`.

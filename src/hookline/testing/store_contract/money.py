@@ -153,7 +153,7 @@ class MoneyContract(Contract):
         ends = advance("r1", 1, released=owing, owing=owing)
         assert taken(write(store, ends, *ask)) == [0.0, 0.875], "its place is free"
         assert taken(write(store, finish("r1", 2, owing=owing), *ask)) == [0.0, 0.75]
-        more = finish("r1", 3, expected_epoch=1, owing=owing)
+        more = finish("r1", 3)
         assert taken(write(store, more, *ask)) == [0.0, 0.75]
         paid = finish("r1", 4, released=owing, charges=[_charge(0.5)])
         assert taken(write(store, paid, *ask)) == [0.0, 0.0]
