@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from bucket import LARGE, Remote
 from engine_lab import Lab, LabMaker, flow, job
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lab_bucket import LARGE, Remote
 
 from hookline.core import events as ev
 from hookline.engine import runner
