@@ -54,6 +54,7 @@ class Record:
     notes: dict[str, Json] = field(default_factory=dict)
     park: Park | None = None
     callbacks: deque[tuple[dict[str, str], bytes]] = field(default_factory=deque)
+    received: list[Wake] = field(default_factory=list)
     stage: str = "new"
     output: Any = None
     error: ActionError | None = None
@@ -265,6 +266,7 @@ class Driver:
     def deliver(self, headers: Mapping[str, str], body: bytes) -> None:
         """Put a callback into the inbox as if it had been verified and stored."""
         self.record.callbacks.append((dict(headers), body))
+        self.record.received.append(Wake("callback", {}, body, dict(headers)))
 
     async def _survive(self, stage: Callable[[], Any]) -> None:
         while True:
@@ -369,6 +371,7 @@ class Driver:
                 self.refused.append(request.body)
                 return Response.text(401, "not genuine")
         self.record.callbacks.append((headers, request.body))
+        self.record.received.append(Wake("callback", {}, request.body, headers))
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._arrived.set)
         return Response.of(200, {"ok": True})
@@ -409,6 +412,10 @@ class Driver:
         self.record.notes |= values
         self._save_costs()
         self.boundary(f"after note {sorted(values)}")
+
+    @property
+    def callbacks(self) -> list[Wake]:
+        return self.record.received
 
     def noted(self, name: str) -> list[Json]:
         return [notes[name] for notes in self.other_notes if name in notes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from hookline.core import events as ev
-from hookline.sdk import File, Files, FileStore, Http, PastOutput, Pause, Unavailable
+from hookline.sdk import File, Files, FileStore, Http, PastOutput, Pause, Unavailable, Wake
 
 from .files import safe_name, stored_file
 from .pacing import Pace, Paces
@@ -67,6 +67,7 @@ class AttemptContext:
     http: Http
     files: Files
     notes: Mapping[str, Json]
+    callbacks: Sequence[Wake]
     clock: Callable[[], float]
     keep: Keep
     noted: Callable[[str], list[Json]]

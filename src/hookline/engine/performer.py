@@ -19,7 +19,7 @@ from hookline.core.plan import Node
 from hookline.core.records import Settlement, settlement_key
 from hookline.core.state import StepRecord
 from hookline.crashpoints import crashpoint
-from hookline.sdk import Action, ActionError, BadInput, File, Files, FileStore, Http, InternalError
+from hookline.sdk import Action, ActionError, BadInput, File, Files, FileStore, Http, InternalError, Wake
 from hookline.store.port import Cap, Kept, StoreError
 
 from .attempts import execute, failure, key_of, mode_of, not_json, storable, to_json
@@ -499,6 +499,10 @@ class Performer:
             http=self.outside.http,
             files=self.outside.files,
             notes=dict(record.notes),
+            callbacks=[
+                Wake("callback", {}, body.encode(), headers)
+                for body, headers in (record.callbacks if isinstance(record, StepRecord) else {}).values()
+            ],
             clock=self._clock,
             keep=keep,
             noted=noted,

@@ -338,6 +338,8 @@ class Context(Protocol):
         http: Guarded client without any credential.
         files: The artifact store.
         notes: What earlier calls of this attempt noted, newest value of each key.
+        callbacks: What was posted to the callback address so far, oldest first, with the body and headers
+            of each: for a look-up, when nobody knows what the attempt has started.
     """
 
     run_id: str
@@ -351,6 +353,7 @@ class Context(Protocol):
     http: Http
     files: Files
     notes: Mapping[str, Json]
+    callbacks: Sequence[Wake]
 
     def now(self) -> datetime:
         """The time, in UTC."""

@@ -15,7 +15,7 @@ import hashlib
 import inspect
 import mimetypes
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -48,6 +48,7 @@ from hookline.sdk import (
     Recorded,
     Trigger,
     TriggerContext,
+    Wake,
     Writing,
 )
 
@@ -391,6 +392,7 @@ class FakeContext:
         self.past = list(past)
         self.notes: Mapping[str, Json] = {}
         self.other_notes: list[Mapping[str, Json]] = []
+        self.callbacks: Sequence[Wake] = ()
         self.logged: list[tuple[str, dict[str, Json]]] = []
         self.usd = 0.0
         self.shown = ""

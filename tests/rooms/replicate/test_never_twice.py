@@ -205,6 +205,41 @@ def test_a_busy_account_hides_no_prediction(
     assert len(standin.creates) == 102
 
 
+def test_a_webhook_tells_what_neither_answer_nor_list_did(make, standin, clock: ManualClock, sleepy) -> None:
+    standin.faults.set("create.reset_after")
+    standin.faults.set("list.server_error", times=None)
+
+    async def scenario() -> None:
+        async with make({**sleepy, "webhook": "always"}) as driver:
+            assert (await driver.start()).stage == "unknown"
+            await driver.advance(5)
+            assert (await driver.look_up()).stage == "unknown"
+            await driver.advance(20)
+            await asyncio.to_thread(standin.wait_for_deliveries, lambda made: len(made) == 1)
+            record = await driver.look_up()
+            assert record.output["output_text"] == "rested"
+            assert record.output["provider_job_id"] == standin.creates[0].prediction_id
+
+    run(scenario())
+    assert len(standin.creates) == 1
+
+
+def test_a_webhook_of_an_earlier_candidate_tells_nothing_of_the_next(make, standin, sleepy, echo) -> None:
+    pair = {"models": [sleepy["model"], echo["model"]], "input": {"text": "hello"}, "webhook": "always"}
+    standin.faults.set("execution.fail")
+
+    async def scenario() -> None:
+        async with make(pair) as driver:
+            await driver.start()
+            standin.faults.set("create.reset_after")
+            standin.faults.set("list.without_webhook", times=None)
+            record = await driver.finish()
+            assert record.output["provider_job_id"] == standin.creates[1].prediction_id
+
+    run(scenario())
+    assert len(standin.creates) == 2
+
+
 def _make_others(standin, version: str, number: int) -> None:
     with httpx.Client(headers={"Authorization": f"Bearer {standin.token}"}) as client:
         for _ in range(number):
