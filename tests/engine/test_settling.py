@@ -10,7 +10,7 @@ from test_budgets import claims, ledger
 
 from hookline.core.settlements import LEASE
 from hookline.engine.engine import EngineError
-from hookline.engine.settling import GIVE_UP
+from hookline.engine.settling import GIVE_UP, INTERRUPTIONS
 from hookline.sdk import BadInput, OutcomeUnknown, Unavailable
 from hookline.store.port import Prune
 
@@ -108,6 +108,32 @@ def test_who_shares_the_database_goes_on_when_the_lease_is_over(labs: LabMaker) 
     labs.clock.advance(LEASE + 1)
     other.until(lambda: settled(other, run))
     assert ledger(other) == {"model": 0.25}
+
+
+def test_a_look_that_kills_the_process_is_given_up(labs: LabMaker) -> None:
+    lab = labs()
+    run = parked(lab, *[Hang()] * 9)
+    canceled(lab, run)
+    for crashes in range(1, INTERRUPTIONS + 1):
+        lab.until(lambda seen=crashes: len(labs.outside.of("a settle")) == seen)
+        lab = labs.again(lab, crash=True)
+    lab.until(lambda: settled(lab, run))
+    [closed] = settled(lab, run)
+    assert (closed["outcome"], closed["cost"]) == ("assumed", 0.6)
+    lab.until_idle()
+    assert len(lab.outside.of("a settle")) == INTERRUPTIONS
+    assert ledger(lab) == {"model": 0.6}
+
+
+def test_stopping_in_order_is_no_interruption(labs: LabMaker) -> None:
+    lab = labs()
+    run = parked(lab, *[Hang()] * (INTERRUPTIONS + 1), Spend(0.25))
+    canceled(lab, run)
+    for stops in range(1, INTERRUPTIONS + 2):
+        lab.until(lambda seen=stops: len(labs.outside.of("a settle")) == seen)
+        lab = labs.again(lab)
+    lab.until(lambda: settled(lab, run))
+    assert ledger(lab) == {"model": 0.25}
 
 
 def test_what_was_being_sent_when_the_step_was_canceled_is_settled_by_its_intent(lab: Lab) -> None:

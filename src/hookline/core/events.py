@@ -405,7 +405,10 @@ class AttemptUnknown:
 
 @dataclass(frozen=True, slots=True)
 class AttemptInterrupted:
-    """Fact: the process died while the attempt was executed; counted against the run."""
+    """Fact: the process died while the attempt was executed; counted against the run.
+
+    With the path of a settlement (`hookline.core.records.settlement_key`) it is counted against that.
+    """
 
     path: str
     attempt: int

@@ -265,6 +265,7 @@ class Settlement:
         waits_for: For people, what it waits for.
         callback: Body and headers of what came to the attempt's address last.
         is_told: Whether it came during the look that is under way.
+        interruptions: How often the process died during a look.
     """
 
     path: str
@@ -284,6 +285,7 @@ class Settlement:
     waits_for: str = ""
     callback: tuple[str, dict[str, str]] | None = None
     is_told: bool = False
+    interruptions: int = 0
 
 
 @dataclass(slots=True)

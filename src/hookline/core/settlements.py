@@ -18,6 +18,7 @@ __all__ = [
     "child_charged",
     "closed",
     "due",
+    "interrupted",
     "noted",
     "opened",
     "waiting",
@@ -106,6 +107,15 @@ def noted(state: RunState, event: ev.StepNoted, at: float) -> bool:
         return False
     found.notes.update(event.values)
     add_cost(state, state.records.get(event.path), event.cost)
+    return True
+
+
+def interrupted(state: RunState, event: ev.AttemptInterrupted, at: float) -> bool:
+    """The process died during a look."""
+    found = state.settlements.get(event.path)
+    if found is None or not found.is_running:
+        return False
+    found.interruptions += 1
     return True
 
 

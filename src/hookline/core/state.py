@@ -508,6 +508,8 @@ def _attempt_unknown(state: RunState, event: ev.AttemptUnknown, at: float) -> bo
 
 
 def _attempt_interrupted(state: RunState, event: ev.AttemptInterrupted, at: float) -> bool:
+    if settlements.interrupted(state, event, at):
+        return True
     if event.path not in state.executing:
         return False
     state.interruptions += 1
@@ -839,6 +841,7 @@ _AFTER_THE_END: dict[str, Callable[[RunState, Any, float], bool]] = {
     ev.SettlementWaiting.kind: settlements.waiting,
     ev.SettlementClosed.kind: settlements.closed,
     ev.ChildCharged.kind: settlements.child_charged,
+    ev.AttemptInterrupted.kind: settlements.interrupted,
     ev.StepNoted.kind: settlements.noted,
     ev.CallbackReceived.kind: settlements.called_back,
     ev.TimerFired.kind: settlements.due,

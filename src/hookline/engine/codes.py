@@ -247,8 +247,9 @@ ENGINE_CODES: tuple[Code, ...] = (
         "R450",
         "What a step left behind could not be settled",
         "A step ended (canceled, out of time, or with an unknown outcome) while something it had started "
-        "may have gone on elsewhere, and for two days nobody could be asked what became of it. What had been "
-        "set aside for it is entered in the ledger as spent.",
+        "may have gone on elsewhere, and for two days nobody could be asked what became of it, or the "
+        "process died three times while it asked. What had been set aside for it is entered in the ledger as "
+        "spent.",
         "Look at the service's own list (for Replicate https://replicate.com/predictions), and at the "
         "connection: hookline connections test.",
     ),

@@ -613,6 +613,9 @@ class Runner:
         if not (signals or extra or interrupted or settling or facts or state.ready):
             return False
         self._live[run_id] = run
+        if read.was_owned:
+            attempts = [(key, state.settlements[key].attempt) for key in settling]
+            facts.extend(ev.AttemptInterrupted(key, attempt) for key, attempt in attempts)
         if read.was_owned and interrupted:
             # One crash counts once, however many attempts it cut off.
             facts.append(ev.AttemptInterrupted(interrupted[0], state.records[interrupted[0]].attempt))

@@ -47,6 +47,9 @@ LOOK_SECONDS = LEASE / 2
 GIVE_UP = 2 * 86400.0
 """Seconds after which what cannot be found out is taken to have cost what was set aside for it."""
 
+INTERRUPTIONS = 3
+"""Deaths of the process during a look after which nobody looks again: one must not keep a server down."""
+
 SHORTEST_DELAY, LONGEST_DELAY = 5.0, 3600.0
 """Seconds until the next look after one that failed."""
 
@@ -82,6 +85,9 @@ class Settler:
             # It may still be sending what is to be stopped.
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([code])
+        if settlement.interruptions >= INTERRUPTIONS:
+            problem = f"the process died {INTERRUPTIONS} times over it"
+            return storable(self._assumed(settlement, problem, None), self._mask)
         async with self._slots:
             crashpoint("settlement.begins")
             found = await self._look(run, settlement)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import inf
 
 from hookline.core.diagnostics import DefinitionError
+from hookline.core.records import is_settlement_key
 from hookline.core.state import Entry, replay
 from hookline.store.artifacts import ArtifactMissing
 from hookline.store.port import Store, StoreError, StoreUnavailable
@@ -118,7 +119,8 @@ def _crashes(entries: Iterable[Entry]) -> int:
     crashes = 0
     for entry in entries:
         if entry.event.kind == "attempt.interrupted":
-            crashes += 1
+            # What dies over a settlement is counted there.
+            crashes += not is_settlement_key(entry.event.path)
         elif entry.event.kind in ("step.succeeded", "attempt.failed", "approval.noted", "run.resumed"):
             crashes = 0
     return crashes
