@@ -20,23 +20,17 @@ from hookline.sdk import (
     Unavailable,
     Wake,
 )
-from hookline.sdk.model_checks import check_input
-from hookline.sdk.model_files import ModelSchema
-from hookline.sdk.model_inputs import presigned, send_files, tell_of_files
 from hookline.sdk.predictions import Prediction, iso
 
 from .client import CogClient, Health, Published, Snapshot
 from .finish import charge, finish
-from .inputs import check_paths
+from .input_files import sent_body
 from .problems import BUSY_SECONDS, busy, not_working
 from .records import INTERVAL, Queued, Waiting, Wanted
 
 __all__ = ["begin", "go_on_after", "look_up", "told_by"]
 
 Json = Any
-
-INLINE = 20_000_000
-"""Bytes up to which a file is sent, inside the request; the server takes 100 MiB in all."""
 
 HOLD = 30 * 60.0
 """Seconds a connection is held for a step without a timeout."""
@@ -82,7 +76,7 @@ async def _start(ctx: Context, wanted: Wanted, queued: Queued) -> Prediction | P
     # Files of the older generation come on a held connection only; so does everything if nobody listens.
     files_are_held = not health.is_coglet and schema is not None and schema.gives_files
     held = wanted.delivery == "connection" or not ctx.callback_url or files_are_held
-    body = await _body(ctx, client, wanted, schema)
+    body = await sent_body(ctx, client, wanted, schema)
     job = f"hl{hashlib.sha256(ctx.idempotency_key.encode()).hexdigest()[:30]}"
     waiting = Waiting(job, iso(ctx.now()), health.boot, accepted=False, held=held)
     if wanted.usd_per_second is not None:
@@ -125,21 +119,6 @@ async def look_up(ctx: Context, wanted: Wanted) -> Park | None:
     if ctx.notes.get("intent") is None:
         return None
     return Waiting(**ctx.notes["intent"]).park(ctx, wanted, seconds=SOON)
-
-
-async def _body(
-    ctx: Context, client: CogClient, wanted: Wanted, schema: ModelSchema | None
-) -> Mapping[str, Json]:
-    """The input as sent, refused if the model does not take it, or the server would read its own disk."""
-    if schema is None or not check_input(wanted.input, schema, model=wanted.model or client.base_url):
-        ctx.log("the input was not checked: the server does not say what its model takes")
-    # The server is the operator's own: what it may reach is not ours to judge.
-    share = presigned(ctx, public=False)
-    sent = await send_files(
-        wanted.input, ctx.files, inline=INLINE, largest=INLINE, share=share, tell=tell_of_files(ctx)
-    )
-    check_paths(sent, schema)
-    return {"input": sent}
 
 
 def _noted(published: Published | None, health: Health) -> Json:
@@ -233,7 +212,7 @@ async def _ask(ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting
         published = await client.published(health.boot)
         if restarted and _is_another(published, ctx.notes.get("model")):
             raise _lost(waiting, "the server was restarted with another model")
-        body = await _body(ctx, client, wanted, published.schema if published else None)
+        body = await sent_body(ctx, client, wanted, published.schema if published else None)
         return await _put(ctx, client, wanted, again, body, hold=hold)
     except RateLimited:
         return replace(waiting, misses=0).park(ctx, wanted, seconds=BUSY_SECONDS)

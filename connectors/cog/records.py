@@ -34,6 +34,7 @@ class Wanted:
     model: str | None = None
     expect: Mapping[str, Json] | None = None
     run_timeout: str | float | None = None
+    addresses: Literal["hookline", "server"] = "hookline"
 
     @property
     def longest_run(self) -> float | None:

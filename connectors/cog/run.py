@@ -60,6 +60,18 @@ async def run(
         Expect | None,
         Field("What the output must be; anything else is the error malformed_output."),
     ] = None,
+    addresses: Annotated[
+        Literal["hookline", "server"],
+        Field(
+            "Who fetches the http(s) addresses that are given for files.",
+            advanced=True,
+            options={
+                "hookline": "Hookline, where workflows may reach, up to 20 MB each; the server gets bytes.",
+                "server": "The server, from where it stands in your network: never for addresses that "
+                "strangers give.",
+            },
+        ),
+    ] = "hookline",
     run_timeout: Annotated[
         str | float | None,
         Field(
@@ -123,6 +135,7 @@ async def run(
         model=model,
         expect=expect,
         run_timeout=run_timeout,
+        addresses=addresses,
     )
     return await begin(ctx, wanted)
 

@@ -124,6 +124,7 @@ def test_more_than_a_server_takes_at_once_wait_their_turn(
         ("shout", {}, "bad_input", "text"),
         ("shout", {"text": "x", "seconds": 99}, "bad_input", "60"),
         ("restyle", {"image": "/etc/hostname"}, "bad_input", "/input/image"),
+        ("restyle", {"image": "http://127.0.0.1:9/inside.png"}, "bad_input", "127.0.0.1:9 is not allowed"),
     ],
 )
 def test_what_a_model_does_not_take_is_the_input_s_fault(

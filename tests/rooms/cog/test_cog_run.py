@@ -832,6 +832,97 @@ def test_without_a_schema_everything_that_could_be_a_path_is_refused(value: Any)
         inputs.check_paths({"x": value}, None)
 
 
+def test_only_addresses_that_are_given_for_files_are_fetched() -> None:
+    uri, text = {"type": "string", "format": "uri"}, {"type": "string"}
+    schema = _schema(
+        {
+            "f": {"anyOf": [uri, {"type": "null"}]},
+            "fs": {"type": "array", "items": uri},
+            "deep": {"type": "object", "properties": {"f": uri, "t": text}},
+            "text": text,
+        }
+    )
+    kept = File("artifact:" + "0" * 64, "a.png", "image/png").to_json()
+    web = "https://example.com/a.png"
+    values = {
+        "f": web,
+        "fs": [web, "data:image/png;base64,AAAA", kept],
+        "deep": {"f": web, "t": web},
+        "text": web,
+        "unknown": web,
+    }
+    asked: list[str] = []
+
+    async def fetch(address: str, where: str) -> Any:
+        asked.append(where)
+        return {"fetched": address}
+
+    found = {"fetched": web}
+    assert asyncio.run(inputs.fetch_addresses(values, schema, fetch)) == {
+        "f": found,
+        "fs": [found, "data:image/png;base64,AAAA", kept],
+        "deep": {"f": found, "t": web},
+        "text": web,
+        "unknown": web,
+    }
+    assert asked == ["/input/f", "/input/fs/0", "/input/deep/f"]
+    assert asyncio.run(inputs.fetch_addresses(values, None, fetch)) == values
+
+
+def _picture(ctx: FakeContext, **step: Any) -> Any:
+    values = {"input": {"image": "https://example.com/a.png"}, **step}
+    return asyncio.run(run_action(connector.run, values, ctx))
+
+
+TAKES_A_PICTURE = Recorded(
+    json={
+        "components": {
+            "schemas": {
+                "Input": {
+                    "type": "object",
+                    "properties": {"image": {"type": "string", "format": "uri"}},
+                }
+            }
+        }
+    },
+    expect="GET /openapi.json",
+)
+
+
+def test_an_address_is_fetched_once_and_its_bytes_are_sent() -> None:
+    picture = Recorded(text="bytes", headers={"content-type": "image/png"}, expect="GET /a.png")
+    ctx = _context(READY, TAKES_A_PICTURE, picture, ACCEPTED)
+    park = _picture(ctx)
+    sent = ctx.requests[-1].json["input"]["image"]
+    assert sent == "data:image/png;base64,Ynl0ZXM="
+    ctx.exchange.answers += [
+        Recorded(json={"status": "READY", "setup": {"started_at": "later"}}),
+        TAKES_A_PICTURE,
+    ]
+    ctx.exchange.answers += [ACCEPTED]
+    wake = Wake("timer", park.data)
+    values = {"input": {"image": "https://example.com/a.png"}}
+    asyncio.run(connector.run.resume(ctx, wake, **values))
+    assert ctx.requests[-1].json["input"]["image"] == sent
+    assert len([request for request in ctx.requests if request.url.endswith("/a.png")]) == 1
+
+
+def test_an_address_is_left_to_the_server_where_that_is_said() -> None:
+    ctx = _context(READY, TAKES_A_PICTURE, ACCEPTED)
+    _picture(ctx, addresses="server")
+    assert ctx.requests[-1].json["input"]["image"] == "https://example.com/a.png"
+
+
+@pytest.mark.parametrize("status", [401, 404, 410])
+def test_an_address_that_leads_nowhere_is_the_input_s_fault(status: int) -> None:
+    ctx = _context(READY, TAKES_A_PICTURE, Recorded(status=status, text=""))
+    with pytest.raises(BadInput) as caught:
+        _picture(ctx)
+    assert "/input/image" in caught.value.message
+    assert '"server"' in caught.value.hint
+    assert not ctx.notes
+
+
 @pytest.mark.parametrize(
     "value",
     [
