@@ -144,6 +144,8 @@ def test_a_run_that_waits_for_its_rate_asks_again_when_its_turn_can_come(
     assert asked == 1
     assert lab.engine.cancel(waiting[0])
     lab.end(waiting[0])
+    # The next one has been asked for, and refused, before time goes on.
+    lab.until_idle()
     lab.clock.advance(3600)
     lab.until(lambda: lab.status(waiting[1]) == "succeeded")
     lab.until_idle()
@@ -151,7 +153,7 @@ def test_a_run_that_waits_for_its_rate_asks_again_when_its_turn_can_come(
 
 
 def test_after_a_restart_every_key_is_asked_for(labs: LabMaker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "TIMER_BATCH", 1)
+    monkeypatch.setattr(runner, "SWEEP_BATCH", 1)
     lab = labs()
     lab.deploy(limited(rate={"max": 1, "per": "1h", "key": "{{ trigger.k }}"}))
     runs = [lab.begin("flow", {"k": key}) for key in ("a", "a", "a", "b", "b")]

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from engine_lab import Fail, Give, Hang, Lab, LabMaker, Log, Note, Recall, Wait, flow, job
 
-from hookline.engine.runner import QUARANTINE_AFTER, TIMER_BATCH
+from hookline.engine.runner import QUARANTINE_AFTER
+from hookline.engine.timers import TIMER_BATCH
 from hookline.sdk import OutcomeUnknown, Unavailable
 from hookline.store.port import StoreUnavailable
 
@@ -383,7 +384,7 @@ def test_timers_beyond_a_full_batch_of_others_are_reached(labs: LabMaker) -> Non
     run = first.go(flow({"parallel": {"l": [job("h")], "r": wide["steps"]}}, name="both"))
     first.until(lambda: labs.outside.hanging("h"))
     first.until(lambda: first.kinds(run).count("item.started steps[0].parallel.r[0]") == TIMER_BATCH + 50)
-    first.engine._call(lambda: setattr(first.engine.runner, "_timers_due", lambda: None))
+    first.engine._call(lambda: setattr(first.engine.runner._timers, "look", lambda: None))
     first.engine._call(lambda: setattr(first.engine.runner, "_sweep", lambda: False))
     mine = second.begin("mine")
     second.until_status(mine, "waiting")

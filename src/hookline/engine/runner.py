@@ -51,6 +51,7 @@ from .performer import Desk, Performer
 from .signals import fact_of
 from .spilling import Again
 from .stored_runs import StoredRuns
+from .timers import Timers
 from .tokens import CallbackTokens
 from .workflows import Plans
 
@@ -75,8 +76,8 @@ CACHED_RECORDS = 20_000
 WOKEN_AT_ONCE = 20
 """Steps woken by the end of another one before others have their turns; each is a run to be read."""
 
-TIMER_BATCH = 500
-"""Due timers taken at a time."""
+SWEEP_BATCH = 500
+"""Most of what others have left that is taken at a time, of each kind."""
 
 SETTLEMENTS_AT_START = 1000
 """Most timers that are looked through for settlements when the engine starts."""
@@ -134,9 +135,7 @@ class Runner:
         )
         self._answers: deque[Callable[[], None]] = deque()
         self._scheduled = False
-        self._batch = TIMER_BATCH
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = inf
+        self._timers = Timers(store, clock, self._fire)
         self._stopping = False
         self.loop: asyncio.AbstractEventLoop | None = None
         self._background: set[asyncio.Task[Any]] = set()
@@ -159,6 +158,7 @@ class Runner:
     def start(self, *, recover: bool) -> None:
         """Begin on the running loop; `recover` takes over what dead workers left."""
         self.loop = asyncio.get_running_loop()
+        self._timers.start()
         if recover:
             self._sweep()
             self._take_over_settlements()
@@ -181,8 +181,7 @@ class Runner:
             await asyncio.wait(tasks, timeout=grace)
         for task in [*tasks, *self._background]:
             task.cancel()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timers.stop()
         await asyncio.sleep(0)
         for run in list(self._live.values()):
             # Given up in order: whoever takes it over knows that nobody crashed.
@@ -445,7 +444,7 @@ class Runner:
             self._effect(self._wake_next, run, path)
         soonest = min((due for due in step.timers.values() if due is not None), default=None)
         if soonest is not None:
-            self._time(soonest)
+            self._timers.expect(soonest)
         if step.events:
             self.on_changed(run.id)
             if self.on_events is not None:
@@ -647,40 +646,6 @@ class Runner:
 
     # Timers and what others left ---------------------------------------------------------------
 
-    def _time(self, due: float) -> None:
-        """Make sure that the timers are looked at no later than `due`."""
-        if due >= self._timer_at or self.loop is None or self._stopping:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = due
-        self._timer = self.loop.call_later(max(due - self._clock(), 0.0), self._timers_due)
-
-    def _timers_due(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._timer_at = None, inf
-        now = self._clock()
-        try:
-            due = self._store.due_timers(now, self._batch)
-            following = self._store.next_timer(now)
-        except StoreError as error:
-            log.warning("%s: timers cannot be read: %s", error.code, error)
-            return
-        of_runs: dict[str, list[str]] = {}
-        for timer in due:
-            of_runs.setdefault(timer.run_id, []).append(timer.path)
-        fired = [self._fire(run_id, paths, now) for run_id, paths in of_runs.items()]
-        is_full = len(due) == self._batch
-        # Timers that are another worker's, or of a run that cannot go on just now, stay: look past them.
-        self._batch = self._batch * 2 if is_full and not any(fired) else TIMER_BATCH
-        if any(fired) or is_full:
-            self._time(now + 0.005)
-        elif due:
-            self._time(min(following or inf, now + SWEEP_SECONDS))
-        elif following is not None:
-            self._time(following)
-
     def _fire(self, run_id: str, paths: Sequence[str], now: float) -> bool:
         """Let a run know that times have come; False when it knows, or is not ours to tell."""
         run = self._live.get(run_id) or self._parked.get(run_id)
@@ -689,7 +654,7 @@ class Runner:
                 # What the store says of its timers is out of date.
                 return False
             facts = [ev.TimerFired(path, now) for path in paths]
-            return self._take_over(run_id, facts, again=(self._timers_due,))
+            return self._take_over(run_id, facts, again=(self._timers.look,))
         fired = [ev.TimerFired(path, now) for path in paths if run.timers.get(path, inf) <= now]
         if fired:
             self._own_again(run)
@@ -723,21 +688,16 @@ class Runner:
     def _sweep(self) -> bool:
         """Look for what other processes left for us; True when there is more than was taken."""
         self._admissions.queued = max(self._store.open_runs() - len(self._live), 0)
-        for run_id in self._store.signalled_runs(TIMER_BATCH):
+        for run_id in self._store.signalled_runs(SWEEP_BATCH):
             run = self._find(run_id)
             if run is None or not run.unwritten:
                 self.wake(run_id)
-        following = self._store.next_timer()
-        if following is not None and following <= self._clock():
-            # The machine slept, or its clock was set: the loop's own time knows nothing of it.
-            self._timers_due()
-        elif following is not None:
-            self._time(following)
-        abandoned = self._store.abandoned_runs(TIMER_BATCH)
+        self._timers.catch_up()
+        abandoned = self._store.abandoned_runs(SWEEP_BATCH)
         taken = [self._take_over(run_id) for run_id in abandoned if self._find(run_id) is None]
-        keys = self._store.queued_keys(TIMER_BATCH, self._asked_key)
+        keys = self._store.queued_keys(SWEEP_BATCH, self._asked_key)
         # The first keys may stay for long; those behind them are asked for in the next sweep.
-        self._asked_key = keys[-1] if len(keys) == TIMER_BATCH else ""
+        self._asked_key = keys[-1] if len(keys) == SWEEP_BATCH else ""
         for key in keys:
             self._admissions.next(key)
-        return len(abandoned) == TIMER_BATCH and any(taken)
+        return len(abandoned) == SWEEP_BATCH and any(taken)
