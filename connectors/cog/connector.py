@@ -12,14 +12,19 @@ signed but goes to an address nobody can guess.
    which joins the prediction that runs.
 2. When no callback comes, the server is asked how it is, and the id is put again with the connection
    held: a prediction in flight answers with its state, and the wait goes on. Only one whose result is
-   lost (the server was restarted, or could not reach us) runs again and answers with its result.
-   ``"when_lost": "fail"`` never puts an id twice, and fails the step instead.
+   lost (the server was restarted, or could not reach us) runs again and answers with its result, unless
+   the server has come back with another schema. ``"when_lost": "fail"`` never puts an id twice, and
+   fails the step instead.
 3. So the effect is ``check``: it is looked up before anything is repeated, never run twice while it
    runs, and run again only when its result is provably not to be had.
 4. Up to Cog 0.16 a webhook names files by their paths on the server's own disk. A model that gives
-   files is then waited for on a held connection, whatever ``delivery`` says.
+   files is then waited for on a held connection, whatever ``delivery`` says; so is every model where
+   nobody listens for callbacks.
 5. A server has no queue. While it has no free slot (409, BUSY) or sets up its model, the step waits
    and holds nothing; that is no attempt. One whose model does not work is `Unavailable`.
+6. A server opens paths on its own disk and addresses in its own network. Neither gets to a file input:
+   paths are refused, and addresses are fetched here first, unless the step says otherwise.
+7. A server has no name for its model. What it tells of it decides whether a kept output is reused.
 """
 
 from __future__ import annotations
