@@ -23,7 +23,7 @@ from typing import Any
 from hookline.sdk import ActionError, BadInput, Context, NotFound
 from hookline.sdk.model_files import web_urls
 
-from .records import Remote, Target
+from .records import Remote, Target, amount
 
 __all__ = [
     "BUILT_IN",
@@ -141,10 +141,11 @@ def _object(value: Json, where: str) -> Mapping[str, Json]:
 
 def _amounts(value: Json, where: str) -> dict[str, float]:
     found = {}
-    for name, amount in _object(value, where).items():
-        if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < 1e6:
+    for name, given in _object(value, where).items():
+        usd = amount(given)
+        if usd is None or usd >= 1e6:
             raise ValueError(f"{where}.{name} is not an amount")
-        found[name] = float(amount)
+        found[name] = usd
     return found
 
 
@@ -291,9 +292,9 @@ def _estimate(remote: Remote, hardware: str | None, prices: Prices) -> float | N
 def _counted(name: str, remote: Remote) -> float | None:
     """How many units were billed, None when nobody says."""
     metrics = remote.body.get("metrics")
-    given = metrics.get(name) if isinstance(metrics, Mapping) else None
-    if isinstance(given, int | float) and not isinstance(given, bool) and given >= 0:
-        return float(given)
+    given = amount(metrics.get(name)) if isinstance(metrics, Mapping) else None
+    if given is not None:
+        return given
     if name == "image_output_count" and remote.status == "succeeded":
         return float(len(web_urls(remote.output))) or None
     return None

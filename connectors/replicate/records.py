@@ -11,7 +11,7 @@ from typing import Any, Literal
 from hookline.sdk import BadInput, MalformedOutput
 from hookline.sdk.predictions import parse_time
 
-__all__ = ["TERMINAL", "Remote", "Target", "Wanted", "read_targets"]
+__all__ = ["TERMINAL", "Remote", "Target", "Wanted", "amount", "read_targets"]
 
 Json = Any
 
@@ -202,8 +202,8 @@ class Remote:
             started_at=parse_time(value.get("started_at")),
             completed_at=parse_time(value.get("completed_at")),
             deadline=parse_time(value.get("deadline")),
-            predict_seconds=_seconds(metrics.get("predict_time")),
-            total_seconds=_seconds(metrics.get("total_time")),
+            predict_seconds=amount(metrics.get("predict_time")),
+            total_seconds=amount(metrics.get("total_time")),
             webhook=_text(value.get("webhook")) or None,
             deployment=_text(value.get("deployment")) or None,
             page=_text(urls.get("web")),
@@ -219,5 +219,8 @@ def _text(value: Json) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _seconds(value: Json) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def amount(value: Json) -> float | None:
+    """A number that can be one of seconds or units: finite, and not less than 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e15:
+        return None
+    return float(value)

@@ -69,7 +69,7 @@ def check_input(values: Mapping[str, Json], schema: ModelSchema, *, model: str) 
                 hints.append(_did_you_mean(name, declared))
     required = schema.input.get("required")
     for name in required if isinstance(required, list) else ():
-        if name not in values:
+        if isinstance(name, str) and name not in values:
             found.append(f"/input/{name}: it is required")
     for name, value in values.items():
         if name in declared:

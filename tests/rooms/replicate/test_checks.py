@@ -114,6 +114,16 @@ def test_a_schema_that_refers_to_itself_again_and_again_is_no_trap() -> None:
         check_input({"tree": "none"}, ModelSchema(document), model="a/b")
 
 
+def test_a_broken_document_leaves_the_rest_to_be_checked() -> None:
+    document = openapi_schema({"a": {"type": "integer"}, "b": {"enum": 7}}, [], {})
+    document["components"]["schemas"]["Input"]["properties"]["c"] = ["not", "a", "schema"]
+    document["components"]["schemas"]["Input"]["required"] = ["a", {"b": 1}, ["c"], None]
+    schema = ModelSchema(document)
+    assert check_input({"a": 1, "b": "x", "c": "y"}, schema, model="a/b")
+    with pytest.raises(BadInput, match="/input/a: it is required"):
+        check_input({"b": 1}, schema, model="a/b")
+
+
 def test_a_document_that_says_nothing_checks_nothing() -> None:
     assert not check_input({"a": 1}, ModelSchema({}), model="a/b")
 

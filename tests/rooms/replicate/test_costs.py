@@ -100,6 +100,15 @@ def test_hardware_that_only_the_projects_table_knows_can_be_named(make, standin,
     assert len(standin.creates) == 1
 
 
+@pytest.mark.parametrize("odd", [-1, float("inf"), float("nan"), 10**400, True, "3"])
+def test_a_metric_that_is_no_amount_is_none(odd: Any) -> None:
+    """What was paid for must not be lost to a figure that nobody can add up."""
+    body = {"id": "p", "status": "succeeded", "model": "a/b", "metrics": {"predict_time": odd}}
+    remote = records.Remote.read(body)
+    assert remote.predict_seconds is None
+    assert prices._estimate(remote, "cpu", prices.BUILT_IN) is None
+
+
 def test_the_hardware_that_the_step_names_goes_before_the_table() -> None:
     remote = _remote(FLUX, metrics={"predict_time": 10.0, "image_output_count": 1})
     assert prices._estimate(remote, "gpu-h100", prices.BUILT_IN) == 0.01525
