@@ -6,12 +6,14 @@ What `replicate.run` guarantees:
    on disk; after it, the prediction's id is, before anything else happens.
 2. `RateLimited` and `Unavailable` mean that nothing was created (429, or not connected). A timeout,
    a lost connection, a 5xx or an unreadable answer to the POST is `OutcomeUnknown`.
-3. After a crash the prediction is looked up: by its id, or in the account's list by the callback
-   address it echoes, or by model and input. Only a complete list, long enough after the intent,
-   proves that there is none. Otherwise the step stays unknown; nothing is sent again.
+3. After a crash the prediction is looked up: by its id, by the signed webhook that came to this
+   attempt's address, or in the account's list by the address it echoes, or by model and input, if
+   it is nobody else's. Only a complete list, long enough after the intent, proves that there is
+   none. Otherwise the step stays unknown; nothing is sent again.
 4. Once created, nothing that fails on our side starts another: a failed look or download is
-   repeated. Waiting costs a row. A webhook is a hint; only a signed one about this prediction,
-   with a final status, is taken at its word. Duplicates and late ones change nothing.
+   repeated, a look that is refused too. Waiting costs a row. A webhook is a hint; only a signed one
+   about this prediction, with a final status, is taken at its word. Duplicates and late ones change
+   nothing.
 5. The step's deadline is the prediction's ``Cancel-After``; a canceled run cancels it.
 6. Output files are in the artifact store before the step is done. The token goes to the API only.
 7. The result has one shape for every provider: `hookline.sdk.predictions.Prediction`.

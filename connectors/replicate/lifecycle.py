@@ -17,9 +17,10 @@ from typing import Any, Generic, Literal, TypeVar
 
 from hookline.sdk import (
     ActionError,
+    AuthenticationFailed,
     Context,
+    InsufficientCredit,
     MalformedOutput,
-    NotFound,
     OutcomeUnknown,
     OverBudget,
     Park,
@@ -282,7 +283,7 @@ async def _look(ctx: Context, task: Task[R], waiting: Waiting) -> R | Park:
     client: ReplicateClient = ctx.connection
     try:
         remote = await client.job(waiting.prediction, task.kind)
-    except (RateLimited, Unavailable, OutcomeUnknown, MalformedOutput, NotFound) as error:
+    except ActionError as error:
         return _again(ctx, task, waiting, error)
     return await _go_on(ctx, task, waiting, remote)
 
@@ -297,7 +298,7 @@ async def _go_on(ctx: Context, task: Task[R], waiting: Waiting, remote: Remote) 
         try:
             await client.cancel(remote.id, task.kind)
             remote = await client.job(remote.id, task.kind)
-        except (RateLimited, Unavailable, OutcomeUnknown, MalformedOutput, NotFound) as error:
+        except ActionError as error:
             return _again(ctx, task, waiting, error)
     if remote.done:
         return await _finish(ctx, task, waiting, remote)
@@ -331,18 +332,29 @@ def _must_end(task: Task[R], remote: Remote) -> datetime | None:
 
 
 def _again(ctx: Context, task: Task[R], waiting: Waiting, error: ActionError) -> Park:
-    """Look once more: it exists, so its failure to show itself must not start another."""
+    """Look once more: it exists, so its failure to show itself must not start another.
+
+    A refused token too: whoever is changing it has until `MAX_MISSES` to give the new one.
+    """
     missed = waiting.missed()
-    limit = 5 if isinstance(error, NotFound | MalformedOutput) else MAX_MISSES
-    if missed.misses > limit:
-        if isinstance(error, NotFound | MalformedOutput):
-            raise error
-        raise TimedOut(
-            f"Replicate {task.noun} {waiting.prediction} or its files could not be read: {error.message}",
-            hint="it may have succeeded and been billed; look at it on replicate.com",
-        ) from error
+    may_pass = isinstance(
+        error, RateLimited | Unavailable | OutcomeUnknown | AuthenticationFailed | InsufficientCredit
+    )
+    if missed.misses > (MAX_MISSES if may_pass else 5):
+        if isinstance(error, RateLimited | Unavailable | OutcomeUnknown):
+            raise TimedOut(
+                f"Replicate {task.noun} {waiting.prediction} or its files could not be read: {error.message}",
+                hint="it may have succeeded and been billed; look at it on replicate.com",
+            ) from error
+        raise error
     ctx.log(f"Replicate {task.noun} {waiting.prediction}: {error.message}", misses=missed.misses)
-    return missed.park(ctx.now(), every=task.poll_interval, at_least=error.retry_after or 0.0, noun=task.noun)
+    return missed.park(
+        ctx.now(),
+        every=task.poll_interval,
+        at_least=error.retry_after or 0.0,
+        noun=task.noun,
+        problem=error.message,
+    )
 
 
 def _cancel_after(ctx: Context, task: Task[R]) -> int | None:

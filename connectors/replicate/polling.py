@@ -53,8 +53,9 @@ class Waiting:
         at_least: float = 0.0,
         no_later: datetime | None = None,
         noun: str = "prediction",
+        problem: str = "",
     ) -> Park:
-        """Wait for the webhook or the next look."""
+        """Wait for the webhook or the next look; `problem` is why the last one failed."""
         schedule = _ALONE if not self.webhook else _NEAR if self.near else _BACKUP
         delay = every if every is not None else schedule[min(max(self.polls, 1), len(schedule)) - 1]
         if self.misses:
@@ -63,7 +64,7 @@ class Waiting:
         if no_later is not None and not self.misses:
             until = max(now, min(until, no_later))
         return Park(
-            reason=f"Replicate {noun} {self.prediction}",
+            reason=f"Replicate {noun} {self.prediction}" + (f" ({problem})" if problem else ""),
             until=until,
             data=self.to_json(),
         )

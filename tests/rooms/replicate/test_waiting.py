@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from standardwebhooks import Webhook
 
+from hookline.engine.http.messages import Credential
 from hookline.engine.loader import import_room
-from hookline.sdk import Canceled, Park, TimedOut
+from hookline.sdk import Canceled, InsufficientCredit, Park, TimedOut
 from hookline.testing.replicate.signing import new_secret, sign
 
 signature = import_room("connectors.replicate.signature")
@@ -229,6 +230,40 @@ def test_a_failed_look_is_repeated_and_starts_nothing(make, standin, sleepy, fau
             record = await driver.finish()
             assert record.output["output_text"] == "rested"
             assert standin.faults.happened(fault) == 6
+        assert len(standin.creates) == 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("webhook", ["always", "never"])
+def test_a_token_that_is_being_changed_loses_nothing(make, standin, sleepy, webhook: str) -> None:
+    async def scenario() -> None:
+        async with make({**sleepy, "webhook": webhook}) as driver:
+            await driver.start()
+            client = driver.connection.http._inner
+            token = client._credential
+            client._credential = Credential(
+                {"Authorization": "Bearer r8_old"}, [str(origin) for origin in token.origins]
+            )
+            standin.faults.set("webhook.drop_completed")
+            await driver.advance(300)
+            record = await driver.wake()
+            assert record.stage == "parked"
+            assert "refused the API token" in record.park.reason
+            client._credential = token
+            assert (await driver.finish()).output["output_text"] == "rested"
+        assert len(standin.creates) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_token_that_stays_refused_ends_the_step_with_what_to_do(make, standin, sleepy) -> None:
+    async def scenario() -> None:
+        standin.faults.set("get.insufficient_credit", times=None)
+        async with make({**sleepy, "webhook": "never"}) as driver:
+            record = await driver.finish()
+            assert type(record.error) is InsufficientCredit
+            assert "billing" in record.error.hint
         assert len(standin.creates) == 1
 
     asyncio.run(scenario())
