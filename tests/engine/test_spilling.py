@@ -363,3 +363,12 @@ def test_any_value_comes_back_as_it_was(
     assert [entry.event for entry in journal.decode([encoded], fetched)] == events
     for digest in re.findall(r'"\$spill":"(\w+)"', encoded.body):
         assert kept.size(digest), "whoever looks through the text finds references only"
+
+
+def test_what_is_sent_keeps_nothing_from_being_collected(lab: Lab) -> None:
+    missing = "0" * 64
+    run = lab.go(flow(job("a", value="{{ trigger }}")), {"$spill": missing, "deep": [{"$spill": missing}]})
+    assert lab.end(run) == "succeeded"
+    assert lab.end(lab.begin("flow", {"$spill": missing})) == "succeeded"
+    assert lab.engine.store.mentions().spilled == frozenset()
+    assert lab.engine.collector.look().reason == ""

@@ -475,7 +475,8 @@ class MemoryStore:
         self._check()
         with self.database.guard:
             tables = [value for value in vars(self._tables).values() if isinstance(value, dict)]
-            digests, spilled = mentioned_in(map(repr, tables))
+            digests, _ = mentioned_in(map(repr, tables))
+            _, spilled = mentioned_in([repr(self._tables.history)])
             began = [
                 row.created_at if row.started_at is None else row.started_at
                 for row in (record.row for record in self._tables.runs.values())

@@ -14,7 +14,10 @@ _MARKS = ("artifact:", "$spill")
 """What stands in every text with a reference: a file's address, and a large value's place."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_SPILLED = re.compile(r"\$spill[^0-9a-f]{1,8}([0-9a-f]{64})")
+_SPILLED = re.compile(r"""\{"\$spill": ?"([0-9a-f]{64})"\}""")
+"""A large value's place in a history. The journal writes nothing else so, whatever is sent to it: in a text
+the quotes are escaped, and in data the dollar sign is."""
+
 _ROWS = 200
 _NUMBERS = ("INTEGER", "REAL")
 
@@ -54,7 +57,8 @@ def find_mentions(db: sqlite3.Connection) -> Mentions:
             while some := rows.fetchmany(_ROWS):
                 found = mentioned_in(text for row in some for text in row if text)
                 digests |= found[0]
-                spilled |= found[1]
+                if table == "history":
+                    spilled |= found[1]
     finally:
         db.execute("ROLLBACK")
     return Mentions(frozenset(digests), frozenset(spilled), since)

@@ -71,6 +71,15 @@ class MentionsContract(Contract):
         assert found.spilled == {_digest("large")}
         assert found.digests == {_digest("large"), _digest("small")}
 
+    def test_what_only_looks_like_a_large_value_is_none(self, store: Store, write: Write) -> None:
+        # Whoever sends such a thing must not keep everything from being collected.
+        alike = {"$spill": _digest("alike")}
+        text = json.dumps([["run.created", "", {"trigger": f"$spill {_digest('text')} {json.dumps(alike)}"}]])
+        run = new_run("r1", owner="w1", chunk=chunk(0, body=text))
+        write(store, accept(incoming("e1", run, data=alike), incoming("e2", state="filtered", data=alike)))
+        write(store, advance(summary=summary("waiting", output=alike)), signal(body=alike))
+        assert store.mentions().spilled == frozenset()
+
     def test_what_is_forgotten_is_not_mentioned(self, store: Store, write: Write) -> None:
         run = new_run("r1", owner="w1", event_id="e1")
         write(store, accept(incoming("e1", run, data=_reference("gone"))))
