@@ -36,7 +36,7 @@ async def settle(ctx: Context, wanted: Wanted, left: Leftover) -> Park | None:
         return None
     client: CogClient = ctx.connection
     waiting = Waiting(**kept)
-    told = told_by(left.wake, waiting.job) if left.wake is not None else None
+    told = next(filter(None, (told_by(wake, waiting.job) for wake in ctx.callbacks)), None)
     if told is not None and told.predict_seconds is not None:
         charge(ctx, client, wanted, told.predict_seconds)
         return None

@@ -142,7 +142,8 @@ def components(outside: Outside) -> list[Found]:
             @run.on_settle
             async def settle(ctx: Context, left: Leftover, name: str, value: Json = None) -> Any:
                 data = {"reason": left.reason, "data": left.data, "kept": left.kept}
-                call = Call("settle", f"{name} settle", ctx.idempotency_key, ctx.attempt, left.wake, data)
+                wake = ctx.callbacks[-1] if ctx.callbacks else None
+                call = Call("settle", f"{name} settle", ctx.idempotency_key, ctx.attempt, wake, data)
                 found = await outside.answer(ctx, dataclasses.replace(call, notes=ctx.notes), value)
                 return found if isinstance(found, Park) else None
 

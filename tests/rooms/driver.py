@@ -224,7 +224,8 @@ class Driver:
         park, since, is_stopped = self.record.park, self.now(), reason == "unknown"
         data: Mapping[str, Json] = park.data if park is not None else {}
         kept: Mapping[str, Json] = {}
-        wake = None
+        # What came before the end was the attempt's to read.
+        self.record.received.clear()
         self.settled_looks = 0
         for _ in range(MAX_WAKES):
             self.settled_looks += 1
@@ -233,7 +234,7 @@ class Driver:
                 if not is_stopped:
                     await self.action.cancel(self, data, **self._bound())
                     self.boundary("stopped")
-                left = Leftover(reason, since, self.settled_looks, data, kept, wake)
+                left = Leftover(reason, since, self.settled_looks, data, kept)
                 looked = await self.action.settle(self, left, **self._bound())
                 self.boundary("commit settlement")
             except Crash:
@@ -251,9 +252,7 @@ class Driver:
             if not self.record.callbacks:
                 assert looked.until is not None
                 await self.advance(max(0.0, (looked.until - self.now()).total_seconds()))
-            if self.record.callbacks:
-                headers, body = self.record.callbacks.popleft()
-                wake = Wake("callback", data, body, headers)
+            self.record.callbacks.clear()
         raise AssertionError(f"not settled after {MAX_WAKES} looks: {self.logged}")
 
     async def cancel(self) -> None:

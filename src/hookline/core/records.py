@@ -263,7 +263,7 @@ class Settlement:
         is_stopped: Whether it has been told to stop.
         left: What the last look left for the next one.
         waits_for: For people, what it waits for.
-        callback: Body and headers of what came to the attempt's address last.
+        callbacks: Bodies and headers that came to the attempt's address since it ended, by delivery.
         is_told: Whether it came during the look that is under way.
         interruptions: How often the process died during a look.
     """
@@ -283,7 +283,7 @@ class Settlement:
     is_stopped: bool = False
     left: Json = None
     waits_for: str = ""
-    callback: tuple[str, dict[str, str]] | None = None
+    callbacks: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     is_told: bool = False
     interruptions: int = 0
 

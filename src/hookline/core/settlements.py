@@ -90,9 +90,9 @@ def due(state: RunState, event: ev.TimerFired, at: float) -> bool:
 def called_back(state: RunState, event: ev.CallbackReceived, at: float) -> bool:
     """Somebody told the attempt's address something: the reason for a look before its time."""
     found = state.settlements.get(settlement_key(event.path, event.attempt))
-    if found is None:
+    if found is None or event.id in found.callbacks:
         return False
-    found.callback = (event.body, event.headers)
+    found.callbacks[event.id] = (event.body, event.headers)
     if found.is_running:
         found.is_told = True
         return True

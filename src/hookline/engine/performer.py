@@ -500,8 +500,7 @@ class Performer:
             files=self.outside.files,
             notes=dict(record.notes),
             callbacks=[
-                Wake("callback", {}, body.encode(), headers)
-                for body, headers in (record.callbacks if isinstance(record, StepRecord) else {}).values()
+                Wake("callback", {}, body.encode(), headers) for body, headers in record.callbacks.values()
             ],
             clock=self._clock,
             keep=keep,

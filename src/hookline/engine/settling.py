@@ -27,7 +27,6 @@ from hookline.sdk import (
     RateLimited,
     TimedOut,
     Unavailable,
-    Wake,
 )
 
 from .attempts import storable, to_json
@@ -140,10 +139,6 @@ class Settler:
     async def _settle(self, action: Action, context: AttemptContext, settlement: Settlement) -> Park | None:
         if action.settle is None:
             return None
-        wake = None
-        if settlement.callback is not None:
-            body, headers = settlement.callback
-            wake = Wake("callback", settlement.data or {}, body.encode(), headers)
         reason: Any = settlement.reason
         left = Leftover(
             reason,
@@ -151,7 +146,6 @@ class Settler:
             settlement.looks,
             settlement.data or {},
             settlement.left or {},
-            wake,
         )
         found: Park | None = await action.settle(context, left, **action.bind(settlement.input))
         return found

@@ -339,7 +339,7 @@ class Context(Protocol):
         files: The artifact store.
         notes: What earlier calls of this attempt noted, newest value of each key.
         callbacks: What was posted to the callback address so far, oldest first, with the body and headers
-            of each: for a look-up, when nobody knows what the attempt has started.
+            of each: for a look-up, when nobody knows what the attempt has started, and for a settlement.
     """
 
     run_id: str

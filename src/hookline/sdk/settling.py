@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from .context import Wake
-
 __all__ = ["Leftover"]
 
 Json = Any
@@ -16,7 +14,9 @@ Json = Any
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """What an attempt that is over may have left behind elsewhere; its notes are in `Context.notes`.
+    """What an attempt that is over may have left behind elsewhere.
+
+    Its notes are in `Context.notes`, and what has come to its callback address since in `Context.callbacks`.
 
     Attributes:
         reason: How the attempt ended: ``canceled``; ``failed``, by its own error or because its time was
@@ -25,7 +25,6 @@ class Leftover:
         looks: How often it was looked at, this time included.
         data: `Park.data` of the attempt, empty when it had not parked.
         kept: `Park.data` of the last look, empty at the first.
-        wake: What came to the attempt's callback address last, None when nothing did.
     """
 
     reason: Literal["canceled", "failed", "unknown"]
@@ -33,4 +32,3 @@ class Leftover:
     looks: int
     data: Mapping[str, Json]
     kept: Mapping[str, Json]
-    wake: Wake | None = None

@@ -74,8 +74,8 @@ def _look(answers: list[Any], **more: Any) -> tuple[Park | None, FakeContext]:
         more.pop("looks", 1),
         more.pop("data", waiting),
         more.pop("kept", {}),
-        more.pop("wake", None),
     )
+    context.callbacks = more.pop("callbacks", ())
     parameters = {"input": {}, "usd_per_second": 0.01, **more}
     found = asyncio.run(connector.run.settle(context, left, **connector.run.bind(parameters)))
     return found, context
@@ -110,7 +110,7 @@ def test_what_nobody_knows_of_is_not_stopped() -> None:
 
 def test_a_callback_that_came_is_believed_and_nothing_is_asked() -> None:
     wake = Wake("callback", {}, b'{"status": "canceled", "metrics": {"predict_time": 3.5}}')
-    found, context = _look([], wake=wake)
+    found, context = _look([], callbacks=[wake])
     assert (found, context.requests) == (None, [])
     assert context.charged == [("http://127.0.0.1:5000", pytest.approx(0.035))]
 
