@@ -22,7 +22,7 @@ from hookline.sdk import (
 )
 from hookline.sdk.http import raise_for_status
 from hookline.sdk.model_files import ModelSchema
-from hookline.sdk.predictions import iso, parse_time
+from hookline.sdk.predictions import amount, iso, parse_time
 
 from .problems import raise_problem
 
@@ -125,13 +125,12 @@ class Snapshot:
         if not isinstance(value, Mapping) or not isinstance(value.get("status"), str):
             raise MalformedOutput("the Cog server answered something that is no prediction")
         job, metrics = value.get("id"), value.get("metrics")
-        seconds = metrics.get("predict_time") if isinstance(metrics, Mapping) else None
         return cls(
             id=job if isinstance(job, str) else None,
             status=value["status"],
             output=value.get("output"),
             error=value.get("error"),
-            predict_seconds=float(seconds) if isinstance(seconds, int | float) else None,
+            predict_seconds=amount(metrics.get("predict_time")) if isinstance(metrics, Mapping) else None,
             created_at=parse_time(value.get("created_at")) or parse_time(value.get("started_at")),
             completed_at=parse_time(value.get("completed_at")),
         )

@@ -22,8 +22,9 @@ from typing import Any
 
 from hookline.sdk import ActionError, BadInput, Context, NotFound
 from hookline.sdk.model_files import web_urls
+from hookline.sdk.predictions import amount
 
-from .records import Remote, Target, amount
+from .records import Remote, Target
 
 __all__ = [
     "BUILT_IN",

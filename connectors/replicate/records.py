@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from hookline.sdk import BadInput, MalformedOutput
-from hookline.sdk.predictions import parse_time
+from hookline.sdk.predictions import amount, parse_time
 
-__all__ = ["TERMINAL", "Remote", "Target", "Wanted", "amount", "read_targets"]
+__all__ = ["TERMINAL", "Remote", "Target", "Wanted", "read_targets"]
 
 Json = Any
 
@@ -217,10 +217,3 @@ def _mapping(value: Json) -> Mapping[str, Json]:
 
 def _text(value: Json) -> str:
     return value if isinstance(value, str) else ""
-
-
-def amount(value: Json) -> float | None:
-    """A number that can be one of seconds or units: finite, and not less than 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e15:
-        return None
-    return float(value)

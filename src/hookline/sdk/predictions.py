@@ -22,7 +22,7 @@ from .fields import Field
 from .files import File
 from .model_files import Archived
 
-__all__ = ["Prediction", "failure", "iso", "parse_time", "succeeded"]
+__all__ = ["Prediction", "amount", "failure", "iso", "parse_time", "succeeded"]
 
 _LONGEST_ERROR = 2000
 
@@ -152,6 +152,13 @@ def parse_time(value: object) -> datetime | None:
     except ValueError:
         return None
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def amount(value: object) -> float | None:
+    """A provider's number of seconds or units, finite and not less than 0; None when it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e15:
+        return None
+    return float(value)
 
 
 def iso(moment: datetime) -> str:

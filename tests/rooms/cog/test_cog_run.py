@@ -738,6 +738,20 @@ def test_the_health_of_what_does_not_answer_is_an_error() -> None:
             asyncio.run(run_action(connector.get_health, {}, _context(answer)))
 
 
+@pytest.mark.parametrize("figure", [-1, True, 10**400, "2", None, []])
+def test_a_running_time_that_is_none_costs_no_output(figure: Any) -> None:
+    ctx = _context(READY, NO_SCHEMA, ACCEPTED)
+    park = _start(ctx, usd_per_second=0.5)
+    body = {
+        "id": park.data["job"],
+        "status": "succeeded",
+        "output": "HELLO",
+        "metrics": {"predict_time": figure},
+    }
+    output = _callback(ctx, park, body, usd_per_second=0.5)
+    assert (output["output_text"], output["cost_usd"], ctx.usd) == ("HELLO", None, 0.0)
+
+
 def test_a_file_that_cannot_be_fetched_yet_is_fetched_later_and_paid_once() -> None:
     """The server has told of it once, and does not tell again."""
     document = _document({"type": "string", "format": "uri"})
