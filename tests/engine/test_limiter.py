@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from engine_lab import Give, Hang, Lab, LabMaker, flow, job
 
+from hookline.store.port import StoreError, TakeTurns
 from hookline.testing.httpd import HttpServer, Request, Response
 
 
@@ -318,3 +319,24 @@ def test_who_waits_where_it_is_keeps_no_place_from_others(labs: LabMaker, servic
     assert len(lab.outside.of("a")) == 4
     lab.outside.release("a")
     assert [lab.end(hanging), lab.end(last)] == ["succeeded"] * 2
+
+
+def test_a_turn_that_the_store_does_not_take_fails_the_attempt(labs: LabMaker, service: Service) -> None:
+    configure(labs, service)
+    lab = labs()
+    store: Any = lab.engine.store
+    submit, refused = store.submit, []
+
+    def refuse_once(unit: Any, done: Any) -> None:
+        if isinstance(unit, TakeTurns) and not refused:
+            refused.append(unit)
+            done(StoreError("no number"))
+        else:
+            submit(unit, done)
+
+    store.submit = refuse_once
+    run = lab.go(flow(visit("POST a", retry={"max_attempts": 1})))
+    assert lab.end(run) == "failed"
+    assert lab.step(run, "v")["error"]["type"] == "unavailable"
+    assert service.came == []
+    assert lab.end(lab.begin("flow")) == "succeeded"
