@@ -34,6 +34,9 @@ __all__ = ["finish", "not_succeeded"]
 _DELIVERY = "replicate.delivery"
 """Replicate's own host of output files; addresses elsewhere may be a model's text."""
 
+SPREADING = 60.0
+"""Seconds after its end in which a file that is missing may only be late: it is kept for an hour."""
+
 _EXPIRED = (
     "Replicate deletes the outputs of API predictions one hour after they end; let the step run, or "
     "be woken, within that hour"
@@ -99,6 +102,10 @@ async def _download(ctx: Context, client: ReplicateClient, remote: Remote, url: 
             hint=_EXPIRED,
         ) from error
     except NotFound as error:
+        if remote.completed_at is not None and (ctx.now() - remote.completed_at).total_seconds() < SPREADING:
+            raise Unavailable(
+                f"an output file of Replicate prediction {remote.id} is not there yet: {error.message}"
+            ) from error
         raise NotFound(
             f"an output file of Replicate prediction {remote.id} is gone: {error.message}", hint=_EXPIRED
         ) from error

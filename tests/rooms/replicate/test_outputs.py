@@ -155,7 +155,7 @@ def test_a_file_that_cannot_be_had_is_a_typed_error(make, standin, picture, faul
     assert len(standin.creates) == 1
 
 
-@pytest.mark.parametrize("fault", ["cdn.server_error", "cdn.wrong_length"])
+@pytest.mark.parametrize("fault", ["cdn.server_error", "cdn.wrong_length", "cdn.not_found"])
 def test_a_file_that_comes_at_the_second_try_is_waited_for(make, standin, picture, fault: str) -> None:
     standin.faults.set(fault, times=3)
     record = _run(make(picture))
