@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from hookline.sdk import ActionError, MalformedOutput, NotFound
+from hookline.sdk import ActionError, MalformedOutput, NotFound, RateLimited, Unavailable
 from hookline.sdk.model_files import ModelSchema
 
 from .records import Remote, Target
@@ -131,7 +131,11 @@ class Catalogue:
         return (await self.model(target.model, now)).latest
 
     async def output_schema(self, remote: Remote, now: datetime) -> ModelSchema | None:
-        """What the model of a prediction says of its output; None when it does not, or cannot be asked."""
+        """What the model of a prediction says of its output; None when it says nothing.
+
+        Raises:
+            RateLimited, Unavailable: It cannot be asked just now.
+        """
         owner, _, name = remote.model.partition("/")
         if not owner or not name:
             return None
@@ -139,6 +143,8 @@ class Catalogue:
             if len(remote.version) == _PINNED:
                 return (await self._version(remote.model, remote.version)).schema
             return (await self.model(remote.model, now)).schema
+        except (RateLimited, Unavailable):
+            raise
         except ActionError:
             return None
 

@@ -21,7 +21,7 @@ from hookline.sdk import (
     parse_duration,
 )
 from hookline.sdk.expectations import check_output
-from hookline.sdk.model_files import archive, web_urls
+from hookline.sdk.model_files import ModelSchema, archive, web_urls
 from hookline.sdk.predictions import Prediction, succeeded
 
 from .client import ReplicateClient
@@ -35,7 +35,7 @@ _DELIVERY = "replicate.delivery"
 """Replicate's own host of output files; addresses elsewhere may be a model's text."""
 
 SPREADING = 60.0
-"""Seconds after its end in which a file that is missing may only be late: it is kept for an hour."""
+"""Seconds after its end in which what is missing may only be late; files are kept for an hour."""
 
 _EXPIRED = (
     "Replicate deletes the outputs of API predictions one hour after they end; let the step run, or "
@@ -61,7 +61,7 @@ async def finish(ctx: Context, client: ReplicateClient, wanted: Wanted, remote: 
     if remote.data_removed:
         charge(ctx, remote, cost)
         raise NotFound(f"the output of Replicate prediction {remote.id} is gone", hint=_EXPIRED)
-    schema = await client.catalogue.output_schema(remote, ctx.now()) if _needs_schema(remote) else None
+    schema = await _schema(ctx, client, remote) if _needs_schema(remote) else None
 
     async def download(url: str, name: str) -> File:
         return await _download(ctx, client, remote, url, name)
@@ -102,7 +102,7 @@ async def _download(ctx: Context, client: ReplicateClient, remote: Remote, url: 
             hint=_EXPIRED,
         ) from error
     except NotFound as error:
-        if remote.completed_at is not None and (ctx.now() - remote.completed_at).total_seconds() < SPREADING:
+        if _has_just_ended(remote, ctx.now()):
             raise Unavailable(
                 f"an output file of Replicate prediction {remote.id} is not there yet: {error.message}"
             ) from error
@@ -115,6 +115,20 @@ async def _download(ctx: Context, client: ReplicateClient, remote: Remote, url: 
             code=error.code,
             hint=error.hint or "it succeeded, and was billed: look at it on replicate.com within the hour",
         ) from error
+
+
+async def _schema(ctx: Context, client: ReplicateClient, remote: Remote) -> ModelSchema | None:
+    """What tells a text from a file; without it, after a while, by the looks of the output."""
+    try:
+        return await client.catalogue.output_schema(remote, ctx.now())
+    except (RateLimited, Unavailable):
+        if _has_just_ended(remote, ctx.now()):
+            raise
+        return None
+
+
+def _has_just_ended(remote: Remote, now: datetime) -> bool:
+    return remote.completed_at is not None and (now - remote.completed_at).total_seconds() < SPREADING
 
 
 def _needs_schema(remote: Remote) -> bool:

@@ -155,6 +155,20 @@ def test_a_file_that_cannot_be_had_is_a_typed_error(make, standin, picture, faul
     assert len(standin.creates) == 1
 
 
+@pytest.mark.parametrize("times", [3, None])
+def test_a_text_is_not_taken_for_a_file_because_the_schema_cannot_be_had(make, standin, times) -> None:
+    """For a minute; then the output has to be judged by its looks."""
+    model = f"hookline/echo:{standin.version_of('hookline/echo')}"
+    text = f"{standin.cdn_url}/not-a-file"
+    standin.faults.set("models.server_error", times=times)
+    record = _run(make({"model": model, "input": {"text": text}}))
+    if times is not None:
+        assert record.output["output_text"] == text
+    else:
+        assert type(record.error) is NotFound
+    assert len(standin.creates) == 1
+
+
 @pytest.mark.parametrize("fault", ["cdn.server_error", "cdn.wrong_length", "cdn.not_found"])
 def test_a_file_that_comes_at_the_second_try_is_waited_for(make, standin, picture, fault: str) -> None:
     standin.faults.set(fault, times=3)
