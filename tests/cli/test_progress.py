@@ -40,6 +40,19 @@ def test_words_stay_on_their_line_while_the_step_is_only_looked_at(
     assert lines[-1].split()[:2] == ["succeeded", "said"]
 
 
+def test_a_step_that_goes_on_waiting_for_the_same_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = Progress(compile_plan({"name": "w", "steps": [{"id": "said", "uses": "x.y"}]}), {}, Redactor())
+    for seq in range(0, 6, 2):
+        shown.update(state_at("waiting", seq))
+        shown.update(state_at("running", seq + 1))
+    other = state_at("waiting", 7)
+    other.records["steps[0]"].waiting = Waiting("action", "its files", None)
+    shown.update(other)
+    shown.close()
+    lines = [" ".join(line.split()) for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["waiting said for the model", "waiting said for its files"]
+
+
 def test_without_a_terminal_no_words_are_written(capsys: pytest.CaptureFixture[str]) -> None:
     shown = Progress(compile_plan({"name": "w", "steps": [{"uses": "x.y"}]}), {}, Redactor())
     shown.show([LiveText("steps[0]", 1, "once", True)])

@@ -111,6 +111,17 @@ def test_resume_goes_on_with_what_failed_under_the_newest_version(cli: Cli, fail
     assert "R410" in again.stderr
 
 
+def test_a_detached_resume_finds_the_newest_version(cli: Cli, failed: str) -> None:
+    mend(cli)
+    assert (
+        "will be resumed by the server"
+        in cli.ok("runs", "resume", failed, "--version", "latest", "--detach").stderr
+    )
+    document = cli.json("runs", "resume", failed, "--json")
+    assert document["status"] == "succeeded"
+    assert document["output"] == 1
+
+
 def test_replay_is_a_new_run_that_may_take_over_earlier_steps(cli: Cli, failed: str) -> None:
     mend(cli)
     document = cli.json("runs", "replay", failed, "--version", "latest", "--json")

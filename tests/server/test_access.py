@@ -139,4 +139,6 @@ def test_a_browser_is_asked_for_the_password(lab: Lab) -> None:
     assert answer.status_code == 401
     assert any(value.startswith("Basic ") for value in answer.headers.getlist("WWW-Authenticate"))
     assert answer.mimetype == "text/html"
+    # Whoever has closed the browser's question reads what to answer.
+    assert "HOOKLINE_ADMIN_TOKEN" in answer.text
     assert lab.client.get("/", headers={"Authorization": basic("ada", TOKEN)}).status_code == 200

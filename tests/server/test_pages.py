@@ -12,7 +12,15 @@ from server_lab import EVIL, TOKEN, Lab, basic
 from test_hooks import is_problem
 
 from hookline.server import forms
-from hookline.server.presentation import Shown, duration, files_in, pretty, run_in_words, shown_parts
+from hookline.server.presentation import (
+    Shown,
+    duration,
+    files_in,
+    pretty,
+    run_in_words,
+    shown_parts,
+    step_in_words,
+)
 
 HTML = "text/html"
 
@@ -328,6 +336,7 @@ def test_a_decision_that_is_not_taken_in_yet_is_shown_as_recorded(held: Lab, dec
     for shown in (page(held, path), page(held, "/approvals")):
         assert f"The decision of operator:ada is recorded: {decision}." in shown.shown
         assert path not in [form.get("action") for form in shown.all("form")]
+    assert [each["content"] for each in page(held, path).all("meta") if each.get("http-equiv") == "refresh"]
     assert "recorded" not in page(held, f"/approvals/{held.approval_of(other)}").shown
 
 
@@ -445,13 +454,27 @@ def test_what_is_not_settled_yet_is_shown(lab: Lab, monkeypatch: pytest.MonkeyPa
         {"attempt": 2, "reason": "job 7 to end", "until": "2026-11-20T09:00:00.000Z"}
     ]
     monkeypatch.setattr(lab.engine, "run_document", lambda run_id: document)
-    assert "what attempt 2 left is being settled: job 7 to end, until" in page(lab, f"/runs/{run}").shown
+    assert "what attempt 2 left is being settled: job 7 to end, next look" in page(lab, f"/runs/{run}").shown
 
 
 def test_a_run_that_executes_names_its_steps() -> None:
     steps = [{"path": "steps[0]", "id": "a", "status": "running", "waiting_for": None}]
     assert run_in_words({"status": "running", "steps": steps}) == "It is executing a."
     assert "turn" in run_in_words({"status": "queued"})
+
+
+def test_a_run_that_failed_names_the_step_as_its_author_does() -> None:
+    steps = [{"path": "steps[0]", "id": "a", "status": "failed", "waiting_for": None}]
+    error = {"step": "steps[0]", "message": "no"}
+    assert run_in_words({"status": "failed", "error": error, "steps": steps}) == "It failed at a: no"
+    assert run_in_words({"status": "failed", "error": error, "steps": []}) == "It failed at steps[0]: no"
+
+
+@pytest.mark.parametrize(("kind", "word"), [("action", "next look"), ("approval", "until")])
+def test_a_time_is_called_an_end_only_where_it_is_one(kind: str, word: str) -> None:
+    waiting = {"kind": kind, "reason": "it", "until": "2026-11-20T09:00:00.000Z"}
+    said = step_in_words({"status": "waiting", "waiting_for": waiting})
+    assert said == f"waiting: it, {word} 2026-11-20 09:00:00 UTC"
 
 
 # Starting by hand -----------------------------------------------------------------------------------

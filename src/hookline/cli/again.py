@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import DONE, CliError, translated
 from .foreground import Foreground, report, run_state, worker_name
 from .logs import set_up_logging
-from .office import Local, Office, office_of
+from .office import Local, Office, office_of, project_office
 from .output import emit_json, next_step, say
 from .own_runs import HandedOver
 from .runs import whoever
@@ -122,7 +122,8 @@ def resume_run(
 ) -> int:
     """Go on with a run that failed, was canceled, or was left open."""
     if server is not None or detach:
-        with office_of(project, server) as office:
+        # The newest version is that of the project's files, which only an engine with them knows.
+        with project_office(project, server) if version == "latest" else office_of(project, server) as office:
             office.resume(run_id, version, whoever())
             say(f"{run_id}: will be resumed by the server")
             next_step(f"hookline runs watch {run_id}")

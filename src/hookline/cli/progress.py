@@ -50,6 +50,7 @@ class Progress:
         self._address = address
         self._lock = threading.Lock()
         self._told: dict[str, tuple[str, int]] = {}
+        self._waits: dict[str, str] = {}
         self._ended: dict[str, float | None] = {}
         self._seq = -1
         self._is_open = False
@@ -125,6 +126,11 @@ class Progress:
                 self._is_open = True
             return
         text = f"{status_text(record.status, 10)} {label:<20} {_took(record):>8}  {self._about(node, record)}"
+        if record.status == "waiting":
+            # A step that looks at a service, and goes on waiting for the same, says so once.
+            if self._waits.get(record.path) == text:
+                return
+            self._waits[record.path] = text
         click.echo(text.rstrip(), err=True)
         if record.waiting is not None and record.waiting.waits_for == "approval":
             from hookline.engine.live import approval_id

@@ -144,7 +144,7 @@ def _label(step: Json) -> str:
 def _about(step: Json) -> str:
     count = step.get("interruptions", 0)
     interrupted = f"interrupted {'once' if count == 1 else f'{count} times'}" if count else ""
-    settling = [f"settling: {each['reason']}, until {each['until']}" for each in step.get("settling", ())]
+    settling = [f"settling: {each['reason']}, next look {each['until']}" for each in step.get("settling", ())]
     return "; ".join(filter(None, (interrupted, _now(step), *settling)))
 
 
@@ -152,8 +152,11 @@ def _now(step: Json) -> str:
     if step["error"]:
         return f"{step['error'].get('code')}: {step['error'].get('message')}"
     if step["waiting_for"]:
-        until = step["waiting_for"]["until"]
-        return f"waiting for {step['waiting_for']['reason']}" + (f" until {until}" if until else "")
+        from hookline.core.records import LOOKED_AT
+
+        waiting = step["waiting_for"]
+        word = ", next look" if waiting["kind"] in LOOKED_AT else " until"
+        return f"waiting for {waiting['reason']}" + (f"{word} {waiting['until']}" if waiting["until"] else "")
     return ""
 
 

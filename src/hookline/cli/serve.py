@@ -89,6 +89,7 @@ def serve(project: Project, host: str, port: int) -> int:
         )
     with _serving(project, host, port, token) as (engine, server):
         say(f"listening on http://{host}:{server.port}/ (Ctrl-C stops)")
+        say("  pages ask for a name, which may be any, and for the admin token as the password")
         if host not in _LOOPBACK and not project.settings["base_url"]:
             say("warning: base_url is not set, so callbacks are told an address of this machine only")
         _say_triggers(engine, engine.base_url)

@@ -277,7 +277,7 @@ class _Decision:
     def _over_budget(self, path: str, cause: str) -> ev.Event:
         spent, budget = self.state.cost, self.plan.limits.budget_run
         message = f"the run has cost {spent:.4f} USD (an estimate), and its budget is {budget:g} USD"
-        hint = "raise limits.budget.run and resume the run"
+        hint = "raise limits.budget.run, and resume the run with its newest version"
         return ev.StepFailed(path, cause, _error("insufficient_credit", "R210", message, hint, path))
 
     def _enter(
@@ -453,7 +453,7 @@ class _Decision:
             return ev.StepWoken(path, path, attempt, record.wake, record.woken_by, deadline)
         who = f"{decided.by} did not allow it" if decided else "nobody allowed it in time"
         message = f"{node.label} would go over a budget, and {who}"
-        hint = "raise the budget and resume the run"
+        hint = "raise the budget, and resume the run with its newest version; or resume it to ask again"
         return ev.AttemptFailed(
             path, path, attempt, _error("insufficient_credit", "R213", message, hint, path)
         )

@@ -13,6 +13,7 @@ from . import events as ev
 
 __all__ = [
     "HELD",
+    "LOOKED_AT",
     "RUN_TERMINAL",
     "TERMINAL",
     "Asking",
@@ -35,6 +36,9 @@ TERMINAL = frozenset({"succeeded", "failed", "skipped", "canceled"})
 
 HELD = frozenset({"limit", "identical"})
 """What an action waits for in the middle of an attempt, without any step of its own."""
+
+LOOKED_AT = frozenset({"action", "lookup", *HELD})
+"""What is looked at again when its time comes, and may then go on waiting: the time is no end."""
 
 RUN_TERMINAL = frozenset({"succeeded", "failed", "canceled"})
 

@@ -99,7 +99,8 @@ RUNTIME_CODES: Final[tuple[Code, ...]] = (
         "The run's budget is spent",
         "The steps so far have cost as much as limits.budget.run allows, by estimate. The next action is not "
         "started and the step fails with insufficient_credit.",
-        "Raise limits.budget.run and resume the run, or find out what costs more than expected.",
+        "Raise limits.budget.run and resume the run with `--version latest`, since a run keeps the limits "
+        "that it began with; or find out what costs more than expected.",
     ),
     Code(
         "R212",
@@ -107,15 +108,17 @@ RUNTIME_CODES: Final[tuple[Code, ...]] = (
         "What the step is about to start may cost more than is left of a budget: that of the run, of the day "
         "or month, or of the whole installation. What others have set aside for work under way counts as "
         "spent. Nothing was started; the step fails with insufficient_credit.",
-        "Raise the budget and resume the run; give the step a max_cost if the estimate is too high, several "
-        "models with on_over set to fallback, or set on_over to approve.",
+        "Raise the budget and resume the run with `--version latest`, since a run keeps the limits that it "
+        "began with. Give the step a max_cost if the estimate is too high, several models with on_over set "
+        "to fallback, or set on_over to approve.",
     ),
     Code(
         "R213",
         "Nobody allowed the step to go over a budget",
         "limits.budget.on_over is approve, and the person who was asked refused, or nobody answered in time. "
         "No answer is never a yes. Nothing was started.",
-        "Raise the budget, or ask the people named in limits.budget.approve; then resume the run.",
+        "Ask the people named in limits.budget.approve and resume the run, which asks again; or raise the "
+        "budget and resume the run with `--version latest`.",
     ),
     Code(
         "R216",

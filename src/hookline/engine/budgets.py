@@ -96,7 +96,9 @@ class Budgets:
             f"{cap.most:g} USD, are spent or set aside"
         )
         if limits.on_over != "approve":
-            hint = f"raise {label} and resume the run, or give the step a lower max_cost"
+            # A run keeps the limits of the version that it began with.
+            how = " with its newest version" if label.startswith("limits.") else ""
+            hint = f"raise {label} and resume the run{how}, or give the step a lower max_cost"
             return OverBudget(message, hint=hint, fallback=limits.on_over == "fallback")
         data = {
             "who": list(limits.approvers),

@@ -26,6 +26,11 @@ __all__ = ["Access", "acting_user", "protect"]
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES = frozenset({"same-origin", "none"})
 
+_HOW_TO_LOG_IN = (
+    "In a browser, load the page again and give the admin token (HOOKLINE_ADMIN_TOKEN of the server) as the "
+    "password, with any name; in a program, send Authorization: Bearer <token>."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -67,9 +72,9 @@ class Access:
             return None
         credential = _credential(request)
         if credential is None:
-            return problem(401, "S703", "an access token is needed", hint="Authorization: Bearer <token>")
+            return problem(401, "S703", "an access token is needed", hint=_HOW_TO_LOG_IN)
         if not _is_same(credential.secret, self.token):
-            return problem(401, "S704", "this access token is not valid")
+            return problem(401, "S704", "this access token is not valid", hint=_HOW_TO_LOG_IN)
         # The browser adds a password it has saved to whatever a foreign page makes it send.
         return _refuse_foreign(request, self.hosts | {request.host.lower()})
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from flask import Flask, current_app
 
+from hookline.core.records import LOOKED_AT
 from hookline.core.units import format_usd
 
 from .artifacts import artifact_url, thumbnail_url
@@ -153,14 +154,15 @@ def step_in_words(step: dict[str, Json]) -> str:
     waiting = step.get("waiting_for")
     if waiting is None:
         return str(step["status"])
-    until = f", until {moment(waiting['until'])}" if waiting["until"] else ""
+    word = "next look" if waiting["kind"] in LOOKED_AT else "until"
+    until = f", {word} {moment(waiting['until'])}" if waiting["until"] else ""
     return f"{step['status']}: {waiting['reason'] or waiting['kind']}{until}"
 
 
 def settling_in_words(step: dict[str, Json]) -> list[str]:
     """What is still to be stopped or paid of attempts that are over."""
     return [
-        f"what attempt {each['attempt']} left is being settled: {each['reason']}, until "
+        f"what attempt {each['attempt']} left is being settled: {each['reason']}, next look "
         f"{moment(each['until'])}"
         for each in step.get("settling", ())
     ]
@@ -197,7 +199,9 @@ def run_in_words(run: dict[str, Json]) -> str:
         case "canceled":
             return f"It was canceled after {duration(run)}."
     error = run["error"] or {}
-    where = f" at {error['step']}" if error.get("step") else ""
+    at = error.get("step")
+    failed = next((_name(step) for step in steps if step["path"] == at), at)
+    where = f" at {failed}" if failed else ""
     return f"It failed{where}: {error.get('message', 'no reason was given')}"
 
 
