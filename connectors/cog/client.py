@@ -76,6 +76,7 @@ class Published:
         digest: SHA-256 of the document, hexadecimal, whatever the order of its keys.
     """
 
+    document: Mapping[str, Json]
     schema: ModelSchema
     digest: str
 
@@ -83,7 +84,7 @@ class Published:
     def of(cls, document: Mapping[str, Json]) -> Published:
         """Read a document."""
         text = json.dumps(document, sort_keys=True, separators=(",", ":"))
-        return cls(ModelSchema(document), hashlib.sha256(text.encode()).hexdigest())
+        return cls(document, ModelSchema(document), hashlib.sha256(text.encode()).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from .health_action import get_health
 from .run import run
+from .schema_action import get_schema
 from .service import cog, connect
 
-__all__ = ["cog", "connect", "get_health", "run"]
+__all__ = ["cog", "connect", "get_health", "get_schema", "run"]

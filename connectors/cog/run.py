@@ -55,6 +55,7 @@ async def run(
             "http(s) address, never a path.",
             examples=[{"text": "hello"}],
         ),
+        {"x-model-schema": "cog.get_schema"},
     ],
     expect: Annotated[
         Expect | None,

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from hookline.testing.cog import MODELS as COG_MODELS
+from hookline.testing.cog import CogServer, cog_unavailable_reason
 from hookline.testing.replicate import FileValue, Model, ReplicateStandIn, openapi_schema, substitute
 from hookline.testing.replicate.plans import PlanFailed, Step, png
 
@@ -181,6 +183,25 @@ def test_the_budget_is_not_exceeded_and_the_rest_is_run_when_it_is_raised(
     found = compare(project, **{**changed, "budget": "1 usd"})
     assert {result["status"] for result in found.values()} == {"succeeded"}
     assert len(replicate.creates) == 6
+
+
+@pytest.mark.skipif(cog_unavailable_reason() is not None, reason=str(cog_unavailable_reason()))
+def test_inputs_are_generated_from_the_schema_of_a_cog_server(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with CogServer(COG_MODELS / "shout") as server:
+        monkeypatch.setenv("COG_BASE_URL", server.base_url)
+        ours = {"label": "ours", "uses": "cog.run", "with": {}, "rename": {"prompt": "text"}}
+        inputs = [{"name": "a word", "input": {"prompt": "hello"}}]
+        found = compare(cli, models=[ours], inputs=inputs, generate=["malformed"])
+    assert found.pop("ours/a word")["text"] == "HELLO"
+    assert {key.partition("/")[2] for key in found} == {
+        "prompt is a list",
+        "prompt is missing",
+        "seconds is above the greatest that is taken",
+        "an input that no model knows",
+    }
+    assert {result["error_type"] for result in found.values()} == {"bad_input"}
 
 
 def test_inputs_are_generated_from_the_schemas(project: Cli, replicate: ReplicateStandIn) -> None:

@@ -317,26 +317,38 @@ async def _schema(candidate: Candidate, registry: Registry, asker: Asker) -> Mod
     from hookline.sdk import ActionError
     from hookline.sdk.model_files import ModelSchema
 
-    declared = registry.actions[candidate.uses].input_schema["properties"].get("model", {})
-    connector, text = declared.get("x-model"), candidate.parameters.get("model")
+    try:
+        document = await _document(candidate, registry, asker)
+    except ActionError:
+        return None
+    if not isinstance(document, Mapping):
+        return None
+    return ModelSchema(_renamed(document, {own: common for common, own in candidate.rename.items()}))
+
+
+async def _document(candidate: Candidate, registry: Registry, asker: Asker) -> Json:
+    """A candidate's own schema: of the version that a parameter names, or of the one model that there is.
+
+    Which it is, and which action tells, the action's parameters say: ``"x-model": "<connector>"`` (see
+    `model_pins`), or ``"x-model-schema": "<action>"``.
+    """
+    declared = registry.actions[candidate.uses].input_schema["properties"]
+    one_model = declared.get("input", {}).get("x-model-schema")
+    if one_model is not None:
+        return (await asker.ask(one_model, connection=candidate.connection)).get("openapi_schema")
+    connector, text = declared.get("model", {}).get("x-model"), candidate.parameters.get("model")
     found = re.fullmatch(r"([\w.-]+/[\w.-]+)(?::([0-9a-f]{64}|latest))?", str(text))
     if connector is None or found is None:
         return None
     name, version = found.groups()
-    try:
-        if version in (None, "latest"):
-            # Official models show no versions, and what they take only here.
-            answer = await asker.ask(f"{connector}.get_model", connection=candidate.connection, model=name)
-        else:
-            answer = await asker.ask(
-                f"{connector}.get_version", connection=candidate.connection, model=name, version=version
-            )
-    except ActionError:
-        return None
-    document = answer.get("openapi_schema")
-    if not isinstance(document, Mapping):
-        return None
-    return ModelSchema(_renamed(document, {own: common for common, own in candidate.rename.items()}))
+    if version in (None, "latest"):
+        # Official models show no versions, and what they take only here.
+        answer = await asker.ask(f"{connector}.get_model", connection=candidate.connection, model=name)
+    else:
+        answer = await asker.ask(
+            f"{connector}.get_version", connection=candidate.connection, model=name, version=version
+        )
+    return answer.get("openapi_schema")
 
 
 def _renamed(document: Mapping[str, Json], names: Mapping[str, str]) -> Mapping[str, Json]:

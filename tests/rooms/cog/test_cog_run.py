@@ -732,6 +732,18 @@ def test_health_is_told_as_it_is(body: Any, seen: dict[str, Any]) -> None:
     assert output | seen == output
 
 
+def test_the_schema_is_told_as_it_is_published() -> None:
+    document = {"openapi": "3.0.2", "components": {"schemas": {"Input": {"type": "object"}}}}
+    answers = (READY, Recorded(json=document, expect="GET /openapi.json"))
+    output = asyncio.run(run_action(connector.get_schema, {}, _context(*answers)))
+    assert output["openapi_schema"] == document
+    assert len(output["sha256"]) == 64
+    none = asyncio.run(run_action(connector.get_schema, {}, _context(READY, NO_SCHEMA)))
+    assert none == {"openapi_schema": None, "sha256": None}
+    with pytest.raises(Unavailable):
+        asyncio.run(run_action(connector.get_schema, {}, _context(Recorded(json={"status": "SETUP_FAILED"}))))
+
+
 def test_the_health_of_what_does_not_answer_is_an_error() -> None:
     for answer in (Unavailable("refused"), Recorded(json={"status": 1}), Recorded(status=500, text="")):
         with pytest.raises(Unavailable):

@@ -56,6 +56,7 @@ _KEYWORDS: Final = frozenset(
         "x-multiline",
         "x-env",
         "x-model",
+        "x-model-schema",
     }
 )
 """Keywords that editors honour and that mean the same in draft-07 and 2020-12, and our own."""
