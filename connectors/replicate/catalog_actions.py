@@ -65,10 +65,18 @@ class Account(TypedDict):
     avatar_url: Annotated[str | None, Field("Its picture.")]
 
 
+class FoundModel(ModelShape):
+    """A model, and why it was found."""
+
+    generated_description: Annotated[str | None, Field("What it does, in Replicate's words.")]
+    tags: Annotated[list[Any], Field("What it is for.")]
+    score: Annotated[float | None, Field("How well it fits.")]
+
+
 class Found(TypedDict):
     """What a search found."""
 
-    models: Annotated[list[ModelShape], Field("Models, best first.")]
+    models: Annotated[list[FoundModel], Field("Models, best first.")]
     collections: Annotated[list[Collection], Field("Collections.")]
     pages: Annotated[list[Any], Field("Pages of the documentation, with name and href.")]
 
@@ -216,13 +224,19 @@ async def search(
     answer = await client.get("search", params={"query": query, "limit": str(limit)})
     if not isinstance(answer, dict):
         raise MalformedOutput("Replicate answered a search result that is none")
-    models = answer.get("models")
-    inner = [item.get("model") if isinstance(item, dict) else None for item in _list(models)]
     return {
-        "models": _models(inner),
+        "models": [_found_model(item) for item in _list(answer.get("models"))],
         "collections": [shaped(Collection, item, "collection") for item in _list(answer.get("collections"))],
         "pages": _list(answer.get("pages")),
     }
+
+
+def _found_model(value: Json) -> FoundModel:
+    model, metadata = (value.get(key) if isinstance(value, dict) else None for key in ("model", "metadata"))
+    told = metadata if isinstance(metadata, dict) else {}
+    more = {"tags": _list(told.get("tags")), "score": told.get("score")}
+    more["generated_description"] = told.get("generated_description")
+    return shaped(FoundModel, {**read_model(model), **more}, "model")
 
 
 def _models(value: Json) -> list[ModelShape]:

@@ -209,3 +209,5 @@ def test_the_small_ones(act, standin) -> None:
     assert "cpu" in [item["sku"] for item in _output(act("list_hardware"))["results"]]
     (collection,) = _output(act("list_collections"))["results"]
     assert _output(act("get_collection", slug=collection["slug"]))["models"]
+    first = _output(act("search", query="echo"))["models"][0]
+    assert (first["name"], first["tags"], first["score"]) == ("echo", [], 1.0)
