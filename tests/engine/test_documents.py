@@ -62,6 +62,19 @@ STEP: dict[str, Any] = {
             },
             "additionalProperties": False,
         },
+        "settling": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["attempt", "reason", "until"],
+                "properties": {
+                    "attempt": {"type": "integer", "minimum": 1},
+                    "reason": {"type": "string"},
+                    "until": TIME,
+                },
+                "additionalProperties": False,
+            },
+        },
     },
     "additionalProperties": False,
 }

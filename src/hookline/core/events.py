@@ -19,8 +19,10 @@ must have defaults, and a kind is never given another meaning: histories outlive
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, ClassVar, NamedTuple, TypeAlias, get_args
+
+from .values import value
 
 __all__ = [
     "COMMANDS",
@@ -75,7 +77,7 @@ Error: TypeAlias = dict[str, Any]
 """``{"type", "code", "message", "hint", "step"}``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RunCreated:
     """Fact, always the first event.
 
@@ -97,7 +99,7 @@ class RunCreated:
     kind: ClassVar[str] = "run.created"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RunStarted:
     """Fact: the run was given its place among the workflow's concurrent runs."""
 
@@ -106,7 +108,7 @@ class RunStarted:
     kind: ClassVar[str] = "run.started"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CancelRequested:
     """Fact: somebody (or the run's own deadline, with `error`) wants the run to stop."""
 
@@ -117,7 +119,7 @@ class CancelRequested:
     kind: ClassVar[str] = "run.cancel_requested"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RunResumed:
     """Fact: a failed or canceled run goes on from what did not succeed, under `version`."""
 
@@ -128,7 +130,7 @@ class RunResumed:
     kind: ClassVar[str] = "run.resumed"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RunFinished:
     """Command: the run ends with `status` succeeded, failed or canceled."""
 
@@ -141,7 +143,7 @@ class RunFinished:
     kind: ClassVar[str] = "run.finished"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StepStarted:
     """Command: execute this attempt of an action. Counted before it is executed.
 
@@ -156,7 +158,7 @@ class StepStarted:
     kind: ClassVar[str] = "step.started"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StepNoted:
     """Fact: the attempt keeps these values, for itself after a crash and for people.
 
@@ -171,7 +173,7 @@ class StepNoted:
     kind: ClassVar[str] = "step.noted"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StepLogged:
     """Fact: a line for people; it changes nothing."""
 
@@ -181,7 +183,7 @@ class StepLogged:
     kind: ClassVar[str] = "step.logged"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StepWaiting:
     """The step waits. A fact when an action parked or is held, a command when a control step waits.
 
@@ -204,7 +206,7 @@ class StepWaiting:
     kind: ClassVar[str] = "step.waiting"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StepWoken:
     """Command: let the parked action go on; `wake` is ``callback``, ``timer`` or ``recovered``.
 
@@ -221,7 +223,7 @@ class StepWoken:
     kind: ClassVar[str] = "step.woken"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CallbackReceived:
     """Fact: somebody posted to the callback address of this attempt; `id` is this delivery's."""
 
@@ -233,7 +235,7 @@ class CallbackReceived:
     kind: ClassVar[str] = "callback.received"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TimerFired:
     """Fact: the time the step (or the run, path ``""``) waited for has come."""
 
@@ -242,7 +244,7 @@ class TimerFired:
     kind: ClassVar[str] = "timer.fired"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class TurnCame:
     """Fact: what a held action waited for has come before its time."""
 
@@ -251,7 +253,7 @@ class TurnCame:
     kind: ClassVar[str] = "step.turn_came"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ApprovalAsking:
     """Command: ask people to decide, for the `round`-th time (from 1).
 
@@ -274,7 +276,7 @@ class ApprovalAsking:
         object.__setattr__(self, "who", tuple(self.who))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ApprovalNoted:
     """Fact: what asking has come to. `done` when the newest round, or the news of the end, is told.
 
@@ -296,7 +298,7 @@ class ApprovalNoted:
         object.__setattr__(self, "problems", tuple(self.problems))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ApprovalDecided:
     """Fact: a person decided. `decision` is ``approved`` or ``rejected``.
 
@@ -325,7 +327,7 @@ class ApprovalDecided:
         return self.person or self.by
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ApprovalSettled:
     """Command: it is final; tell those who were asked, then end the step.
 
@@ -340,7 +342,7 @@ class ApprovalSettled:
     kind: ClassVar[str] = "approval.settled"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ChildFinished:
     """Fact: the run that this step called has ended."""
 
@@ -353,7 +355,7 @@ class ChildFinished:
     kind: ClassVar[str] = "child.finished"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ChildCharged:
     """Fact: a run that this step called has learned, after its end, that it cost so much more."""
 
@@ -363,7 +365,7 @@ class ChildCharged:
     kind: ClassVar[str] = "child.charged"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AttemptFailed:
     """The attempt failed; a command for control steps, a fact for actions.
 
@@ -387,7 +389,7 @@ class AttemptFailed:
         object.__setattr__(self, "retry_on", tuple(self.retry_on))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AttemptUnknown:
     """Fact: sent, and nobody knows what became of it.
 
@@ -403,7 +405,7 @@ class AttemptUnknown:
     kind: ClassVar[str] = "attempt.unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class AttemptInterrupted:
     """Fact: the process died while the attempt was executed; counted against the run.
 
@@ -415,7 +417,7 @@ class AttemptInterrupted:
     kind: ClassVar[str] = "attempt.interrupted"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SettlementOpened:
     """Fact: an attempt has ended and left something behind elsewhere; that is stopped and paid for now.
 
@@ -434,7 +436,7 @@ class SettlementOpened:
     kind: ClassVar[str] = "settlement.opened"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SettlementWaiting:
     """Fact: what an attempt left behind is not over, or could not be looked at; the next look is at `until`.
 
@@ -452,7 +454,7 @@ class SettlementWaiting:
     kind: ClassVar[str] = "settlement.waiting"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SettlementClosed:
     """Fact: nothing that an attempt left behind goes on, and `cost` is what was still to be paid for it.
 
@@ -469,7 +471,7 @@ class SettlementClosed:
     kind: ClassVar[str] = "settlement.closed"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StepRetrying:
     """Command: start attempt `attempt` at `at`."""
 
@@ -480,7 +482,7 @@ class StepRetrying:
     kind: ClassVar[str] = "step.retrying"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StepSucceeded:
     """The step is done; a fact for actions, a command for control steps.
 
@@ -497,7 +499,7 @@ class StepSucceeded:
     kind: ClassVar[str] = "step.succeeded"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StepFailed:
     """Command: the step has failed for good."""
 
@@ -507,7 +509,7 @@ class StepFailed:
     kind: ClassVar[str] = "step.failed"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StepSkipped:
     """Command: the step's ``when`` is false."""
 
@@ -516,7 +518,7 @@ class StepSkipped:
     kind: ClassVar[str] = "step.skipped"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StepCanceled:
     """Command: stop this step."""
 
@@ -526,7 +528,7 @@ class StepCanceled:
     kind: ClassVar[str] = "step.canceled"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StepCopied:
     """Fact, before `RunStarted`: a replay takes a step of the run's own list over from the run it repeats.
 
@@ -541,7 +543,7 @@ class StepCopied:
     kind: ClassVar[str] = "step.copied"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class BlockEntered:
     """Command: run a list of steps that belongs to this step, such as ``then`` or ``catch``."""
 
@@ -553,7 +555,7 @@ class BlockEntered:
     kind: ClassVar[str] = "block.entered"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ParallelEntered:
     """Command: run these branches side by side."""
 
@@ -568,7 +570,7 @@ class ParallelEntered:
         object.__setattr__(self, "branches", tuple(self.branches))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class LoopEntered:
     """Command: begin a ``for_each`` over `items`, or a ``while`` (`items` is None).
 
@@ -585,7 +587,7 @@ class LoopEntered:
     kind: ClassVar[str] = "loop.entered"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ItemStarted:
     """Command: run the loop's ``do`` for this item or iteration."""
 
@@ -595,7 +597,7 @@ class ItemStarted:
     kind: ClassVar[str] = "item.started"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class BlockFinished:
     """Command: a list of steps has ended.
 
@@ -613,7 +615,7 @@ class BlockFinished:
     kind: ClassVar[str] = "block.finished"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CancelOrdered:
     """Command: everything open below this step is to stop; then the step ends with `error`."""
 
@@ -624,7 +626,7 @@ class CancelOrdered:
     kind: ClassVar[str] = "cancel.ordered"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class StopOrdered:
     """Command: a ``stop`` step ends the run with this status; with `error` if that is ``failed``."""
 
@@ -636,7 +638,7 @@ class StopOrdered:
     kind: ClassVar[str] = "stop.ordered"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class VarsSet:
     """Command: a ``set`` step gives these variables new values; with path ``""``, their first ones."""
 
@@ -646,7 +648,7 @@ class VarsSet:
     kind: ClassVar[str] = "vars.set"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Responded:
     """Command: a ``respond`` step answers the caller who waits."""
 

@@ -25,9 +25,9 @@ def timestamp_text(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _in_sight(node: Node | None, loops: Sequence[str]) -> TypeGuard[Node]:
+def _in_sight(node: Node | None, loops: tuple[str, ...]) -> TypeGuard[Node]:
     """Whether a step stands in no loop that is not also around the place with these loops."""
-    return node is not None and node.loops == tuple(loops[: len(node.loops)])
+    return node is not None and node.loops == loops[: len(node.loops)]
 
 
 class _Steps:
@@ -35,7 +35,7 @@ class _Steps:
 
     __slots__ = ("_items", "_loops", "_plan", "_state")
 
-    def __init__(self, plan: Plan, state: RunState, loops: Sequence[str], items: Sequence[int]) -> None:
+    def __init__(self, plan: Plan, state: RunState, loops: tuple[str, ...], items: Sequence[int]) -> None:
         self._plan = plan
         self._state = state
         self._loops = loops
@@ -60,7 +60,7 @@ class _Callbacks:
         self,
         plan: Plan,
         state: RunState,
-        loops: Sequence[str],
+        loops: tuple[str, ...],
         items: Sequence[int],
         callback_url: CallbackUrl,
     ) -> None:
@@ -81,11 +81,21 @@ class _Callbacks:
 class _Run:
     """``run.…``: facts about the run itself."""
 
-    __slots__ = ("_callbacks", "_state")
+    __slots__ = ("_callback_url", "_items", "_loops", "_plan", "_state")
 
-    def __init__(self, state: RunState, callbacks: _Callbacks) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        state: RunState,
+        loops: tuple[str, ...],
+        items: Sequence[int],
+        callback_url: CallbackUrl,
+    ) -> None:
+        self._plan = plan
         self._state = state
-        self._callbacks = callbacks
+        self._loops = loops
+        self._items = items
+        self._callback_url = callback_url
 
     def lookup(self, key: str) -> object:
         state = self._state
@@ -103,7 +113,7 @@ class _Run:
             case "cost_usd":
                 return round(state.cost, 6)
             case "callbacks":
-                return self._callbacks
+                return _Callbacks(self._plan, state, self._loops, self._items, self._callback_url)
         return MISSING
 
 
@@ -117,7 +127,7 @@ def scope_of(
         "inputs": state.inputs,
         "vars": state.vars,
         "steps": _Steps(plan, state, loops, items),
-        "run": _Run(state, _Callbacks(plan, state, loops, items, callback_url)),
+        "run": _Run(plan, state, loops, items, callback_url),
     }
     if node is None:
         return scope

@@ -118,15 +118,15 @@ class Budgets:
         limits, now = plan.limits, self._clock()
         if limits.on_over == "approve":
             return ""
-        for what, most, workflow, since in (
-            ("the day's budget", limits.budget_day, plan.name, _day(now)),
-            ("the month's budget", limits.budget_month, plan.name, _month(now)),
-            ("the installation's budget of the day", self._day, None, _day(now)),
-            ("the installation's budget of the month", self._month, None, _month(now)),
+        for what, most, workflow, begin in (
+            ("the day's budget", limits.budget_day, plan.name, _day),
+            ("the month's budget", limits.budget_month, plan.name, _month),
+            ("the installation's budget of the day", self._day, None, _day),
+            ("the installation's budget of the month", self._month, None, _month),
         ):
             if most is None:
                 continue
-            spent = self._store.spent(workflow, since)
+            spent = self._store.spent(workflow, begin(now))
             if spent >= most:
                 return f"{what} of {most:g} USD is spent ({spent:.2f} USD by estimate)"
         return ""

@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from hookline.core import events as ev
+from hookline.core.json_text import json_encoder
 from hookline.core.state import Entry
 from hookline.store.artifacts import ArtifactMissing, Artifacts
 from hookline.store.port import Chunk, StoreError, StoreUnavailable
@@ -45,14 +46,14 @@ who looks for references in texts (`hookline.store.mentions`) takes it for one."
 _HALF = re.compile("[\ud800-\udfff]")
 """Half of a character's pair, from a sender who escapes it; only an escape can hold it."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_encode = json_encoder(allow_nan=False)
 
 
 def dump_json(value: Json) -> str:
     """Compact JSON.
 
     Raises:
-        TypeError, ValueError: The value is not JSON: a set, NaN, a reference to itself.
+        TypeError, ValueError, RecursionError: The value is not JSON: a set, NaN, a reference to itself.
     """
     return _encode(value)
 

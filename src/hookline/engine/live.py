@@ -68,7 +68,8 @@ class Step:
         events: To be recorded together.
         timers: Paths whose timer changes, with the new due time or None.
         orders: Events whose effect is to be performed once they are on disk.
-        ended: Attempts of steps, as (path, attempt), that have come to an end.
+        ended: Attempts of steps, as (path, attempt), that have come to an end; not those that were over
+            within the turn, which had no time to lay a claim.
         charges: What steps have cost.
         more: Whether something is still ready: the turn was cut short.
     """
@@ -157,7 +158,7 @@ class LiveRun:
                     if not results:
                         step.orders.append(command)
                     for result in results:
-                        self.take(step, result, now, owes)
+                        self._take_at_once(step, result, now)
                 elif command.kind in _ORDERS:
                     step.orders.append(command)
         step.more = bool(self.state.ready)
@@ -186,6 +187,15 @@ class LiveRun:
             self._note_settlement(step, event)
         for path, attempt in at_work:
             self._open_settlement(step, path, attempt, event, now, owes)
+
+    def _take_at_once(self, step: Step, event: ev.Event, now: float) -> None:
+        """Fold in what an action without IO gave.
+
+        Its attempt began and ended within this turn: it can have laid no claim, cost nothing, left nothing
+        behind, and nobody has set a timer for it.
+        """
+        evolve(self.state, event, now)
+        step.events.append(event)
 
     def _at_work(self, event: ev.Event) -> list[tuple[str, int]]:
         """The attempts, as (path, attempt), that an event may end otherwise than by their own success."""

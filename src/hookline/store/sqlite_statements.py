@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
+
+from hookline.core.json_text import json_encoder
 
 __all__ = ["MAX_ROWS", "Row", "dump", "encode", "insert", "parts", "select", "update_runs"]
 
@@ -17,8 +18,7 @@ MAX_ROWS = 256
 
 _STATEMENTS: dict[tuple[str, int], str] = {}
 
-# json.dumps() with any option makes a new encoder for each call.
-encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+encode = json_encoder(allow_nan=True)
 
 
 def dump(value: Json) -> str | None:

@@ -6,8 +6,10 @@ Those that take a share of something are in `limits`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
+
+from hookline.core.values import value
 
 __all__ = [
     "OVERLAP",
@@ -40,7 +42,7 @@ OVERLAP = "an earlier run is not finished (overlap: skip)"
 """Why an event whose trigger says ``overlap: skip`` starts nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Chunk:
     """Consecutive events of one run, recorded at one moment.
 
@@ -57,7 +59,7 @@ class Chunk:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class NewRun:
     """A run to be created. `chunk` holds its first events.
 
@@ -87,7 +89,7 @@ class NewRun:
     turn: Advance | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Dedupe:
     """An identity: within `scope`, `key` starts one run until `expires_at`."""
 
@@ -96,7 +98,7 @@ class Dedupe:
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Hold:
     """An event waits for others, and goes into one run with them.
 
@@ -127,7 +129,7 @@ class Hold:
     most_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Throttle:
     """At most `rate` events of a name start a run within `per` seconds; unused turns may be made up for.
 
@@ -150,7 +152,7 @@ class Throttle:
         return f"{self.name} started"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Incoming:
     """One event for the inbox, and the run it starts if it starts one.
 
@@ -182,7 +184,7 @@ class Incoming:
     replay_of: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Accept:
     """Take events in; a polling trigger's cursor is stored together with what it found.
 
@@ -196,7 +198,7 @@ class Accept:
     is_intake = True
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Accepted:
     """What became of an event: its ids, or those of the event it repeats.
 
@@ -209,7 +211,7 @@ class Accepted:
     due_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class RunSummary:
     """What lists show of a run; written with every `Advance`."""
 
@@ -222,7 +224,7 @@ class RunSummary:
     error: Json = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ApprovalChange:
     """An approval that is opened (`status` pending), goes on with other `data`, or is closed.
 
@@ -238,7 +240,7 @@ class ApprovalChange:
     decided_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PutSignal:
     """Something for a run from outside its worker: a callback, a decision, a cancel request.
 
@@ -256,7 +258,7 @@ class PutSignal:
     is_intake = True
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Kept:
     """A step's output that other runs may reuse until `expires_at`; the newest of a key counts."""
 
@@ -265,7 +267,7 @@ class Kept:
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Charge:
     """What a step has cost, for the ledger. The ledger outlives the run.
 
@@ -283,7 +285,7 @@ class Charge:
     called: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Advance:
     """A run goes on: its next chunk, and everything that follows from it.
 
@@ -332,7 +334,7 @@ class Advance:
     is_intake = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Release:
     """A gathering is due: its events go into a run, and it is gone. Answer: `Released`.
 
@@ -360,7 +362,7 @@ class Release:
     is_intake = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Released:
     """Whether the gathering was released, and the run that was created, if one was."""
 
@@ -368,7 +370,7 @@ class Released:
     run_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class PutDefinition:
     """Keep a version of a workflow for the runs that are pinned to it. Answer: True.
 
@@ -384,7 +386,7 @@ class PutDefinition:
     is_intake = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Prune:
     """Forget finished runs and settled events, and all that has expired. Answer: `Pruned`.
 
@@ -409,7 +411,7 @@ class Prune:
     is_intake = False
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Pruned:
     """How many runs and events were removed.
 

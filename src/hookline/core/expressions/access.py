@@ -185,11 +185,13 @@ def path(name: str, keys: tuple[str | int, ...], places: tuple[Place, ...], star
                 kind = type(value)
                 if kind is dict or kind is list:
                     value = value[key]  # type: ignore[index]
+                elif is_lookup(value) and type(key) is str:
+                    value = cast(Lookup, value).lookup(key)
                 else:
                     return slow(frame)
         except (KeyError, IndexError, TypeError):
             return slow(frame)
-        return value
+        return slow(frame) if value is MISSING else value
 
     return run
 
