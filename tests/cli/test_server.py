@@ -6,9 +6,12 @@ import json
 import re
 import signal
 import socket
+import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -113,6 +116,33 @@ def test_a_server_takes_up_what_was_left(cli: Cli, processes: Callable[..., Proc
     code, output, errors = process.end()
     assert code == 0, errors
     assert output == ""
+
+
+def test_the_log_of_a_server_names_each_run_that_fails(cli: Cli, server: Served) -> None:
+    _, process = server
+    cli.write("fails", steps=[{"id": "no", "stop": {"status": "failed", "reason": "not today"}}])
+    (run_id,) = cli.json("events", "send", "fails", "--data", "{}", "--json")["runs"]
+    line = process.wait_for(run_id)
+    assert "WARNING" in line
+    assert "not today" in line
+
+
+def test_a_backup_is_made_while_the_server_runs(cli: Cli, server: Served, tmp_path: Path) -> None:
+    address, process = server
+    (run_id,) = cli.json("events", "send", "hello", "--json", "--server", address)["runs"]
+    assert cli("runs", "watch", run_id, "--server", address).exit_code == 0
+    database = cli.project / ".hookline" / "hookline.db"
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
+        source.backup(copy)
+    process.send(signal.SIGTERM)
+    assert process.end()[0] == 0
+    # A disk is lost, and the copy is put where the database was.
+    for each in database.parent.glob("hookline.db*"):
+        if each.is_file():
+            each.unlink()
+    (tmp_path / "copy.db").rename(database)
+    assert cli.json("runs", "show", run_id, "--json")["output"] == {"greeting": "Hello, world!"}
+    assert cli("run", "hello").exit_code == 0
 
 
 def test_serve_needs_an_admin_token(cli: Cli) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from hookline.sdk import Trigger
     from hookline.store.port import Store
 
-__all__ = ["RunLines", "open_runs_text", "trigger_lines"]
+__all__ = ["FailureLog", "RunLines", "open_runs_text", "trigger_lines"]
+
+log = logging.getLogger(__name__)
 
 MAX_COUNTED = 500
 """Open runs of one status that are counted; more are said to be more."""
@@ -80,6 +83,23 @@ class RunLines:
     def _line(self, state: RunState, status: str, about: str = "") -> None:
         line = f"{status_text(status, 10)} {state.workflow}  {state.id}  {self._redactor.redact_known(about)}"
         say(line.rstrip())
+
+
+class FailureLog:
+    """Logs each run that fails: a server has nobody who watches its terminal.
+
+    Args:
+        redactor: Masks what is secret in what went wrong.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    def happened(self, state: RunState, events: Sequence[ev.Event]) -> None:
+        """A run has moved on by these events."""
+        if state.status == "failed" and any(event.kind == "run.finished" for event in events):
+            about = self._redactor.redact_known(_ending(state))
+            log.warning("%s of %s failed %s", state.id, state.workflow, about)
 
 
 def _ending(state: RunState) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .dev_lines import RunLines, open_runs_text, trigger_lines
+from .dev_lines import FailureLog, RunLines, open_runs_text, trigger_lines
 from .errors import AUTHENTICATION, DONE, CliError, translated
 from .findings import print_findings
 from .foreground import worker_name
@@ -140,8 +140,10 @@ def _serving(project: Project, host: str, port: int, token: str | None) -> Itera
             if (left := open_runs_text(store)) != "":
                 say(left)
             if token is None:
-                # Somebody watches; a server has its log.
+                # Somebody watches. A server has its log, and everything else is on its pages.
                 engine.runner.on_events = RunLines(engine.redactor, engine.base_url).happened
+            else:
+                engine.runner.on_events = FailureLog(engine.redactor).happened
             engine.start(recover=True, triggers=True)
         server = start_server(engine, access, host, port, threads)
         try:
