@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -36,12 +36,21 @@ class Description:
         official: Whether it runs without a version; None when that was not asked.
         latest: Its newest version, empty when it shows none.
         training: Its ``TrainingInput`` and ``TrainingOutput``, None when it cannot be trained.
+        hardware: What a deployment runs on, empty for anything else.
     """
 
     schema: ModelSchema | None
     official: bool | None = None
     latest: str = ""
     training: ModelSchema | None = None
+    hardware: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Release:
+    model: str
+    version: str
+    hardware: str
 
 
 class Catalogue:
@@ -66,7 +75,7 @@ class Catalogue:
             release = await self._release(target.deployment)
             if release is None:
                 return None
-            return await self._version(*release)
+            return replace(await self._version(release.model, release.version), hardware=release.hardware)
         if target.model is None:
             return None
         if target.pinned is not None:
@@ -125,7 +134,7 @@ class Catalogue:
             release = await self._release(target.deployment)
             if release is None:
                 raise MalformedOutput(f"the deployment {target.deployment} does not say what it runs")
-            return ":".join(release)
+            return f"{release.model}:{release.version}"
         if target.pinned is not None or target.model is None:
             return target.pinned or ""
         return (await self.model(target.model, now)).latest
@@ -161,13 +170,17 @@ class Catalogue:
             self._keep(path, found, None)
         return self._kept[path][0]
 
-    async def _release(self, deployment: str) -> tuple[str, str] | None:
+    async def _release(self, deployment: str) -> _Release | None:
         answer = await self._get(_path(deployment, "deployments"))
         release = answer.get("current_release") if isinstance(answer, Mapping) else None
-        model, version = (
-            (release.get("model"), release.get("version")) if isinstance(release, Mapping) else (None, None)
-        )
-        return (model, version) if isinstance(model, str) and isinstance(version, str) else None
+        if not isinstance(release, Mapping):
+            return None
+        model, version = release.get("model"), release.get("version")
+        if not isinstance(model, str) or not isinstance(version, str):
+            return None
+        configuration = release.get("configuration")
+        hardware = configuration.get("hardware") if isinstance(configuration, Mapping) else None
+        return _Release(model, version, hardware if isinstance(hardware, str) else "")
 
     def _keep(self, path: str, description: Description, at: datetime | None) -> None:
         if len(self._kept) >= KEPT:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +169,7 @@ HARDWARE = BUILT_IN.hardware
 
 
 async def prices_of(ctx: Context) -> Prices:
-    """The prices that hold in this project.
+    """The prices that hold in this project, with the hardware of deployments as noted by the attempt.
 
     Raises:
         BadInput: The project's ``prices.json`` is no price table.
@@ -177,12 +177,17 @@ async def prices_of(ctx: Context) -> Prices:
     try:
         content = await ctx.project_file("prices.json", max_bytes=LARGEST_TABLE)
     except NotFound:
-        return BUILT_IN
+        return _with_noted(BUILT_IN, ctx)
     try:
         own = _object(json.loads(content), "prices.json").get("replicate", {})
-        return _read(own, BUILT_IN)
+        return _with_noted(_read(own, BUILT_IN), ctx)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"prices.json cannot be used: {error}", hint="correct the file") from error
+
+
+def _with_noted(prices: Prices, ctx: Context) -> Prices:
+    noted = ctx.notes.get("hardware") or {}
+    return replace(prices, models={**{name: ModelPrice(sku) for name, sku in noted.items()}, **prices.models})
 
 
 async def check_hardware(ctx: Context, hardware: str | None) -> None:

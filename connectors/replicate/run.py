@@ -146,6 +146,8 @@ async def _check(
         known = await client.catalogue.describe(target, ctx.now())
     except ActionError as error:
         known, why = None, error.message
+    if known is not None and known.hardware:
+        await ctx.note(hardware={**(ctx.notes.get("hardware") or {}), target.name: known.hardware})
     if known is not None and known.official is False and target.pinned is None:
         latest = f"{target.model}:{known.latest}" if known.latest else f"{target.model}:<version>"
         raise BadInput(

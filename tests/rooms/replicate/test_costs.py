@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from hookline.engine.loader import import_room
@@ -98,6 +99,27 @@ def test_hardware_that_only_the_projects_table_knows_can_be_named(make, standin,
     record, _ = asyncio.run(run(**{"prices.json": typo}))
     assert "models.a/b.hardware is 'gpu-l40'" in record.error.message
     assert len(standin.creates) == 1
+
+
+def test_a_deployment_costs_what_its_hardware_does(make, standin) -> None:
+    made = {
+        "name": "fast",
+        "model": "hookline/sleepy",
+        "version": standin.version_of("hookline/sleepy"),
+        "hardware": "gpu-h100",
+        "min_instances": 0,
+        "max_instances": 1,
+    }
+    headers = {"Authorization": f"Bearer {standin.token}"}
+    httpx.post(f"{standin.base_url}/v1/deployments", json=made, headers=headers).raise_for_status()
+    step = {"deployment": "standin/fast", "input": {"seconds": 20, "text": "rested"}}
+    driver = make(step)
+    record = _finish(driver)
+    assert record.output["cost_usd"] == pytest.approx(20 * 0.001525, rel=0.01)
+    assert driver.charged == [("deployments/standin/fast", pytest.approx(20 * 0.001525, rel=0.01))]
+    assert driver.reserved[0][1] == pytest.approx(60 * 0.001525)
+    own = make({**step, "hardware": "cpu"})
+    assert _finish(own).output["cost_usd"] == pytest.approx(20 * 0.0001, rel=0.01)
 
 
 @pytest.mark.parametrize("odd", [-1, float("inf"), float("nan"), 10**400, True, "3"])
