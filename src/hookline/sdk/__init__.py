@@ -1,5 +1,6 @@
 """What component authors import. Nothing here performs IO."""
 
+from .clients import Files, Http, Imap, MailboxLook, MailFound, Response, Smtp, Streamed
 from .components import (
     Action,
     ConnectionType,
@@ -11,35 +12,7 @@ from .components import (
     action,
     trigger,
 )
-from .context import (
-    ConnectionContext,
-    Context,
-    Files,
-    HookAnswered,
-    HookContext,
-    HookEvent,
-    HookRefused,
-    HookReply,
-    HookRequest,
-    Http,
-    Imap,
-    MailboxLook,
-    MailFound,
-    Park,
-    PastOutput,
-    Pause,
-    Poll,
-    Response,
-    SetupContext,
-    SetupStep,
-    Smtp,
-    Streamed,
-    TriggerContext,
-    TriggerEvent,
-    Unreadable,
-    Wake,
-    WatchContext,
-)
+from .context import ConnectionContext, Context, Park, PastOutput, Wake, WatchContext
 from .errors import (
     ERROR_TYPES,
     ActionError,
@@ -61,8 +34,11 @@ from .errors import (
 from .fields import Field, input_schema, schema_of
 from .file_stores import CopiesFiles, FilePage, FileStore, IfExists, ListedFile, PresignsFiles, Writing
 from .files import File, is_file
+from .hooks import HookAnswered, HookContext, HookEvent, HookRefused, HookReply, HookRequest
 from .http import raise_for_status, retry_after
 from .limits import Limit, Slower, told_by
+from .polling import Pause, Poll, TriggerContext, TriggerEvent, Unreadable
+from .setting_up import SetupContext, SetupStep
 from .settling import Leftover
 from .summary import render_summary
 from .templates import render_event

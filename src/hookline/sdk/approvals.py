@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from .context import Files, HookReply, Http
+from .clients import Files, Http
+from .hooks import HookReply
 
 __all__ = ["AskContext", "Member", "PersonAnswer", "Question", "QuestionEnded", "shown_text"]
 

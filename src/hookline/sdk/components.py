@@ -23,7 +23,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .context import Response
+from .clients import Response
 from .fields import Schema, input_schema, schema_of
 from .files import File, is_file
 from .limits import Limit, Slower

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from .context import Response
+from .clients import Response
 from .errors import (
     ActionError,
     AuthenticationFailed,

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from .context import Response
+from .clients import Response
 from .errors import MalformedOutput
 from .http import retry_after
 

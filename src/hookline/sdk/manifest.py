@@ -42,8 +42,9 @@ from urllib.parse import quote
 
 from hookline.core.expressions import ExpressionError, Reference, compile_value
 
+from .clients import Http, Response
 from .components import Action, ConnectionType, Connector, Example, Recorded
-from .context import ConnectionContext, Context, Http, Response
+from .context import ConnectionContext, Context
 from .errors import BadInput, MalformedOutput
 from .http import raise_for_status
 from .manifest_schema import ManifestError, check_manifest, pointer

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
-from .context import Files
+from .clients import Files
 from .errors import MalformedOutput
 from .files import File, is_file
 

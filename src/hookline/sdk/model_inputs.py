@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from .context import Context, Files
+from .clients import Files
+from .context import Context
 from .errors import ActionError, BadInput
 from .file_stores import PresignsFiles
 from .files import File, is_file

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from hookline.sdk.context import Files
+from hookline.sdk.clients import Files
 from hookline.sdk.errors import (
     ActionError,
     AuthenticationFailed,
@@ -30,7 +30,7 @@ from .urls import Origin, parse_url
 
 if TYPE_CHECKING:
     from hookline.engine.limiter import Limiter, Turn
-    from hookline.sdk.context import Http
+    from hookline.sdk.clients import Http
 
 __all__ = ["SdkHttp", "SdkResponse", "SdkStreamed", "as_action_error"]
 
@@ -82,7 +82,7 @@ class SdkStreamed:
         self._method = method
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """See `hookline.sdk.context.Streamed.pieces`."""
+        """See `hookline.sdk.clients.Streamed.pieces`."""
         try:
             async for chunk in self._source.iter_bytes():
                 yield chunk
@@ -143,7 +143,7 @@ class SdkHttp:
         max_bytes: int | None = None,
         follow_redirects: int = 0,
     ) -> SdkResponse:
-        """See `hookline.sdk.context.Http.request`."""
+        """See `hookline.sdk.clients.Http.request`."""
         try:
             address = self._absolute(url)
             fields = json if isinstance(json, Mapping) else data
@@ -181,7 +181,7 @@ class SdkHttp:
         timeout: float | None = None,
         max_bytes: int | None = None,
     ) -> AsyncIterator[SdkStreamed]:
-        """See `hookline.sdk.context.Http.stream`."""
+        """See `hookline.sdk.clients.Http.stream`."""
         async with AsyncExitStack() as stack:
             try:
                 address = self._absolute(url)
@@ -204,7 +204,7 @@ class SdkHttp:
             yield SdkStreamed(answer, method)
 
     async def download(self, url: str, *, name: str = "", max_bytes: int | None = None) -> File:
-        """See `hookline.sdk.context.Http.download`. Up to three redirects are followed."""
+        """See `hookline.sdk.clients.Http.download`. Up to three redirects are followed."""
         if self._files is None:
             raise RuntimeError("this client was made without a file store")
         try:
