@@ -8,7 +8,7 @@ import pytest
 from engine_lab import Fail, Give, Hang, Lab, LabMaker, Note, Reserve, Spend, Wait, flow, job
 from test_budgets import claims, ledger
 
-from hookline.core.settlements import LEASE
+from hookline.core.folding.settlements import LEASE
 from hookline.engine.engine import EngineError
 from hookline.engine.settling import GIVE_UP, INTERRUPTIONS
 from hookline.sdk import BadInput, OutcomeUnknown, Unavailable

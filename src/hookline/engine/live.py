@@ -14,10 +14,10 @@ from typing import Any
 from hookline.core import events as ev
 from hookline.core.approvals import OPERATOR, Tally, tally
 from hookline.core.decide import decide
+from hookline.core.folding.settlements import LEASE
 from hookline.core.plan import Node, Plan
 from hookline.core.records import TERMINAL, settlement_key
 from hookline.core.scope import CallbackUrl
-from hookline.core.settlements import LEASE
 from hookline.core.state import Entry, RunState, StepRecord, evolve
 from hookline.store.port import ApprovalChange, Charge, Kept, RunSummary
 

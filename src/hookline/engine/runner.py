@@ -25,8 +25,8 @@ from typing import Any
 
 from hookline.core import events as ev
 from hookline.core.diagnostics import DefinitionError
+from hookline.core.folding.settlements import LEASE
 from hookline.core.records import is_settlement_key, settlement_key
-from hookline.core.settlements import LEASE
 from hookline.core.state import RunState
 from hookline.crashpoints import crashpoint
 from hookline.store.port import (

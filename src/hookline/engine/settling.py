@@ -1,8 +1,8 @@
 """Settling: stopping what an attempt that is over left behind elsewhere, and paying for it.
 
-A settlement is part of its run's history (`hookline.core.settlements`), so it survives the process, and
-its charge is entered once. Whoever looks may look twice after a crash: stopping a thing twice and
-reading it twice do no harm. What had been set aside for it stays set aside until it is closed.
+A settlement is part of its run's history (`hookline.core.folding.settlements`), so it survives the
+process, and its charge is entered once. Whoever looks may look twice after a crash: stopping a thing
+twice and reading it twice do no harm. What had been set aside for it stays so until it is closed.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hookline.core import events as ev
+from hookline.core.folding.settlements import LEASE
 from hookline.core.records import Settlement
-from hookline.core.settlements import LEASE
 from hookline.crashpoints import crashpoint
 from hookline.sdk import (
     Action,

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookline.core import events as ev
+from hookline.core.folding.settlements import LEASE
 from hookline.core.records import RunState, settlement_key
-from hookline.core.settlements import LEASE
 from hookline.core.state import evolve
 
 PATH = "steps[0]"

@@ -8,12 +8,12 @@ still to be paid; what comes for one that is closed changes nothing.
 
 from __future__ import annotations
 
-from . import events as ev
-from .records import RunState, Settlement, StepRecord, settlement_key
+from .. import events as ev
+from ..records import RunState, Settlement, settlement_key
+from .places import add_cost
 
 __all__ = [
     "LEASE",
-    "add_cost",
     "called_back",
     "child_charged",
     "closed",
@@ -26,13 +26,6 @@ __all__ = [
 
 LEASE = 120.0
 """Seconds for which whoever looks at a settlement has it; after that it is due again."""
-
-
-def add_cost(state: RunState, record: StepRecord | None, cost: float) -> None:
-    """Count what a step has cost; the step may have been forgotten since, the run has paid for it."""
-    if record is not None:
-        record.cost += cost
-    state.cost += cost
 
 
 def opened(state: RunState, event: ev.SettlementOpened, at: float) -> bool:
