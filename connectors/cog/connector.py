@@ -10,11 +10,11 @@ signed but goes to an address nobody can guess.
 1. The id follows from the attempt. The intent is noted before the first PUT. So a crash leads to a
    look-up: the callback that arrived meanwhile is used first, and only then the id is put again,
    which joins the prediction that runs.
-2. When no callback comes, the server is asked how it is, and the id is put again with the connection
-   held: a prediction in flight answers with its state, and the wait goes on. Only one whose result is
-   lost (the server was restarted, or could not reach us) runs again and answers with its result, unless
-   the server has come back with another schema. ``"when_lost": "fail"`` never puts an id twice, and
-   fails the step instead.
+2. When no callback comes, the server is asked how it is. While it is busy the wait goes on. Once it is
+   not, the id is put again with the connection held: one that is in flight all the same (a server with
+   several slots) answers with its state, and the wait goes on. Only one whose result is lost (the server
+   was restarted, or could not reach us) runs again and answers with its result, unless the server has
+   come back with another schema. ``"when_lost": "fail"`` never puts an id twice, and fails the step.
 3. So the effect is ``check``: it is looked up before anything is repeated, never run twice while it
    runs, and run again only when its result is provably not to be had.
 4. Up to Cog 0.16 a webhook names files by their paths on the server's own disk. A model that gives

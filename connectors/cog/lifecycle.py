@@ -138,7 +138,7 @@ async def _put(
     else:
         called_back = {"webhook": ctx.callback_url, "webhook_events_filter": ["completed"]}
         snapshot = await client.put(waiting.job, {**body, **called_back}, hold=None)
-    taken = replace(waiting, accepted=True, idle=0, misses=0)
+    taken = replace(waiting, accepted=True, idle=0, busy=0, misses=0)
     if snapshot.done:
         return await _over(ctx, wanted, taken, snapshot)
     return taken.park(ctx, wanted)
@@ -198,6 +198,13 @@ async def _ask(ctx: Context, client: CogClient, wanted: Wanted, waiting: Waiting
         return replace(waiting, misses=0).park(ctx, wanted)
     if not restarted and waiting.accepted and waiting.idle == 1:
         return waiting.park(ctx, wanted)  # It may be on its way: what is over does not run again yet.
+    if not restarted and waiting.accepted and not waiting.idle and health.is_coglet:
+        # Most likely with this one. To put its id would start it again if it ended just now, so that is
+        # done seldom: only in case the result was lost, and it is somebody else who keeps the server busy.
+        # (Up to Cog 0.16 what cannot be delivered is still in flight, and keeps the server busy itself.)
+        waiting = replace(waiting, busy=waiting.busy + 1, misses=0)
+        if waiting.busy * (wanted.poll_interval or INTERVAL) < CALLED_BACK_WITHIN:
+            return waiting.park(ctx, wanted)
     if restarted and waiting.restarts >= MAX_RESTARTS:
         raise _lost(waiting, f"the server was restarted {waiting.restarts + 1} times while it ran")
     again = replace(waiting, boot=health.boot, restarts=waiting.restarts + restarted)

@@ -85,6 +85,7 @@ class Waiting:
         boot: The server's start then.
         accepted: Whether the server is known to have taken it.
         idle: Looks in a row at which the server had nothing to do.
+        busy: Looks since the id was last put, at which the server had something to do.
         misses: Looks in a row at which the server did not answer.
         restarts: Times it was started again.
         held: Whether its result has to be waited for on a connection: see `Health.is_coglet`.
@@ -100,6 +101,7 @@ class Waiting:
     restarts: int = 0
     held: bool = False
     began: str | None = None
+    busy: int = 0
 
     def must_end(self, wanted: Wanted) -> datetime | None:
         """When it has run for as long as it may."""
