@@ -162,7 +162,7 @@ def test_the_budget_is_not_exceeded_and_the_rest_is_run_when_it_is_raised(
     project: Cli, replicate: ReplicateStandIn
 ) -> None:
     sleepy = f"hookline/sleepy:{replicate.version_of('hookline/sleepy')}"
-    models = [{"label": "slow", "with": {"model": sleepy, "hardware": "gpu-h100", "max_cost": "0.0001 usd"}}]
+    models = [{"label": "slow", "model": sleepy, "with": {"hardware": "gpu-h100", "max_cost": "0.0001 usd"}}]
     inputs = [{"name": str(n), "input": {"seconds": 0.05, "text": str(n)}} for n in range(6)]
     changed = {"models": models, "inputs": inputs, "at_once": 1, "budget": "0.0004 usd"}
     found = compare(project, **changed)
@@ -291,6 +291,7 @@ def test_files_beside_the_comparison_are_sent(project: Cli, replicate: Replicate
         ({"generate": ["odd"]}, "/generate"),
         ({"models": [{"label": "x", "with": {"modle": "a/b"}}]}, "modle"),
         ({"models": [{"label": "x", "with": {}, "drop": ["y"]}]}, "'drop' was unexpected"),
+        ({"models": [{"label": "x"}]}, "'model' is a required property"),
     ],
 )
 def test_what_is_no_comparison_is_refused_before_anything_is_sent(

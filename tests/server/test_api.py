@@ -313,7 +313,7 @@ def test_secrets_are_in_no_answer(lab: Lab) -> None:
     paths += [f"/api/v1/runs/{each}{part}" for each in (run, asked) for part in ("", "/history")]
     paths += [f"/runs/{run}", f"/runs/{asked}", f"/approvals/{approval}"]
     paths += [f"{root}/events/{event}" for root in ("", "/api/v1") for event in events]
-    paths += ["/", "/approvals", "/workflows", "/events", "/metrics", "/readyz", "/healthz"]
+    paths += ["/", "/approvals", "/workflows", "/events", "/costs", "/metrics", "/readyz", "/healthz"]
     for path in paths:
         answer = lab.get(path)
         assert answer.status_code == 200, path

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from server_lab import Lab
 from test_api import described
 from test_hooks import is_problem
+from test_pages import page
 
-from hookline.store.port import Charge
+from hookline.store.port import Charge, day_of
 from hookline.testing.store_contract.kit import accept, advance, incoming, new_run, write_alone
 
 DAY = 86400.0
@@ -41,6 +44,22 @@ def test_costs_are_added_up(lab: Lab) -> None:
         ("other", 8.0),
         ("restyle", 0.875),
     ]
+
+
+def test_people_see_what_was_spent(lab: Lab) -> None:
+    now = spend(lab)
+    shown = page(lab, "/costs?by=model").shown
+    assert "0.875 USD from" in shown
+    assert shown.index("owner/flux") < shown.index("owner/llm")
+    long_ago = day_of(now - 90 * DAY)
+    assert "8.00 USD from" in page(lab, f"/costs?by=workflow&since={long_ago}&until={long_ago}").shown
+    assert "Nothing was charged" in page(lab, "/costs?since=2020-01-01&until=2020-01-02").shown
+    # What an address cannot mean is left out.
+    assert "0.875 USD from" in page(lab, "/costs?by=moon&since=soon").shown
+
+
+def test_people_see_the_budgets_of_all_workflows(labs: Callable[..., Lab]) -> None:
+    assert "budget_day allows 20 usd" in page(labs(budget_day="20 usd"), "/costs").shown
 
 
 def test_what_cannot_be_asked_for_is_said(lab: Lab) -> None:

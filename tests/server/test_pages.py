@@ -77,7 +77,7 @@ def page(lab: Lab, path: str) -> Page:
     return found
 
 
-@pytest.mark.parametrize("path", ["/", "/approvals", "/workflows", "/events"])
+@pytest.mark.parametrize("path", ["/", "/approvals", "/workflows", "/events", "/costs"])
 def test_empty_pages_say_so(lab: Lab, path: str) -> None:
     assert page(lab, path).shown
 

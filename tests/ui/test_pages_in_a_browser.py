@@ -83,7 +83,7 @@ def test_cancel_from_the_run_page(site: Any, page: Any) -> None:
 
 def test_what_a_run_holds_is_shown_as_text(site: Any, page: Any) -> None:
     run = site.ask(HOSTILE)
-    for path in ("/", f"/runs/{run}", "/approvals", "/events"):
+    for path in ("/", f"/runs/{run}", "/approvals", "/events", "/costs"):
         page.goto(f"{site.address}{path}")
         assert "taken" not in page.title()
         assert page.locator("main b").count() == 0
@@ -110,7 +110,7 @@ def test_pages_fit_a_telephone_in_both_themes(site: Any, browser: Any) -> None:
     for scheme in ("light", "dark"):
         context = browser.new_context(viewport={"width": 360, "height": 700}, color_scheme=scheme)
         page = context.new_page()
-        for path in ("/", f"/runs/{run}", "/approvals", "/workflows", "/events"):
+        for path in ("/", f"/runs/{run}", "/approvals", "/workflows", "/events", "/costs"):
             page.goto(f"{site.address}{path}")
             wide = page.evaluate(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -39,6 +39,7 @@ _NAME = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,60}$"}
 _CANDIDATE = {
     "type": "object",
     "properties": {
+        "model": {"type": "string", "minLength": 1},
         "label": {"type": "string", "minLength": 1, "maxLength": 80},
         "uses": {"type": "string"},
         "connection": {"type": "string"},
@@ -46,7 +47,7 @@ _CANDIDATE = {
         "input": {"type": "object"},
         "rename": {"type": "object", "additionalProperties": {"type": "string"}},
     },
-    "required": ["label", "with"],
+    "anyOf": [{"required": ["model"]}, {"required": ["label", "with"]}],
     "additionalProperties": False,
 }
 _SCHEMA: Json = {
@@ -226,14 +227,15 @@ def read_comparison(path: Path, catalogue: Catalogue) -> Comparison:
 def _candidate(given: Json, uses: str, expect: Json, catalogue: Catalogue, path: Path) -> Candidate:
     from hookline.core.catalogue import runner_of
 
-    value: dict[str, Json] = {"label": given, "with": {"model": given}} if isinstance(given, str) else given
-    value = {"uses": uses, **value}
+    value: dict[str, Json] = {"model": given} if isinstance(given, str) else given
+    model = value.get("model")
+    value = {"uses": uses, "label": model, **value}
     runner = runner_of(value, catalogue)
     if runner is None or "input" not in runner.action.input_schema["properties"]:
         message = f"{shown_path(path)}: {value['uses']} is no action that runs a model"
         raise CliError(message, exit_code=INVALID, hint='"uses": "replicate.run" or "cog.run"')
     action = runner.action
-    parameters = dict(value["with"])
+    parameters = {**({} if model is None else {"model": model}), **value.get("with", {})}
     if expect is not None and "expect" in action.input_schema["properties"]:
         parameters.setdefault("expect", expect)
     if "webhook" in action.input_schema["properties"]:

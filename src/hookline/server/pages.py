@@ -1,4 +1,4 @@
-"""Pages for people: runs, approvals, workflows and events. They need no JavaScript."""
+"""Pages for people: runs, approvals, workflows, events and costs. They need no JavaScript."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from flask import Response, current_app, render_template, request
 
 from hookline.engine import documents
+from hookline.engine.costs import BY, costs_document, day_start
 from hookline.engine.engine import Engine, EngineError
 from hookline.store.port import Approval, EventFilter, Page, RunFilter, Store
 
@@ -171,6 +172,28 @@ def approval_page(approval_id: str) -> Response:
 def workflows_page() -> Response:
     """Every workflow file, with its findings."""
     return html_page("workflows.html", workflows=workflow_documents(page_engine()))
+
+
+def _day(name: str) -> float | None:
+    """A day of the address; what is none is as if it were left out."""
+    try:
+        return day_start(request.args.get(name, ""))
+    except (ValueError, OverflowError):
+        return None
+
+
+@pages.get("/costs", permission="read", answers=_PAGE)
+def costs_page() -> Response:
+    """What was spent, by estimate."""
+    engine = page_engine()
+    by = _chosen("by", BY) or BY[0]
+    caps = ((name, engine.settings[name]) for name in ("budget_day", "budget_month"))
+    return html_page(
+        "costs.html",
+        costs=costs_document(engine.store, by, _day("since"), _day("until"), now=engine.clock()),
+        choices=BY,
+        budgets=[(name, most) for name, most in caps if most],
+    )
 
 
 @pages.get("/events", permission="read", answers=_PAGE)
