@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import threading
@@ -145,6 +146,8 @@ def _serving(project: Project, host: str, port: int, token: str | None) -> Itera
             else:
                 engine.runner.on_events = FailureLog(engine.redactor).happened
             engine.start(recover=True, triggers=True)
+        # What is loaded stays until the end: it is not to be looked through with every search for garbage.
+        gc.freeze()
         server = start_server(engine, access, host, port, threads)
         try:
             yield engine, server

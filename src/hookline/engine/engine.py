@@ -21,6 +21,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -482,7 +483,7 @@ class Engine:
         starts = draft.run is not None or draft.incoming.hold is not None
         if starts and not self._has_room():
             raise Busy(f"{self._max_backlog} runs are waiting to be executed", code="S301")
-        done: Future[Any] = Future()
+        answers: SimpleQueue[Any] = SimpleQueue()
 
         def answered(answer: Any) -> None:
             if not isinstance(answer, StoreError):
@@ -490,11 +491,11 @@ class Engine:
                 run = draft.run
                 if run is not None and answer[0].run_id == run.id:
                     self.runner.deliver(lambda: self.runner.begin(run))
-            done.set_result(answer)
+            answers.put(answer)
 
         self.store.submit(Accept([draft.incoming], baseline=draft.remembered), answered)
         crashpoint("accept.submitted")
-        answer = done.result()
+        answer = answers.get()
         if isinstance(answer, StoreError):
             raise Busy(f"the event cannot be stored: {answer}", code=answer.code)
         crashpoint("accept.committed")

@@ -133,6 +133,16 @@ class _Acceptor(TcpWSGIServer):  # type: ignore[misc]
     channel_class = _Channel
     request_seconds = REQUEST_SECONDS
     note_refusal: NoteRefusal | None = None
+    is_pulled = False
+
+    def pull_trigger(self) -> None:
+        """Have the loop look at its connections again, where nobody else has done so.
+
+        The events of a commit are answered all at once, each by a thread of its own.
+        """
+        if not self.is_pulled:
+            self.is_pulled = True
+            super().pull_trigger()
 
     def note(self, request: Any, reason: str) -> None:
         """Have a request to a hook recorded that is refused here; what was no request is not."""
@@ -242,6 +252,8 @@ class Server:
             channel.handle_close()
 
     def _turn(self, seconds: float) -> None:
+        # First: whoever changes a connection from now on, when it may have been looked at, pulls again.
+        self._acceptor.is_pulled = False
         try:
             wasyncore.loop(timeout=seconds, use_poll=True, map=self._sockets, count=1)
         except Exception:

@@ -259,7 +259,7 @@ class Group:
         )
         self._add_chunk(run.id, run.chunk)
         if turn is not None:
-            self._follow(turn, ends=turn.summary.finished_at is not None)
+            self._follow(turn)
 
     def _add_chunk(self, run_id: str, chunk: Chunk) -> None:
         self._history.append((run_id, chunk.seq, chunk.at, chunk.count, chunk.body))
@@ -310,7 +310,11 @@ class Group:
         )
         if unit.version is not None:
             self._versions[run_id] = unit.version
-        self._follow(unit, ends=ends)
+        self._follow(unit)
+        # Not where a run is created: nobody can have claimed anything for it yet.
+        self._claims.end_attempts(run_id, unit.released, unit.owing)
+        if ends:
+            self._claims.end_run(run_id, unit.owing)
         return True
 
     def _held(self, run_id: str, epoch: int) -> _Known | Fenced:
@@ -325,8 +329,8 @@ class Group:
             return Fenced(f"run {run_id} is with worker {owner}")
         return known
 
-    def _follow(self, unit: Advance, *, ends: bool) -> None:
-        """What comes of a run's turn besides its own row and history; `ends` when the run ends with it."""
+    def _follow(self, unit: Advance) -> None:
+        """What comes of a run's turn besides its own row, its history and its claims."""
         run_id = unit.run_id
         if unit.clear_timers:
             self._untimed.add(run_id)
@@ -350,9 +354,6 @@ class Group:
             self._db.execute("INSERT OR REPLACE INTO kept (key, output, expires_at) VALUES (?, ?, ?)", values)
         for charge in unit.charges:
             self._charges.add(charge)
-        self._claims.end_attempts(run_id, unit.released, unit.owing)
-        if ends:
-            self._claims.end_run(run_id, unit.owing)
 
     def _approval(self, run_id: str, change: ApprovalChange) -> None:
         # People decide them one by one, so they need no statement over many rows.
