@@ -117,7 +117,7 @@ def _summaries(record: Record) -> list[_Summary]:
                 if len(every) > len(given)
                 else "none",
                 seconds=f"{statistics.median(times):.1f} s; {max(times):.1f} s" if times else "not known",
-                cost=_cost(costs, len(ran)),
+                cost=_cost(costs, sum(result.cost_usd is None for result in succeeded)),
                 failures=", ".join(f"{kind} {number}" for kind, number in types.most_common()) or "none",
             )
         )
@@ -135,11 +135,11 @@ def _inputs(number: int) -> str:
     return f"{number} input was" if number == 1 else f"{number} inputs were"
 
 
-def _cost(costs: Sequence[float], ran: int) -> str:
+def _cost(costs: Sequence[float], unknown: int) -> str:
     if not costs:
         return "not known"
     known = f"{usd_text(sum(costs))} for {len(costs)}"
-    return known if len(costs) == ran else f"{known}; of {ran - len(costs)} not known"
+    return f"{known}; of {unknown} not known" if unknown else known
 
 
 def to_validate(record: Record) -> list[str]:
