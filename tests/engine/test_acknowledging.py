@@ -54,7 +54,7 @@ def looking(labs: LabMaker, *does: Any, **options: Any) -> Lab:
 
 
 def poller(lab: Lab) -> pollers.Poller:
-    return lab.engine.pollers["flow/0"]
+    return lab.engine.looking.pollers["flow/0"]
 
 
 def all_events(lab: Lab) -> Sequence[Any]:

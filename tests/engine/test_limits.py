@@ -250,7 +250,7 @@ def test_a_trigger_still_knows_its_events_where_the_workflow_says_what_is_the_sa
     dedupe = {"dedupe": {"key": "{{ trigger.n }}", "window": "1m"}}
     lab.deploy(flow(job("a"), trigger={"uses": "feed"}, limits=dedupe))
     lab.engine._looks = True
-    lab.engine._call(lab.engine._start_pollers)
+    lab.engine._call(lab.engine.looking.start)
     lab.until(lambda: len(lab.runs()) == 1)
     assert lab.engine.store.seen("flow/0", ["file-1", "file-2"]) == {"file-1"}
     labs.outside.script("feed", Poll([event], cursor=2))

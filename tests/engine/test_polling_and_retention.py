@@ -76,7 +76,7 @@ def test_what_is_found_starts_runs_and_moves_the_cursor(labs: LabMaker) -> None:
 def test_a_look_that_fails_is_repeated_later_and_later(labs: LabMaker) -> None:
     lab = looking(labs, Fail(Unavailable("down")), Fail(RuntimeError("bug")), Poll(events(1), cursor=1))
     until_looked(lab, 1)
-    (poller,) = lab.engine.pollers.values()
+    (poller,) = lab.engine.looking.pollers.values()
     assert poller.problem == "down"
     labs.clock.advance(5.1)
     until_looked(lab, 2)

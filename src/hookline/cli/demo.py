@@ -276,7 +276,7 @@ class Demo:
         plan = engine.plan(WORKFLOW)
         scope = trigger_scope(plan, plan.triggers[0])
         while engine.store.cursor(scope) is None:
-            problem = engine.pollers[scope].problem
+            problem = engine.looking.pollers[scope].problem
             if problem:
                 raise DemoFailed(f"the trigger cannot look into the bucket: {problem}")
             time.sleep(0.05)

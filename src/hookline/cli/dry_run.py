@@ -400,10 +400,10 @@ def dry_run_command(
     as_json: bool,
 ) -> int:
     """Play a run without effects and show it."""
-    from hookline.engine.engine import Engine
+    from hookline.engine.starts import Starts
 
     with translated():
-        Engine.check_inputs(plan, inputs)
+        Starts.check_inputs(plan, inputs)
     event = _by_hand(plan, project.registry, event, inputs)
     rehearsal = Rehearsal(workflows.plans, project.registry, time.time())
     state = rehearsal.play(plan, event, inputs)

@@ -27,8 +27,7 @@ from urllib.parse import unquote, urlsplit
 
 from hookline.core import events as ev
 from hookline.core.expressions import ExpressionError
-from hookline.core.expressions.errors import did_you_mean
-from hookline.core.plan import Node, Plan, TriggerPlan
+from hookline.core.plan import Plan, TriggerPlan
 from hookline.core.state import RunState
 from hookline.core.units import parse_duration
 from hookline.crashpoints import crashpoint
@@ -66,25 +65,25 @@ from .gathering import Gatherer
 from .http import GuardedClient, Policy
 from .http.sdk import SdkHttp
 from .ids import IdFactory
-from .intake import WEBHOOK_MEMORY, Draft, Intake, WrongInputs, check_inputs, trigger_scope
+from .intake import WEBHOOK_MEMORY, Draft, Intake, trigger_scope
 from .journal import REMOTE_SPILL_BYTES, SPILL_BYTES, Journal
 from .limiter import Turntable
-from .live import replayed_from
+from .looking import Looking
 from .pacing import Paces, Refusals
 from .past import Past
 from .performer import Outside, Performer
-from .pollers import Poller
 from .questions import Questions
 from .reading import RunReader, submit_and_wait
 from .redaction import Redactor, Secret
 from .registry import Registry
 from .replays import Replays
-from .requests import Requests, is_same_step
+from .requests import Requests
 from .retention import RETENTION_SECONDS, retain, retain_withdrawn
 from .runner import SWEEP_SECONDS, Runner
 from .schedules import Schedules
 from .settings import Settings, SettingsError
 from .spilling import Spilling
+from .starts import Starts
 from .tokens import CallbackTokens
 from .trigger_states import trigger_states
 from .watching import LiveViews
@@ -277,6 +276,17 @@ class Engine:
             clock=clock,
             newest=self.plan,
         )
+        self.files = EngineFiles(self.artifacts, self._open_referred)
+        self.starts = Starts(
+            registry=registry,
+            reader=self.reader,
+            intake=self.intake,
+            newest=self.plan,
+            take=self._take,
+            files=self.files,
+            artifacts=self.artifacts,
+            clock=clock,
+        )
         self.replays = Replays(
             store=store,
             reader=self.reader,
@@ -284,7 +294,7 @@ class Engine:
             intake=self.intake,
             clock=clock,
             newest=self.plan,
-            manual=self._manual,
+            manual=self.starts.draft,
             take=self._take,
         )
         self.approvals = Approvals(store=store, put=self.requests.signal, people=self.connections.people)
@@ -325,9 +335,19 @@ class Engine:
             take=self._take,
             clock=clock,
         )
-        self.files = EngineFiles(self.artifacts, self._open_referred)
-        self.pollers: dict[str, Poller] = {}
-        self._poll_tasks: dict[str, asyncio.Task[None]] = {}
+        self.looking = Looking(
+            workflows=self.workflows,
+            registry=registry,
+            store=store,
+            intake=self.intake,
+            performer=self.performer,
+            files=self.files,
+            clock=clock,
+            has_room=self._has_room,
+            begin=self._begin,
+            count=self._count,
+            deliver=self.runner.deliver,
+        )
         self._paces = Paces(clock)
         self._refusals = Refusals(clock)
         self._max_backlog = settings.integer("max_backlog")
@@ -361,7 +381,7 @@ class Engine:
         started.result()
         self._looks = triggers
         if triggers:
-            self._call(self._start_pollers)
+            self._call(self.looking.start)
         if recover:
             self._call(self.gatherer.start)
             self._call(lambda: self.runner.keep(self._retain_forever()))
@@ -386,8 +406,7 @@ class Engine:
             self.runner.start(recover=self._recover)
             started.set_result(None)
             await self._stopped.wait()
-            for task in self._poll_tasks.values():
-                task.cancel()
+            self.looking.stop_all()
             self.views.stop()
             # The loop's end waits for its threads.
             self.collector.stop()
@@ -444,13 +463,13 @@ class Engine:
         self.plans.add(plan)
         self.workflows.deploy(plan, self.registry)
         if self._looks:
-            self._call(lambda: self._restart_pollers(plan))
+            self._call(lambda: self.looking.restart(plan))
 
     def withdraw(self, name: str) -> None:
         """Take a workflow out of force: nothing starts it any more. Runs under way go on."""
         self.workflows.withdraw(name)
         if self._looks:
-            self._call(lambda: self._stop_pollers(name))
+            self._call(lambda: self.looking.stop(name))
 
     def plan(self, name: str) -> Plan:
         """A deployed workflow.
@@ -596,7 +615,7 @@ class Engine:
             raise Busy(f"{self._max_backlog} runs are waiting to be executed", code="S301")
         assert self._loop is not None
         # Without a poller of its own (another process looks) what is told is taken in all the same.
-        poller = self.pollers.get(trigger_scope(plan, trigger)) or self._poller(plan, trigger, declared)
+        poller = self.looking.poller(plan, trigger, declared)
         taking = asyncio.run_coroutine_threadsafe(poller.receive(request), self._loop)
         try:
             told = taking.result(TOLD_SECONDS)
@@ -651,66 +670,8 @@ class Engine:
         *,
         source: str = "manual",
     ) -> Accepted:
-        """Start a workflow by hand.
-
-        Args:
-            data: The event, as ``trigger`` shows it. A ``manual`` trigger checks it and fills in
-                the defaults of its form; without any it takes `inputs`.
-            inputs: Values of the workflow's declared inputs.
-
-        Raises:
-            EngineError: No such workflow, the inputs do not fit, or the day's budget is spent.
-            Busy: Come back later.
-        """
-        plan = self.plan(name)
-        inputs = dict(inputs or {})
-        self.check_inputs(plan, inputs)
-        if refusal := self.intake.over_budget(plan):
-            raise EngineError(refusal, code="R415", status=409, hint="raise it, or wait until it begins anew")
-        return self._take(self._manual(plan, self._by_hand(plan, data, inputs), inputs, source))
-
-    def _by_hand(self, plan: Plan, data: Json, inputs: Mapping[str, Json]) -> Json:
-        """The event as the workflow's manual trigger gives it, or `data` when there is none."""
-        for trigger in plan.triggers:
-            declared = self.registry.triggers.get(trigger.uses)
-            if declared is None or declared.kind != "manual":
-                continue
-            # Without a way to the outside: an engine that hands a run over has none.
-            context = HookContextImpl(plan.name, None, None, self.files, self.artifacts, self.clock)
-            given = inputs if data is None else data
-            try:
-                return dict(declared.run(context, given, **declared.bind(trigger.parameters)))
-            except BadInput as error:
-                raise EngineError(error.message, code="R403", status=422, hint=error.hint) from error
-        return data
-
-    def _manual(
-        self,
-        plan: Plan,
-        data: Json,
-        inputs: Mapping[str, Json],
-        source: str,
-        replay_of: str | None = None,
-        copied: Sequence[ev.Event] = (),
-    ) -> Draft:
-        try:
-            return self.intake.manual(plan, data, inputs, source=source, replay_of=replay_of, copied=copied)
-        except ExpressionError as error:
-            raise EngineError(
-                f"limits: {error.message}", code=error.code, status=422, hint=error.hint
-            ) from error
-
-    @staticmethod
-    def check_inputs(plan: Plan, inputs: Mapping[str, Json]) -> None:
-        """Check values against the declared inputs.
-
-        Raises:
-            EngineError: R403, naming the first that does not fit.
-        """
-        try:
-            check_inputs(plan, inputs)
-        except WrongInputs as wrong:
-            raise EngineError(wrong.message, code=wrong.code, status=422) from wrong
+        """Start a workflow by hand; see `Starts.by_hand`."""
+        return self.starts.by_hand(name, data, inputs, source=source)
 
     def replay_run(
         self,
@@ -721,45 +682,8 @@ class Engine:
         data: Json = None,
         inputs: Mapping[str, Json] | None = None,
     ) -> Accepted:
-        """Run again with the same event, as a new run.
-
-        Args:
-            version: ``original`` or ``latest``.
-            first_step: Id or path of a step of the workflow's own list: earlier outputs are
-                taken over from the run, from the steps of the same id (without one: of the same
-                place and kind). What the run has no outcome of is executed.
-            data, inputs: Other values than the run had; None keeps them.
-
-        Raises:
-            EngineError: No such run, version or step.
-        """
-        state, original = self.reader.state(run_id)
-        plan = self.plan(state.workflow) if version == "latest" else original
-        copied: list[ev.Event] = []
-        if first_step is not None:
-            node = plan.by_id.get(first_step) or plan.by_path.get(first_step)
-            if node is None or not _is_outermost(node):
-                own = [other.id for other in plan.by_path.values() if _is_outermost(other) and other.id]
-                otherwise = "name a step that is not inside another one"
-                raise EngineError(
-                    f"{first_step!r} is not a step of the workflow's own list",
-                    code="R404",
-                    status=422,
-                    hint=did_you_mean(first_step, own) or otherwise,
-                )
-            entries = self.reader.entries(run_id)
-            copied = replayed_from(entries, _same_steps(original, node.siblings[: node.index]))
-        if inputs is not None:
-            self.check_inputs(plan, inputs)
-        draft = self._manual(
-            plan,
-            state.trigger if data is None else data,
-            state.inputs if inputs is None else inputs,
-            "replay",
-            run_id,
-            copied,
-        )
-        return self._take(draft)
+        """Run again with the same event, as a new run; see `Starts.again`."""
+        return self.starts.again(run_id, version=version, first_step=first_step, data=data, inputs=inputs)
 
     # Asking something of a run ------------------------------------------------------------------
 
@@ -862,44 +786,6 @@ class Engine:
 
     # Triggers ----------------------------------------------------------------------------------
 
-    def _start_pollers(self) -> None:
-        for plan in list(self.workflows.plans.values()):
-            self._restart_pollers(plan)
-
-    def _stop_pollers(self, workflow: str) -> None:
-        for scope in [name for name in self._poll_tasks if name.startswith(f"{workflow}/")]:
-            self._poll_tasks.pop(scope).cancel()
-            self.pollers.pop(scope, None)
-
-    def _restart_pollers(self, plan: Plan) -> None:
-        self._stop_pollers(plan.name)
-        for trigger in plan.triggers:
-            declared = self.registry.triggers.get(trigger.uses)
-            if declared is None or declared.kind != "poll":
-                continue
-            poller = self._poller(plan, trigger, declared)
-            self.pollers[poller.scope] = poller
-            assert self._loop is not None
-            self._poll_tasks[poller.scope] = self._loop.create_task(poller.run())
-
-    def _poller(self, plan: Plan, trigger: TriggerPlan, declared: Trigger) -> Poller:
-        return Poller(
-            plan,
-            trigger,
-            declared,
-            store=self.store,
-            intake=self.intake,
-            open_connection=self.performer.open,
-            http=self.performer.outside.http,
-            files=self.files,
-            pool=self.performer.pool,
-            clock=self.clock,
-            has_room=self._has_room,
-            begin=self._begin,
-            count=self._count,
-            deliver=self.runner.deliver,
-        )
-
     def _begin_followed(self, draft: Draft) -> None:
         """What followed on the end of a run is on disk: go on with it, as far as it has become true."""
         try:
@@ -919,7 +805,7 @@ class Engine:
 
     def trigger_states(self) -> list[dict[str, Json]]:
         """What starts the deployed workflows: what is watched, the last look, and what is wrong."""
-        return trigger_states(self.workflows, self.registry, self.store, self.pollers)
+        return trigger_states(self.workflows, self.registry, self.store, self.looking.pollers)
 
     def _begin(self, draft: Draft) -> None:
         assert draft.run is not None
@@ -971,18 +857,3 @@ def _fingerprints(master_key: str) -> Callable[[str], str]:
         return hmac.new(master_key.encode(), credential.encode(), hashlib.sha256).hexdigest()[:24]
 
     return fingerprint
-
-
-def _is_outermost(node: Node) -> bool:
-    """Whether a step stands in the workflow's own list."""
-    return node.parent is None and node.block == "steps"
-
-
-def _same_steps(original: Plan, steps: Sequence[Node]) -> dict[str, str]:
-    """Path in the original version of each of these steps of a version's own list, to its path."""
-    found: dict[str, str] = {}
-    for step in steps:
-        before = original.by_id.get(step.id) if step.id else original.by_path.get(step.path)
-        if before is not None and before.block == "steps" and is_same_step(before, step):
-            found[before.path] = step.path
-    return found

@@ -62,7 +62,7 @@ class Process:
         engine.deploy(self.plan)
         engine.start(triggers=False)
         (trigger,) = self.plan.triggers
-        self.poller: Poller = engine._poller(self.plan, trigger, engine.registry.triggers["s3_upload"])
+        self.poller: Poller = engine.looking.poller(self.plan, trigger, engine.registry.triggers["s3_upload"])
 
     def look(self) -> None:
         assert self.engine._loop is not None
