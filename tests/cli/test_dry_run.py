@@ -138,6 +138,28 @@ def test_an_input_that_the_action_would_refuse_fails(cli: Cli) -> None:
     assert document["error"]["type"] == "bad_input"
 
 
+@pytest.mark.parametrize(("mime", "name"), [("image/*", "output.png"), ("video/mp4", "output.mp4")])
+def test_a_model_gives_the_files_that_its_step_expects(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, mime: str, name: str
+) -> None:
+    monkeypatch.setenv("REPLICATE_API_TOKEN", "of-nobody")
+    files = {"type": "files", "min_files": 2, "mime": mime}
+    given: dict[str, Any] = {"model": "a/b", "input": {}, "expect": files}
+    step = {"id": "art", "uses": "replicate.run", "timeout": "5m", "with": given}
+    cli.write("art", steps=[step], output="{{ steps.art.files[1].name }}")
+    assert rehearse(cli, "art")["output"] == name
+    given["expect"] = {"type": "text"}
+    cli.write("art", steps=[step], output="{{ steps.art.output_text }}")
+    assert isinstance(rehearse(cli, "art")["output"], str)
+
+
+def test_a_sampled_request_has_the_body_that_its_author_asks_for(cli: Cli) -> None:
+    schema = {"type": "object", "properties": {"prompt": {"type": "string", "examples": ["a lighthouse"]}}}
+    trigger = {"uses": "webhook", "with": {"path": "in", "auth": {"type": "none"}, "schema": schema}}
+    cli.write("hook", trigger=trigger, steps=[{"set": {"x": 1}}], output="{{ trigger.body }}")
+    assert rehearse(cli, "hook", "--sample")["output"] == {"prompt": "a lighthouse"}
+
+
 def test_an_expression_that_fails_on_an_invented_result_hints_at_samples(cli: Cli) -> None:
     set_to = {"set": {"deep": "{{ steps.send.body.a.b.c }}"}}
     cli.write("post", steps=[{"id": "other", **POST}, {"id": "send", **POST}, set_to])

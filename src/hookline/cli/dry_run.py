@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .errors import DONE, FAILED, CliError, translated
+from .invented import result_of
 from .output import emit_json, say, status_text
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ class Rehearsal:
             failed = {"type": "bad_input", "code": "R209", "message": error, "hint": "", "step": path}
             self._note(node, path, node.uses, action.effect, "nothing", command.input, None)
             return ev.AttemptFailed(path, path, attempt, failed)
-        output, source = _result_of(action, _written(plan, node))
+        output, source = result_of(action, _written(plan, node), command.input)
         self._note(node, path, node.uses, action.effect, source, command.input, output)
         return ev.StepSucceeded(path, path, output)
 
@@ -309,51 +310,6 @@ def _wrong_input(action: Action, value: Json) -> str | None:
     except BadInput as error:
         return f"{action.name}: {error.message}"
     return None
-
-
-def _result_of(action: Action, written: Mapping[str, Json]) -> tuple[Json, str]:
-    if "sample" in written:
-        return written["sample"], "sample"
-    for example in action.examples:
-        if example.output is not None:
-            return example.output, "example"
-    if action.output_schema is not None:
-        return _instance(action.output_schema, action.output_schema, 0), "schema"
-    return None, "nothing"
-
-
-def _instance(schema: Any, root: Any, depth: int) -> Json:
-    """A value that a schema describes, with every property that it names."""
-    if not isinstance(schema, Mapping) or depth > 12:
-        return None
-    for key in ("const", "default"):
-        if key in schema:
-            return schema[key]
-    for key in ("examples", "enum"):
-        if schema.get(key):
-            return schema[key][0]
-    if "$ref" in schema:
-        found = root
-        for part in str(schema["$ref"]).removeprefix("#/").split("/"):
-            found = found.get(part, {}) if isinstance(found, Mapping) else {}
-        return _instance(found, root, depth + 1)
-    for key in ("anyOf", "oneOf", "allOf"):
-        if schema.get(key):
-            return _instance(schema[key][0], root, depth + 1)
-    kind = schema.get("type")
-    kind = kind[0] if isinstance(kind, list) else kind
-    if kind == "object" or "properties" in schema:
-        parts = schema.get("properties", {})
-        return {name: _instance(part, root, depth + 1) for name, part in parts.items()}
-    if kind == "array":
-        return [_instance(schema.get("items", {}), root, depth + 1)]
-    makers: dict[Any, Callable[[], Json]] = {
-        "string": lambda: "text",
-        "integer": lambda: schema.get("minimum", 1),
-        "number": lambda: schema.get("minimum", 1.0),
-        "boolean": lambda: True,
-    }
-    return makers[kind]() if kind in makers else None
 
 
 def _written(plan: Plan, node: Node) -> Mapping[str, Json]:

@@ -12,6 +12,7 @@ import click
 from hookline.core.batches import batch_event
 
 from .errors import CliError
+from .invented import instance_of
 
 if TYPE_CHECKING:
     from hookline.core.plan import Plan, TriggerPlan
@@ -101,6 +102,10 @@ def start_values(
 def trigger_sample(trigger: TriggerPlan, declared: Trigger) -> Json:
     """The trigger's example, as a run sees it that is about several events."""
     sample = dict(declared.sample)
+    wanted = trigger.parameters.get("schema")
+    if "body" in sample and isinstance(wanted, Mapping):
+        # What a body must be is said by the author; the trigger's own example would be refused.
+        sample["body"] = instance_of(wanted)
     if trigger.gather is None or not trigger.gather.is_batch:
         return sample
     moment = "2026-03-02T09:00:00.000Z"
