@@ -159,7 +159,7 @@ async def cancel(ctx: Context, data: Mapping[str, Json], **values: Json) -> None
 
     On a held connection it is known by its intent; coglet stops it as well when the connection ends, and
     Cog up to 0.16 does not. coglet 0.23.1 answers 200 to a cancel in a prediction's first milliseconds,
-    and forgets it.
+    and forgets it: see `settling`.
     """
     client: CogClient = ctx.connection
     job = data.get("job") or (ctx.notes.get("intent") or {}).get("job")

@@ -1,6 +1,7 @@
 """What an attempt left on a Cog server, and what it cost: see `Action.on_settle`.
 
-A server keeps nothing, so there is nothing to be read afterwards. A callback says how long the model ran.
+A server is asked once more whether it is still at work, for it may have forgotten that it was told to
+stop. It keeps nothing, so there is nothing to be read afterwards: a callback says how long the model ran.
 Where none comes (the server cannot reach us, or a connection was held) the time until the server is
 found idle is charged: an upper bound.
 """
@@ -30,9 +31,10 @@ __all__ = ["settle"]
 
 
 async def settle(ctx: Context, wanted: Wanted, left: Leftover) -> Park | None:
-    """Look whether it is over; None when it is and was charged, or when nothing is to be charged."""
+    """Look whether it is over; None when it is, and was charged where a price is known."""
     kept = left.data if "job" in left.data else ctx.notes.get("intent")
-    if kept is None or wanted.usd_per_second is None:
+    is_stopped = left.reason != "unknown"
+    if kept is None or not (is_stopped or wanted.usd_per_second is not None):
         return None
     client: CogClient = ctx.connection
     waiting = Waiting(**kept)
@@ -46,8 +48,8 @@ async def settle(ctx: Context, wanted: Wanted, left: Leftover) -> Park | None:
     except (Unavailable, RateLimited, OutcomeUnknown, MalformedOutput):
         is_busy = False  # A server that is gone computes nothing.
     if told is None and (left.looks == 1 or (is_busy and left.looks < MAX_MISSES)):
-        if is_busy and left.looks > 1 and left.reason != "unknown":
-            # coglet 0.23.1 forgets a cancel that comes in a prediction's first milliseconds.
+        if is_busy and left.looks > 1 and is_stopped:
+            # A cancel that comes in a prediction's first milliseconds can be forgotten.
             await client.cancel(waiting.job)
         until = ctx.now() + timedelta(seconds=SOON if left.looks == 1 else BUSY_SECONDS)
         return Park(f"Cog prediction {waiting.job} to stop", until, {"busy": is_busy})

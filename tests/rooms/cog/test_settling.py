@@ -116,8 +116,19 @@ def test_a_callback_that_came_is_believed_and_nothing_is_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [{"usd_per_second": None}, {"data": {"queued_since": "2026-11-20T09:00:00Z"}}]
+    "more",
+    [{"usd_per_second": None, "reason": "unknown"}, {"data": {"queued_since": "2026-11-20T09:00:00Z"}}],
 )
 def test_without_a_price_or_a_place_there_is_nothing_to_settle(more: dict[str, Any]) -> None:
     found, context = _look([], **more)
     assert (found, context.requests, context.charged) == (None, [], [])
+
+
+def test_without_a_price_it_is_still_stopped() -> None:
+    found, _ = _look([BUSY], usd_per_second=None)
+    assert isinstance(found, Park)
+    found, context = _look([BUSY, GONE], looks=2, usd_per_second=None)
+    assert isinstance(found, Park)
+    assert [request.method for request in context.requests] == ["GET", "POST"]
+    found, context = _look([READY], looks=3, usd_per_second=None, kept=found.data)
+    assert (found, context.charged) == (None, [])
