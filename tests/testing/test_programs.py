@@ -12,6 +12,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from hookline.testing.cog import cog_unavailable_reason
+
 
 @contextmanager
 def program(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
@@ -58,6 +60,13 @@ def test_slack() -> None:
         assert httpx.post(url, headers=headers, json={"channel": "#art", "text": "a"}).json()["ok"] is False
 
 
+@pytest.mark.skipif(cog_unavailable_reason() is not None, reason=str(cog_unavailable_reason()))
+def test_cog() -> None:
+    with program("hookline.testing.cog", "shout") as (_, settings):
+        answer = httpx.post(f"{settings['COG_BASE_URL']}/predictions", json={"input": {"text": "hello"}})
+        assert answer.json()["status"] == "succeeded"
+
+
 def test_drive() -> None:
     with program("hookline.testing.drive") as (_, settings):
         key = json.loads(settings["GOOGLE_SERVICE_ACCOUNT_KEY"].strip("'"))
@@ -78,6 +87,7 @@ def test_drive() -> None:
         (["hookline.testing.slack", "--host", "0.0.0.0"], 1, "loopback only"),
         (["hookline.testing.slack", "--fault", "nonsense"], 1, "unknown fault"),
         (["hookline.testing.drive", "--host", "0.0.0.0"], 1, "loopback only"),
+        (["hookline.testing.cog", "whisper"], 1, "cannot start"),
         (["hookline.testing.drive", "--fault", "nonsense"], 1, "unknown fault"),
     ],
 )

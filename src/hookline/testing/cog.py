@@ -2,16 +2,19 @@
 
 ``cog==0.23.1`` from PyPI serves a model from its directory: ``COG_PREDICT_TYPE_STUB`` names the class,
 ``PORT`` the port, and ``.cog/openapi_schema.json`` (which ``cog build`` would write) gives it validation of
-inputs and ``/openapi.json``.
+inputs and ``/openapi.json``. ``python -m hookline.testing.cog`` is the same as a program.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import os
 import platform
+import signal
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +25,7 @@ import httpx
 from hookline.testing.ports import LOOPBACK
 from hookline.testing.processes import ProcessFailedError, ServerProcess, start_on_free_port
 
-__all__ = ["MODELS", "CogNotInstalledError", "CogServer", "cog_unavailable_reason"]
+__all__ = ["MODELS", "CogNotInstalledError", "CogServer", "cog_unavailable_reason", "main"]
 
 MODELS = Path(__file__).parent / "models"
 """Directories of the models shipped with Hookline: ``restyle``, ``shout`` and ``tokens``."""
@@ -161,3 +164,31 @@ class CogServer:
             return bool(health.get("status") == "READY")
 
         process.wait_ready(ready, READY_SECONDS)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve a model until interrupted. Returns the exit code: 0 stopped, 1 could not start."""
+    shipped = ", ".join(sorted(each.name for each in MODELS.iterdir() if (each / SCHEMA).is_file()))
+    parser = argparse.ArgumentParser(
+        prog="python -m hookline.testing.cog", description="A real Cog server, without Docker."
+    )
+    parser.add_argument("model", nargs="?", default="shout", help=f"a model directory, or one of {shipped}")
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
+    options = parser.parse_args(arguments)
+    directory = Path(options.model) if os.sep in options.model else MODELS / options.model
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with CogServer(directory, options.port or None) as server:
+            print(f"COG_BASE_URL={server.base_url}")
+            print(f"# model: {directory.name}   schema: {server.base_url}/openapi.json", flush=True)
+            stop.wait()
+    except (CogNotInstalledError, FileNotFoundError, ProcessFailedError, OSError) as error:
+        print(f"cannot start: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
