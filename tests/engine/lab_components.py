@@ -268,6 +268,23 @@ def _counter() -> Connector:
     async def lookup(ctx: Context, requests: list[str]) -> Any:
         return None
 
+    @counter.action("leave", effect="check", summary="Left it there")
+    async def leave(
+        ctx: Context, requests: Annotated[list[str], Field("What it takes to settle what is left.")]
+    ) -> Any:
+        """Leave something behind"""
+        return Park("it to be done", None, {"left": True})
+
+    @leave.on_resume
+    async def resume(ctx: Context, wake: Wake, requests: list[str]) -> Any:
+        return None
+
+    @leave.on_settle
+    async def settle(ctx: Context, left: Leftover, requests: list[str]) -> Park | None:
+        await visit.run(ctx, requests)
+        ctx.cost(0.25, of="model")
+        return None
+
     return counter
 
 

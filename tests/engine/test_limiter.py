@@ -340,3 +340,23 @@ def test_a_turn_that_the_store_does_not_take_fails_the_attempt(labs: LabMaker, s
     assert lab.step(run, "v")["error"]["type"] == "unavailable"
     assert service.came == []
     assert lab.end(lab.begin("flow")) == "succeeded"
+
+
+def test_what_is_settled_waits_for_its_turn_however_late_that_is(labs: LabMaker, service: Service) -> None:
+    """A turn that comes later than a look may last is kept for the next look, and not taken anew."""
+    configure(labs, service, extra="[connections.counter.limits]\nsends = 0.5\n")
+    lab = labs()
+    leave = {"uses": "counter.leave", "connection": "counter", "with": {"requests": ["POST stop"]}}
+    lab.deploy(flow({"id": "v", **leave}))
+    runs = [lab.begin("flow") for _ in range(5)]
+    for run in runs:
+        lab.until_status(run, "waiting")
+        lab.engine.cancel(run)
+        assert lab.end(run) == "canceled"
+    for _ in range(50):
+        lab.until_idle()
+        if all(lab.document(run)["cost_usd"] == 0.25 for run in runs):
+            break
+        labs.clock.advance(15)
+    times = service.times()
+    assert [round((at - times[0]) / 120) for at in times] == [0, 1, 2, 3, 4]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -235,6 +237,56 @@ def test_what_cannot_be_told_to_stop_is_told_again_if_that_helps(labs: LabMaker,
     lab.until(lambda: settled(lab, run))
     assert len(lab.outside.of("a cancel")) == (2 if isinstance(error, Unavailable) else 1)
     assert ledger(lab) == {"model": 0.25}
+
+
+def test_a_service_that_names_a_time_is_not_asked_before_it(labs: LabMaker) -> None:
+    lab = labs()
+    run = parked(lab, Fail(Unavailable("busy", retry_after=900)), Spend(0.25))
+    canceled(lab, run)
+    lab.until_idle()
+    labs.clock.advance(899)
+    lab.until_idle()
+    assert len(lab.outside.of("a settle")) == 1
+    labs.clock.advance(2)
+    lab.until(lambda: settled(lab, run))
+
+
+@pytest.mark.parametrize("does", [Wait(5, {"no": {1, 2}}), Fail(asyncio.CancelledError())])
+def test_a_look_whose_code_is_at_fault_is_a_look_that_failed(labs: LabMaker, does: Any) -> None:
+    lab = labs()
+    run = parked(lab, does, Spend(0.25))
+    canceled(lab, run)
+    lab.until(lambda: "settlement.waiting steps[0]" in lab.kinds(run))
+    lab.until_idle()
+    labs.clock.advance(6)
+    lab.until(lambda: settled(lab, run))
+    assert ledger(lab) == {"model": 0.25}
+
+
+def test_code_that_does_not_stop_holds_up_its_settlement_and_not_for_ever(labs: LabMaker) -> None:
+    lab = labs()
+    lab.outside.script("a", Reserve(0.6, Note({"intent": 1}, Hang())))
+    hang = lab.outside._hang
+
+    async def stays(call: Any) -> None:
+        # Its run is canceled, its time is over; the third time is the end of the process.
+        for _ in range(3):
+            with contextlib.suppress(asyncio.CancelledError):
+                await hang(call)
+
+    lab.outside._hang = stays  # type: ignore[method-assign]
+    run = lab.go(flow(job("a", "owed"), **DAY_OF_ONE))
+    lab.until(lambda: lab.outside.hanging("a"))
+    lab.engine.cancel(run)
+    for _ in range(500):
+        if settled(lab, run):
+            break
+        labs.clock.advance(3600)
+        lab.engine._call(lambda: None)
+        lab.engine.store.flush()
+    [closed] = settled(lab, run)
+    assert (closed["outcome"], closed["cost"]) == ("assumed", 0.6)
+    assert not lab.outside.of("a cancel")
 
 
 def token(lab: Lab) -> str:

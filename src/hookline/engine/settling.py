@@ -8,7 +8,6 @@ twice and reading it twice do no harm. What had been set aside for it stays so u
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from typing import Any
 
 from hookline.core import events as ev
 from hookline.core.folding.settlements import LEASE
-from hookline.core.records import Settlement
+from hookline.core.records import Settlement, settlement_key
 from hookline.crashpoints import crashpoint
 from hookline.sdk import (
     Action,
@@ -31,6 +30,8 @@ from hookline.sdk import (
 
 from .attempts import storable, to_json
 from .context import RESERVED_NOTE, AttemptContext
+from .holds import Hold
+from .limiter import ASKER, Asker
 from .live import LiveRun
 from .registry import Registry
 
@@ -51,6 +52,9 @@ INTERRUPTIONS = 3
 
 SHORTEST_DELAY, LONGEST_DELAY = 5.0, 3600.0
 """Seconds until the next look after one that failed."""
+
+LONGEST_PAUSE = GIVE_UP / 2
+"""Seconds at most that a service can put it off: there is another look before it is given up."""
 
 AT_ONCE = 16
 """Settlements looked at at the same time: a run may leave thousands behind."""
@@ -82,16 +86,20 @@ class Settler:
         code = run.executing.get(settlement.path)
         if code is not None and code.cancelling():
             # It may still be sending what is to be stopped.
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([code])
+            _, not_over = await asyncio.wait([code], timeout=LOOK_SECONDS)
+            if not_over:
+                return storable(self._later(settlement, "its code does not stop", False, None), self._mask)
         if settlement.interruptions >= INTERRUPTIONS:
             problem = f"the process died {INTERRUPTIONS} times over it"
             return storable(self._assumed(settlement, problem, None), self._mask)
         async with self._slots:
             crashpoint("settlement.begins")
+            # A look begins anew as well as an attempt: a turn that comes late is kept for the next one.
+            key = (run.id, settlement_key(settlement.path, settlement.attempt), settlement.attempt)
+            ASKER.set(Asker(key, asyncio.current_task(), is_holdable=True, is_repeatable=True))
             found = await self._look(run, settlement)
             crashpoint("settlement.looked")
-        return storable(found, self._mask)
+        return found
 
     async def _look(self, run: LiveRun, settlement: Settlement) -> ev.SettlementWaiting | ev.SettlementClosed:
         action = self._registry.actions.get(settlement.uses)
@@ -99,6 +107,7 @@ class Settler:
             return self._later(settlement, f"there is no action {settlement.uses!r} any more", False, None)
         is_stopped = settlement.is_stopped
         context: AttemptContext | None = None
+        until: float | None = None
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 context = self._context(run, action, settlement, settlement.connection)
@@ -106,18 +115,25 @@ class Settler:
                     await self._stop(action, context, settlement)
                     is_stopped = True
                 found = await self._settle(action, context, settlement)
-            if found is not None:
-                return self._waiting(settlement, found, is_stopped, context)
+            return storable(self._seen(settlement, found, is_stopped, context), self._mask)
         except ActionError as error:
             log.info("%s: settling %s of %s: %s", error.code, settlement.path, run.id, error.message)
-            return self._later(settlement, error.message, is_stopped, context)
+            problem, pause = error.message, min(error.retry_after or 0.0, LONGEST_PAUSE)
+            until = self._clock() + max(_delay(settlement), pause)
+        except Hold as hold:
+            problem, until = hold.reason, hold.until
         except TimeoutError:
-            return self._later(settlement, f"there was no answer in {LOOK_SECONDS:g} s", is_stopped, context)
+            problem = f"there was no answer in {LOOK_SECONDS:g} s"
+        except asyncio.CancelledError as error:
+            if _is_stopped_from_outside():
+                raise
+            # Something that the code waited for was canceled, and nobody has stopped the code.
+            log.warning("R301: settling %s of %s was canceled", settlement.path, run.id)
+            problem = type(error).__name__
         except Exception as error:
             log.exception("R301: settling %s of %s", settlement.path, run.id)
-            return self._later(settlement, f"{type(error).__name__}", is_stopped, context)
-        cost, charges = _spent(settlement, context)
-        return ev.SettlementClosed(settlement.path, settlement.attempt, "settled", cost=cost, charges=charges)
+            problem = type(error).__name__
+        return storable(self._later(settlement, problem, is_stopped, context, until), self._mask)
 
     async def _stop(self, action: Action, context: AttemptContext, settlement: Settlement) -> None:
         """Tell it to stop, if that is wanted.
@@ -150,9 +166,14 @@ class Settler:
         found: Park | None = await action.settle(context, left, **action.bind(settlement.input))
         return found
 
-    def _waiting(
-        self, settlement: Settlement, park: Park, is_stopped: bool, context: AttemptContext
+    def _seen(
+        self, settlement: Settlement, park: Park | None, is_stopped: bool, context: AttemptContext
     ) -> ev.SettlementWaiting | ev.SettlementClosed:
+        if park is None:
+            cost, charges = _spent(settlement, context)
+            return ev.SettlementClosed(
+                settlement.path, settlement.attempt, "settled", cost=cost, charges=charges
+            )
         if self._is_given_up(settlement):
             return self._assumed(settlement, park.reason, context)
         until = park.until.timestamp() if park.until is not None else self._clock() + _delay(settlement)
@@ -163,12 +184,17 @@ class Settler:
         )
 
     def _later(
-        self, settlement: Settlement, problem: str, is_stopped: bool, context: AttemptContext | None
+        self,
+        settlement: Settlement,
+        problem: str,
+        is_stopped: bool,
+        context: AttemptContext | None,
+        until: float | None = None,
     ) -> ev.SettlementWaiting | ev.SettlementClosed:
-        """It could not be looked at."""
+        """It could not be looked at, and is again at `until`, or after a while."""
         if self._is_given_up(settlement):
             return self._assumed(settlement, problem, context)
-        until = self._clock() + _delay(settlement)
+        until = self._clock() + _delay(settlement) if until is None else until
         cost, charges = _spent(settlement, context)
         return ev.SettlementWaiting(
             settlement.path, settlement.attempt, problem, until, is_stopped, settlement.left, cost, charges
@@ -201,6 +227,11 @@ def _spent(settlement: Settlement, context: AttemptContext | None) -> tuple[floa
     if context is None or not context.charges:
         return 0.0, None
     return context.spent, {of or settlement.uses: usd for of, usd in context.charges.items()}
+
+
+def _is_stopped_from_outside() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _delay(settlement: Settlement) -> float:
