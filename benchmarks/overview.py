@@ -1,6 +1,6 @@
 """The figures of one run side by side: bare journal, engine, HTTP, and the ratios between them.
 
-    python benchmarks/overview.py [--runs 10000] [--save]
+    python benchmarks/overview.py [--runs 10000] [--finished 100000] [--waiting 100000] [--save]
 
 ``--save`` writes the figures with machine, versions and command to ``benchmarks/results/``.
 """
@@ -33,6 +33,8 @@ def bare_journal(runs: int, in_flight: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--finished", type=int, default=100_000)
+    parser.add_argument("--waiting", type=int, default=100_000)
     parser.add_argument("--save", action="store_true")
     options = parser.parse_args()
     figures: dict[str, Any] = {}
@@ -58,9 +60,17 @@ def main() -> None:
     show("answer to a hook at 500/s, p99", waits[int(len(waits) * 0.99)] * 1e3, "ms")
     for items in (1_000, 10_000, 50_000):
         show(f"for_each over {items} items", engine.loop_items(items, 100), "items/s")
-    grown, taken = engine.waiting_runs(10_000)
-    show("memory of a waiting run, of 10,000", grown, "bytes")
-    show("start with 10,000 waiting runs", taken, "s")
+    finished = options.finished
+    without, _ = engine.three_step_runs(options.runs, 500)
+    rate, _ = engine.three_step_runs(options.runs, 500, finished)
+    note = f"{rate / without:.2f} of {without:,.0f} runs/s with an empty one beside it"
+    show(f"engine with {finished} finished runs in its file", rate, "runs/s", note)
+    waiting = engine.waiting_runs(options.waiting)
+    show(
+        f"memory of {options.waiting} waiting runs", waiting.megabytes, "MB", "above the process without them"
+    )
+    show(f"start with {options.waiting} waiting runs", waiting.started, "s")
+    show("memory then", waiting.restarted, "MB", "above a process with an empty database")
     if options.save:
         save("overview", figures)
 
