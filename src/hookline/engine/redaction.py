@@ -16,6 +16,7 @@ import threading
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -318,8 +319,12 @@ def _words(key: str) -> list[str]:
 
 def is_sensitive_key(key: str) -> bool:
     """Whether what stands under this name (of a header, a field, a query key) is a credential."""
-    if len(key) > 200:
-        return False
+    return len(key) <= 200 and _is_sensitive(key)
+
+
+@lru_cache(maxsize=1024)
+def _is_sensitive(key: str) -> bool:
+    # Every request has the same few headers.
     words = _words(key)
     if "_".join(words) in _HARMLESS_KEYS:
         return False
