@@ -60,11 +60,15 @@ def main() -> None:
     show("answer to a hook at 500/s, p99", waits[int(len(waits) * 0.99)] * 1e3, "ms")
     for items in (1_000, 10_000, 50_000):
         show(f"for_each over {items} items", engine.loop_items(items, 100), "items/s")
-    finished = options.finished
-    without, _ = engine.three_step_runs(options.runs, 500)
-    rate, _ = engine.three_step_runs(options.runs, 500, finished)
+    # In turns, and the best of each: what else the machine does hits one of them as hard as the other.
+    rounds = [
+        (engine.three_step_runs(options.runs, 500)[0], engine.three_step_runs(options.runs, 500, finished)[0])
+        for finished in [options.finished] * 3
+    ]
+    without, rate = (max(rates) for rates in zip(*rounds, strict=True))
     note = f"{rate / without:.2f} of {without:,.0f} runs/s with an empty one beside it"
-    show(f"engine with {finished} finished runs in its file", rate, "runs/s", note)
+    show(f"engine with {options.finished} finished runs in its file", rate, "runs/s", note)
+    show("engine with an empty file beside it", without, "runs/s")
     waiting = engine.waiting_runs(options.waiting)
     show(
         f"memory of {options.waiting} waiting runs", waiting.megabytes, "MB", "above the process without them"
