@@ -116,6 +116,9 @@ def test_pages_fit_a_telephone_in_both_themes(site: Any, browser: Any) -> None:
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             )
             assert wide <= 0, f"{path} is {wide} px wider than the screen"
+            for cell in page.locator("table.stack tbody :is(th, td)").all():
+                box = cell.bounding_box()
+                assert box is None or box["x"] + box["width"] <= 360, f"{path}: out of sight"
         context.close()
 
 
