@@ -2,7 +2,8 @@
 
     python benchmarks/overview.py [--runs 10000] [--finished 100000] [--waiting 100000] [--save]
 
-``--save`` writes the figures with machine, versions and command to ``benchmarks/results/``.
+``--save`` writes the figures with machine, versions and command to ``benchmarks/results/``, and into the
+page ``docs/explanation/speed.md``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import Any
 import engine
 import http_runs
 import store
-from saved import save
+from saved import quote, save
+
+PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "speed.md"
 
 
 def bare_journal(runs: int, in_flight: int) -> float:
@@ -38,9 +41,10 @@ def main() -> None:
     parser.add_argument("--save", action="store_true")
     options = parser.parse_args()
     figures: dict[str, Any] = {}
+    units: dict[str, str] = {}
 
     def show(name: str, value: float, unit: str, note: str = "") -> None:
-        figures[name] = round(value, 3)
+        figures[name], units[name] = round(value, 3), unit
         print(f"{name:<44} {value:10,.2f} {unit:<12} {note}", flush=True)
 
     # Each pair is measured one after the other, so that both meet the same machine.
@@ -61,11 +65,10 @@ def main() -> None:
     for items in (1_000, 10_000, 50_000):
         show(f"for_each over {items} items", engine.loop_items(items, 100), "items/s")
     # In turns, and the best of each: what else the machine does hits one of them as hard as the other.
-    rounds = [
-        (engine.three_step_runs(options.runs, 500)[0], engine.three_step_runs(options.runs, 500, finished)[0])
-        for finished in [options.finished] * 3
-    ]
-    without, rate = (max(rates) for rates in zip(*rounds, strict=True))
+    without = rate = 0.0
+    for _ in range(3):
+        without = max(without, engine.three_step_runs(options.runs, 500)[0])
+        rate = max(rate, engine.three_step_runs(options.runs, 500, options.finished)[0])
     note = f"{rate / without:.2f} of {without:,.0f} runs/s with an empty one beside it"
     show(f"engine with {options.finished} finished runs in its file", rate, "runs/s", note)
     show("engine with an empty file beside it", without, "runs/s")
@@ -74,9 +77,9 @@ def main() -> None:
         f"memory of {options.waiting} waiting runs", waiting.megabytes, "MB", "above the process without them"
     )
     show(f"start with {options.waiting} waiting runs", waiting.started, "s")
-    show("memory then", waiting.restarted, "MB", "above a process with an empty database")
+    show("memory after that start", waiting.restarted, "MB", "above a process with an empty database")
     if options.save:
-        save("overview", figures)
+        quote(save("overview", figures), PAGE, units)
 
 
 if __name__ == "__main__":
