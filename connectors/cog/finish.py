@@ -34,7 +34,7 @@ def charge(ctx: Context, client: CogClient, wanted: Wanted, seconds: float | Non
     cost = None
     if wanted.usd_per_second is not None and seconds is not None:
         cost = round(wanted.usd_per_second * seconds, 8)
-    ctx.cost(cost or 0.0, of=client.base_url)
+    ctx.cost(cost or 0.0, of=wanted.model or client.base_url)
     return cost
 
 

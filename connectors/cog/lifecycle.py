@@ -81,7 +81,7 @@ async def _start(ctx: Context, wanted: Wanted, queued: Queued) -> Prediction | P
     waiting = Waiting(job, iso(ctx.now()), health.boot, accepted=False, held=held)
     if wanted.usd_per_second is not None:
         # How long it takes is not known: what a minute costs, or what it cost lately if that is more.
-        await ctx.reserve(60.0 * wanted.usd_per_second, of=client.base_url)
+        await ctx.reserve(60.0 * wanted.usd_per_second, of=wanted.model or client.base_url)
     await ctx.note(intent=asdict(waiting), model=_noted(published, health))
     try:
         return await _put(ctx, client, wanted, waiting, body, hold=held)
