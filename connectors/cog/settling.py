@@ -21,7 +21,7 @@ from hookline.sdk import (
 )
 from hookline.sdk.predictions import parse_time
 
-from .client import CogClient
+from .client import CogClient, Snapshot
 from .finish import charge
 from .lifecycle import MAX_MISSES, SOON, told_by
 from .problems import BUSY_SECONDS
@@ -38,7 +38,9 @@ async def settle(ctx: Context, wanted: Wanted, left: Leftover) -> Park | None:
         return None
     client: CogClient = ctx.connection
     waiting = Waiting(**kept)
-    told = next(filter(None, (told_by(wake, waiting.job) for wake in ctx.callbacks)), None)
+    over = ctx.notes.get("over")  # Its files could not be fetched yet.
+    told = Snapshot.read(over) if over else None
+    told = told or next(filter(None, (told_by(wake, waiting.job) for wake in ctx.callbacks)), None)
     if told is not None and told.predict_seconds is not None:
         charge(ctx, client, wanted, told.predict_seconds)
         return None

@@ -76,6 +76,7 @@ def _look(answers: list[Any], **more: Any) -> tuple[Park | None, FakeContext]:
         more.pop("kept", {}),
     )
     context.callbacks = more.pop("callbacks", ())
+    context.notes = more.pop("notes", {})
     parameters = {"input": {}, "usd_per_second": 0.01, **more}
     found = asyncio.run(connector.run.settle(context, left, **connector.run.bind(parameters)))
     return found, context
@@ -106,6 +107,13 @@ def test_what_nobody_knows_of_is_not_stopped() -> None:
     found, context = _look([BUSY], looks=2, reason="unknown")
     assert isinstance(found, Park)
     assert [request.method for request in context.requests] == ["GET"]
+
+
+def test_one_whose_files_could_not_be_fetched_is_charged_for_the_time_it_ran() -> None:
+    over = {"status": "succeeded", "metrics": {"predict_time": 3.5}}
+    found, context = _look([], notes={"over": over}, after=400)
+    assert (found, context.requests) == (None, [])
+    assert context.charged == [("http://127.0.0.1:5000", pytest.approx(0.035))]
 
 
 def test_a_callback_that_came_is_believed_and_nothing_is_asked() -> None:
