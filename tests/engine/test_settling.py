@@ -323,6 +323,63 @@ def test_a_webhook_that_comes_during_a_look_is_looked_at_too(labs: LabMaker) -> 
     assert len(lab.outside.of("a settle")) == 2
 
 
+def test_a_webhook_that_came_before_the_end_is_known_to_who_settles(lab: Lab) -> None:
+    lab.outside.script("a", Note({"intent": 1}, Hang()))
+    lab.outside.script("a settle", Spend(0.25))
+    run = lab.go(flow(job("a", "owed")))
+    lab.until(lambda: lab.outside.hanging("a"))
+    assert lab.engine.receive_callback(token(lab), {"webhook-id": "1"}, b'{"done": true}')
+    lab.until(lambda: "callback.received steps[0]" in lab.kinds(run))
+    canceled(lab, run)
+    lab.until(lambda: settled(lab, run))
+    wake = lab.outside.of("a settle")[0].wake
+    assert wake is not None
+    assert wake.body == b'{"done": true}'
+
+
+def test_what_other_attempts_have_noted_is_known_to_who_settles(labs: LabMaker) -> None:
+    lab = labs()
+    lab.outside.script("a", Note({"job": 1}, Fail(Unavailable("gone"))), Note({"job": 2}, Hang()))
+    lab.outside.script("a settle", Wait(60), Give(lambda ctx: None), Wait(60))
+    seen: list[Any] = []
+    lab.outside.script("b", Hang())
+    steps = {"left": [job("a", "owed", retry={"max_attempts": 2, "delay": "1s"})], "right": [job("b")]}
+    run = lab.go(flow({"id": "both", "parallel": steps}))
+    lab.until(lambda: len(lab.outside.of("a settle")) == 1)
+    labs.clock.advance(2)
+    lab.until(lambda: lab.outside.hanging("a"))
+    state = lab.engine.runner._live[run]
+    path = "steps[0].parallel.left[0]"
+    make = lab.engine.performer._context
+    action = lab.engine.registry.actions["job.owed"]
+
+    def look() -> None:
+        of_first = make(state, action, state.state.settlements[f"{path}!1"], "")
+        of_second = make(state, action, state.state.records[path], "")
+        seen.extend([of_first.noted("job"), of_second.noted("job")])
+
+    lab.engine._call(look)
+    assert seen == [[2], [1]]
+
+
+def test_a_step_that_is_another_one_in_the_version_of_a_resume_is_settled_too(labs: LabMaker) -> None:
+    """What the code has spent is named by the action that the settlement is about."""
+    lab = labs()
+    lab.outside.script("a settle", Wait(60), Spend(0.25, Note({"seen": 1}), of=""))
+    lab.outside.script("a", Reserve(0.6, Note({"job": 7}, Wait(3600, {"job": 7}))))
+    run = lab.go(flow(job("first", "read"), job("a", "owed")))
+    lab.until_status(run, "waiting")
+    canceled(lab, run)
+    lab.until(lambda: "settlement.waiting steps[1]" in lab.kinds(run))
+    lab.deploy(flow(job("first", "read"), job("b", "read")))
+    lab.engine.resume(run, version="latest")
+    lab.until_status(run, "succeeded")
+    labs.clock.advance(61)
+    lab.until(lambda: settled(lab, run))
+    assert (lab.status(run), ledger(lab)) == ("succeeded", {"job.owed": 0.25})
+    assert lab.kinds(run).count("run.finished") == 2
+
+
 def test_it_can_be_resumed_meanwhile(labs: LabMaker) -> None:
     lab = labs()
     run = parked(lab, Wait(30), Spend(0.25))
@@ -351,6 +408,30 @@ def test_a_caller_learns_what_a_called_run_has_cost_after_its_end(labs: LabMaker
     store = lab.engine.store
     assert ledger(lab) == {"model": 0.25}, "once in the total"
     assert store.spent("caller", lab.clock()) == 0.25, "and for the budgets of its caller"
+
+
+@pytest.mark.parametrize("ends", ["first", "second"])
+def test_a_caller_that_does_not_wait_any_more_learns_what_it_has_cost(labs: LabMaker, ends: str) -> None:
+    lab = labs()
+    lab.deploy(flow(job("a"), job("b", "owed"), name="called"))
+    lab.outside.script("a", Give(cost=0.5, of="model"))
+    lab.outside.script("b", Note({"job": 7}, Wait(3600, {"job": 7})), Give(cost=1.0, of="model"))
+    lab.outside.script("b settle", Wait(60), Spend(0.25))
+    run = lab.go(flow({"call": "called"}, name="caller", limits={"budget": {"day": "9 usd"}}))
+    lab.until(lambda: lab.children(run) and lab.status(lab.children(run)[0].id) == "waiting")
+    canceled(lab, run)
+    child = lab.children(run)[0].id
+    lab.until(lambda: lab.document(run)["cost_usd"] == 0.5)
+    spent = 0.75
+    if ends == "second":
+        lab.engine.resume(child)
+        lab.until(lambda: lab.document(run)["cost_usd"] == 1.5)
+        spent = 1.75
+    labs.clock.advance(61)
+    lab.until(lambda: settled(lab, child))
+    lab.until(lambda: lab.document(run)["cost_usd"] == spent)
+    assert ledger(lab) == {"model": spent}
+    assert lab.engine.store.spent("caller", lab.clock()) == spent
 
 
 def test_retention_waits_for_what_is_not_settled(labs: LabMaker) -> None:

@@ -267,7 +267,7 @@ class Settlement:
         is_stopped: Whether it has been told to stop.
         left: What the last look left for the next one.
         waits_for: For people, what it waits for.
-        callbacks: Bodies and headers that came to the attempt's address since it ended, by delivery.
+        callbacks: Bodies and headers that came to the attempt's address, also since it ended, by delivery.
         is_told: Whether it came during the look that is under way.
         interruptions: How often the process died during a look.
     """
@@ -307,6 +307,7 @@ class RunState:
         early: The first callback for each ``wait`` step that had not begun yet.
         interruptions: How often the process died while this run was executing something.
         settlements: What attempts that are over left behind, by `settlement_key`; they outlive the run's end.
+        called: What each called run has cost, as far as it has said so.
         finished: The run's `RunFinished`, once there is one.
     """
 
@@ -337,6 +338,7 @@ class RunState:
     attempts: dict[str, int] = field(default_factory=dict)
     early: dict[str, ev.CallbackReceived] = field(default_factory=dict)
     settlements: dict[str, Settlement] = field(default_factory=dict)
+    called: dict[str, float] = field(default_factory=dict)
     last_at: float = 0.0
 
     @property

@@ -192,6 +192,7 @@ _AFTER_THE_END: dict[str, Callable[[RunState, Any, float], bool]] = {
     ev.SettlementOpened.kind: settlements.opened,
     ev.SettlementWaiting.kind: settlements.waiting,
     ev.SettlementClosed.kind: settlements.closed,
+    ev.ChildFinished.kind: settlements.child_charged,
     ev.ChildCharged.kind: settlements.child_charged,
     ev.AttemptInterrupted.kind: settlements.interrupted,
     ev.StepNoted.kind: settlements.noted,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hookline.core import events as ev
@@ -19,9 +19,6 @@ from .workflows import Workflows
 __all__ = ["Calls"]
 
 Json = Any
-
-_CHARGES_LATE = frozenset({"settlement.waiting", "settlement.closed", "step.noted", "child.charged"})
-"""Kinds of events that may cost something when the run is over."""
 
 
 class Calls:
@@ -99,17 +96,23 @@ class Calls:
         parent = state.parent
         return PutSignal(parent["run"], "child", parent["path"], f"child:{state.id}", body, self._clock())
 
-    def charge(self, state: RunState, events: Sequence[ev.Event]) -> list[PutSignal]:
-        """A called run has ended, and learned since that it cost more: its caller is told that too."""
+    def charge(self, state: RunState, costs: Mapping[int, float]) -> list[PutSignal]:
+        """A called run has ended, and learned since that it cost more: its caller is told that too.
+
+        Args:
+            costs: What each event has cost, by its number in the history.
+        """
         assert state.parent is not None
-        parent = state.parent
-        signals = []
-        for place, event in enumerate(events, state.seq - len(events)):
-            cost: float = getattr(event, "cost", 0.0) if event.kind in _CHARGES_LATE else 0.0
-            if cost:
-                # The event's number in the history: each is told once, whoever tells it.
-                key, body = f"child:{state.id}:{place}", {"run": state.id, "cost": cost}
-                signals.append(
-                    PutSignal(parent["run"], "child_cost", parent["path"], key, body, self._clock())
-                )
-        return signals
+        parent, now = state.parent, self._clock()
+        # By the number each is told once, whoever tells it.
+        return [
+            PutSignal(
+                parent["run"],
+                "child_cost",
+                parent["path"],
+                f"child:{state.id}:{place}",
+                {"run": state.id, "cost": usd},
+                now,
+            )
+            for place, usd in costs.items()
+        ]

@@ -71,6 +71,7 @@ class Step:
         ended: Attempts of steps, as (path, attempt), that have come to an end; not those that were over
             within the turn, which had no time to lay a claim.
         charges: What steps have cost.
+        costs: The same for each event, by its number in the history.
         more: Whether something is still ready: the turn was cut short.
     """
 
@@ -80,6 +81,7 @@ class Step:
     orders: list[ev.Event] = field(default_factory=list)
     ended: list[tuple[str, int]] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)
+    costs: dict[int, float] = field(default_factory=dict)
     more: bool = False
 
 
@@ -174,7 +176,9 @@ class LiveRun:
         evolve(self.state, event, now)
         step.events.append(event)
         if self.state.cost != cost:
-            step.charges.extend(self._charges(event, now))
+            # Rounded, as both are sums.
+            usd = step.costs[self.state.seq - 1] = round(self.state.cost - cost, 12)
+            step.charges.extend(self._charges(event, usd, now))
         if event.kind == "timer.fired":
             # Its row has served, whatever comes of it.
             self.timers.pop(event.path, None)
@@ -253,16 +257,20 @@ class LiveRun:
         if event.kind != "step.waiting" or getattr(event, "waits_for", "") == "approval":
             step.ended.append((event.path, record.attempt))
 
-    def _charges(self, event: ev.Event, now: float) -> list[Charge]:
+    def _charges(self, event: ev.Event, usd: float, now: float) -> list[Charge]:
         """For the ledger, what an event says of money; a called run's is there already."""
         name = self.plan.name
         if isinstance(event, ev.ChildFinished | ev.ChildCharged):
-            return [Charge(now, name, "call", event.cost, called=True)]
-        cost: float = getattr(event, "cost", 0.0)
-        charges: Mapping[str, float] = getattr(event, "charges", None) or {"": cost}
-        # What an action names needs no step; a run that was resumed may have another one here.
-        uses = self.plan.locate(event.path)[0].uses if "" in charges else ""
-        return [Charge(now, name, of or uses, usd) for of, usd in charges.items()]
+            return [Charge(now, name, "call", usd, called=True)]
+        charges: Mapping[str, float] = getattr(event, "charges", None) or {"": usd}
+        uses = self._uses(event) if "" in charges else ""
+        return [Charge(now, name, of or uses, each) for of, each in charges.items()]
+
+    def _uses(self, event: ev.Event) -> str:
+        """The action that an event is about: a run that was resumed may have another one in its place."""
+        attempt: int = getattr(event, "attempt", 0)
+        settlement = self.state.settlements.get(settlement_key(event.path, attempt))
+        return settlement.uses if settlement is not None else self.plan.locate(event.path)[0].uses
 
     def _retime(self, step: Step, path: str) -> None:
         wanted = due_time(self.state, path)

@@ -457,8 +457,13 @@ class Performer:
             await self._keep(run, storable(noted, self._mask))
 
         def noted(name: str) -> list[Json]:
-            records = run.state.records.items()
-            return [each.notes[name] for place, each in records if place != path and name in each.notes]
+            # Of other attempts of this step too: one may be settled while the next one is under way.
+            known: list[StepRecord | Settlement] = [
+                *run.state.records.values(),
+                *run.state.settlements.values(),
+            ]
+            others = [each for each in known if (each.path, each.attempt) != (path, attempt)]
+            return [each.notes[name] for each in others if name in each.notes]
 
         def say(message: str, values: dict[str, Json]) -> None:
             try:

@@ -384,7 +384,7 @@ class Runner:
                 outbox.extend(self._calls.call_off(run, order.path))
         ends_now = any(event.kind == "run.finished" for event in step.events)
         if run.state.finished is not None and run.state.parent is not None and not ends_now:
-            outbox.extend(self._calls.charge(run.state, step.events))
+            outbox.extend(self._calls.charge(run.state, step.costs))
         done = (event.path for event in step.events if event.kind == "step.succeeded")
         kept = [run.keeping.pop(path) for path in done if path in run.keeping]
         return Turn(step, children, outbox, kept, followers)

@@ -16,7 +16,8 @@ Json = Any
 class Leftover:
     """What an attempt that is over may have left behind elsewhere.
 
-    Its notes are in `Context.notes`, and what has come to its callback address since in `Context.callbacks`.
+    Its notes are in `Context.notes`, and what has come to its callback address, also since it ended, in
+    `Context.callbacks`.
 
     Attributes:
         reason: How the attempt ended: ``canceled``; ``failed``, by its own error or because its time was

@@ -57,13 +57,14 @@ class Claims:
     def end_attempts(
         self, run_id: str, attempts: Iterable[tuple[str, int]], owing: Collection[tuple[str, int]]
     ) -> None:
+        owing = frozenset(owing)
         for path, attempt in attempts:
             ended = self._owing if (path, attempt) in owing else self._released
             ended.append((run_id, path, attempt))
 
     def end_run(self, run_id: str, owing: Collection[tuple[str, int]]) -> None:
         if owing:
-            self._over_but.append((run_id, owing))
+            self._over_but.append((run_id, frozenset(owing)))
         else:
             self._over.append((run_id,))
 

@@ -70,7 +70,9 @@ def close(state: RunState, record: StepRecord, status: str, at: float) -> None:
     record.waiting = None
     record.due_at = None
     record.wakes.clear()
-    record.callbacks.clear()
+    if status != "canceled":
+        # What has come is the settlement's, if there is one.
+        record.callbacks.clear()
     state.active.pop(record.path, None)
     state.executing.discard(record.path)
     state.canceling.pop(record.path, None)

@@ -44,7 +44,9 @@ def opened(state: RunState, event: ev.SettlementOpened, at: float) -> bool:
         dict(record.notes),
         at,
         event.until,
+        callbacks=dict(record.callbacks),
     )
+    record.callbacks.clear()
     return True
 
 
@@ -112,14 +114,22 @@ def interrupted(state: RunState, event: ev.AttemptInterrupted, at: float) -> boo
     return True
 
 
-def child_charged(state: RunState, event: ev.ChildCharged, at: float) -> bool:
-    """What a called run has learned after its end belongs to the step that called it."""
-    add_cost(state, state.records.get(event.path), event.cost)
+def child_charged(state: RunState, event: ev.ChildCharged | ev.ChildFinished, at: float) -> bool:
+    """What a called run has cost belongs to the step that called it, also when nobody waits for it any more.
+
+    One that was resumed reports its end, with all that it has cost, a second time.
+    """
+    known = state.called.get(event.run, 0.0)
+    total = event.cost if isinstance(event, ev.ChildFinished) else known + event.cost
+    if total > known:
+        state.called[event.run] = total
+        add_cost(state, state.records.get(event.path), total - known)
     return True
 
 
 def _begin(found: Settlement, at: float) -> None:
+    # Who has a look and has not said what was seen may not have begun: there are only so many at a time.
+    found.looks += not found.is_running
     found.is_running = True
     found.is_told = False
-    found.looks += 1
     found.due = at + LEASE

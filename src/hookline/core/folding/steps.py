@@ -208,13 +208,13 @@ def turn_came(state: RunState, event: ev.TurnCame, at: float) -> bool:
 
 
 def child_finished(state: RunState, event: ev.ChildFinished, at: float) -> bool:
+    settlements.child_charged(state, event, at)
     record = open_record(state, event.path)
     if record is None or record.waiting is None or record.waiting.waits_for != "run":
         return False
     if record.child is not None or not isinstance(record.input, dict) or record.input.get("run") != event.run:
         return False
     record.child = event
-    add_cost(state, record, event.cost)
     state.ready[event.path] = None
     return True
 
