@@ -209,6 +209,21 @@ def test_an_unknown_outcome_is_settled_and_not_stopped(lab: Lab) -> None:
     assert ledger(lab) == {"model": 0.25}
 
 
+def test_what_a_look_up_found_and_paid_for_is_paid_for_once(labs: LabMaker) -> None:
+    lab = labs()
+    lab.outside.script("a", Reserve(0.6, Note({"intent": 1}, Fail(OutcomeUnknown("?")))))
+    lab.outside.script("a lookup", Fail(Unavailable("it failed"), cost=0.25))
+    lab.outside.script("a settle", Spend(0.25))
+    run = lab.go(flow(job("a", "owed", retry={"max_attempts": 1}), **DAY_OF_ONE))
+    lab.until_status(run, "waiting")
+    labs.clock.advance(3)
+    assert lab.end(run) == "failed"
+    lab.until_idle()
+    assert lab.step(run, "a")["error"]["type"] == "unavailable"
+    assert not lab.outside.of("a settle")
+    assert sum(ledger(lab).values()) == 0.25
+
+
 def test_what_nobody_can_find_out_is_taken_to_have_cost_what_was_set_aside(labs: LabMaker) -> None:
     lab = labs()
     run = parked(lab, *[Fail(Unavailable("down"))] * 200)

@@ -185,6 +185,8 @@ async def _run(
         try:
             found = await action.lookup(context, **arguments)
         except (RateLimited, Unavailable) as error:
+            if not context.owes:
+                raise  # It was found, and is paid for: that is how it ended.
             # That nothing was done is promised of the look-up, and not of the request it asks about.
             raise OutcomeUnknown(
                 f"it could not be looked up: {error.message}", hint=error.hint, retry_after=error.retry_after
