@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from hookline.cli import foreground
+
 from .conftest import Cli, Process
 
 STEP = {"uses": "transform", "with": {"v": 1}}
@@ -273,3 +275,41 @@ def test_an_approval_given_elsewhere_reaches_a_run_in_the_foreground(
     assert code == 0, errors
     assert json.loads(output) == "operator:ana"
     assert cli("approvals", "approve", approval["id"], "--by", "bob").exit_code == 2
+
+
+LEAVES = '''"""Leave a job behind."""
+
+from datetime import timedelta
+
+from hookline.sdk import BadInput, Context, Leftover, Park, action
+
+
+@action("leaves", effect="at_least_once", summary="Left a job")
+async def leaves(ctx: Context) -> None:
+    """Leave a job behind"""
+    await ctx.note(job=1)
+    raise BadInput("no")
+
+
+@leaves.on_settle
+async def settle(ctx: Context, left: Leftover) -> Park | None:
+    """Two looks"""
+    if left.looks == 1:
+        return Park("the job to end", ctx.now() + timedelta(seconds=SECONDS))
+    ctx.cost(0.25, of="model")
+    return None
+'''
+
+
+@pytest.mark.parametrize("seconds", [0, 3600])
+def test_what_the_run_has_left_behind_is_settled_before_the_command_ends(
+    cli: Cli, seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreground, "GRACE_SECONDS", 10.0 if seconds == 0 else 0.0)
+    (cli.project / "actions").mkdir(exist_ok=True)
+    (cli.project / "actions/leaves.py").write_text(LEAVES.replace("SECONDS", str(seconds)))
+    cli.write("left", steps=[{"id": "a", "uses": "leaves"}])
+    result = cli("run", "left", "--json")
+    assert result.exit_code == 1
+    assert ("is not settled yet" in result.stderr) == (seconds > 0)
+    assert json.loads(result.stdout)["cost_usd"] == (0.25 if seconds == 0 else 0.0)

@@ -183,9 +183,22 @@ class Foreground:
         try:
             if self._is_asked:
                 raise KeyboardInterrupt
-            return watch(engine, run_id, self._progress, timeout, changed=self._changed, resumed=resumed)
+            row = watch(engine, run_id, self._progress, timeout, changed=self._changed, resumed=resumed)
         finally:
             self._is_following = False
+        return row if row.finished_at is None else self._settled(row)
+
+    def _settled(self, row: RunRow) -> RunRow:
+        """Give what the run's steps have left behind elsewhere time to be stopped and paid for."""
+        store, until = self.engine.store, time.monotonic() + GRACE_SECONDS
+        # Of a run that is over nothing else has a timer.
+        while store.next_timer() is not None:
+            if self._is_asked or time.monotonic() >= until:
+                say("What a step left behind elsewhere is not settled yet, and its money stays set aside.")
+                say("A running `hookline serve` or `hookline dev` goes on with that.")
+                break
+            time.sleep(SHOW_SECONDS)
+        return store.run(row.id) or row
 
     def adopt(self, row: RunRow) -> None:
         """Go on with a run that is there already, unless a living worker has it."""
