@@ -94,7 +94,9 @@ class Calls:
             "cost": state.cost,
         }
         parent = state.parent
-        return PutSignal(parent["run"], "child", parent["path"], f"child:{state.id}", body, self._clock())
+        # One that is resumed may end again before its caller has heard of the first time.
+        key = f"child:{state.id}:end:{state.seq}"
+        return PutSignal(parent["run"], "child", parent["path"], key, body, self._clock())
 
     def charge(self, state: RunState, costs: Mapping[int, float]) -> list[PutSignal]:
         """A called run has ended, and learned since that it cost more: its caller is told that too.
