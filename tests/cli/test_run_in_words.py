@@ -29,7 +29,7 @@ def test_a_repeated_step_says_that_it_was_interrupted(step: dict[str, Any], word
 
 def test_what_a_canceled_step_left_is_said() -> None:
     left = [{"attempt": 1, "reason": "job 7 to end", "until": "2026-11-20T09:00:00.000Z"}]
-    assert _about({**STEP, "settling": left}) == "settling: job 7 to end, until 2026-11-20T09:00:00.000Z"
+    assert _about({**STEP, "settling": left}) == "settling: job 7 to end, next look 2026-11-20T09:00:00.000Z"
 
 
 def test_a_server_of_an_older_version_gives_no_count() -> None:
