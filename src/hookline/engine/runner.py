@@ -405,6 +405,7 @@ class Runner:
             owner=owner,
             summary=run.summary(),
             chunk=chunk,
+            length=state.seq if chunk is None else None,
             version=state.version if any(event.kind == "run.resumed" for event in step.events) else None,
             timers=timers,
             clear_timers=ends and bool(run.timers or step.timers),

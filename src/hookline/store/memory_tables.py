@@ -387,6 +387,8 @@ class Tables:
                 raise Fenced(f"run {row.id} has {length} events, so {chunk.seq} is not the next")
             self._add_chunk(row.id, chunk)
             length += chunk.count
+        elif unit.length not in (None, length):
+            raise Fenced(f"run {row.id} has {length} events, and not {unit.length}")
         row = dataclasses.replace(
             row,
             version=unit.version if unit.version is not None else row.version,

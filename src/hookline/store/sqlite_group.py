@@ -289,6 +289,8 @@ class Group:
                 return Fenced(f"run {run_id} has {known.length} events, so {chunk.seq} is not the next")
             self._add_chunk(run_id, chunk)
             known.length += chunk.count
+        elif unit.length not in (None, known.length):
+            return Fenced(f"run {run_id} has {known.length} events, and not {unit.length}")
         is_finished = summary.finished_at is not None
         if summary.status != known.status or is_finished or known.is_finished:
             self._restated.add(run_id)

@@ -290,13 +290,15 @@ class Advance:
     """A run goes on: its next chunk, and everything that follows from it.
 
     It is refused (`Fenced`) when another living worker owns the run, when the run is in another
-    epoch than `expected_epoch`, or when the chunk is not the next of its history.
+    epoch than `expected_epoch`, or when the chunk is not the next of its history; without a chunk, when
+    the history has not `length` events. Two workers that both raise an epoch may arrive at the same one.
 
     Attributes:
         expected_epoch, epoch: Written only while the run still has `expected_epoch`; then it
             has `epoch`.
         owner: Worker that goes on with the run, None when it is parked or done.
         chunk: May be None when only ownership changes.
+        length: How many events the writer knows of, where there is no chunk; None: that is not compared.
         timers: Due time of each path that waits, or None to remove that path's timer.
         clear_timers: Remove all of the run's timers first.
         signals: Ids of the signals taken in by this chunk.
@@ -319,6 +321,7 @@ class Advance:
     owner: str | None
     summary: RunSummary
     chunk: Chunk | None = None
+    length: int | None = None
     version: str | None = None
     timers: Mapping[str, float | None] = field(default_factory=dict)
     clear_timers: bool = False

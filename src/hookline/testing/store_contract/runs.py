@@ -160,6 +160,23 @@ class RunsContract(Contract):
         assert row is not None
         assert row.version == "v1"
 
+    def test_who_knows_an_older_history_gives_nothing_up_though_the_epoch_is_the_same(
+        self, store: Store, write: Write
+    ) -> None:
+        """Two workers that raised the same epoch: the one who was refused must not write what it knew."""
+        write(store, accept(incoming("e1", new_run("r1", owner="w1"))))
+        answers = write(
+            store,
+            advance("r1", 1, owner=None, summary=summary("waiting", cost_usd=0.5)),
+            advance("r1", None, owner=None, length=1, summary=summary("waiting", cost_usd=0.0)),
+            advance("r1", None, owner=None, length=2, summary=summary("waiting", cost_usd=0.5)),
+        )
+        assert isinstance(answers[1], Fenced)
+        assert answers[2] is True
+        row = store.run("r1")
+        assert row is not None
+        assert row.cost_usd == 0.5
+
     def test_after_a_broken_advance_the_next_one_is_refused_too(self, store: Store, write: Write) -> None:
         answers = write(
             store,
